@@ -1,0 +1,1 @@
+"""HTTP: the wire contract, one file a resource. No rule of the network lives here."""

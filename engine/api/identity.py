@@ -1,0 +1,80 @@
+"""Ids in paths, idempotency keys in headers, and the transaction ids that come of them."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b, sha1
+
+from aiohttp import web
+
+from engine.api.problems import Problem
+from engine.people.keys import Principal
+
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+KEY_CHARACTERS_MAX = 255
+PRINTABLE = re.compile(r"[\x20-\x7e]+")
+
+
+def customer_id_of(request: web.Request) -> bytes:
+    """Return the 16 bytes of the customer in the path; what is no UUID is nobody's."""
+    return _uuid_of(request, "customer_id", "customer_not_found")
+
+
+def payment_id_of(request: web.Request) -> bytes:
+    """Return the 16 bytes of the payment in the path."""
+    return _uuid_of(request, "payment_id", "payment_not_found")
+
+
+def transaction_id_of(request: web.Request) -> bytes:
+    """Return the 16 bytes of the transaction in the path."""
+    return _uuid_of(request, "transaction_id", "transaction_not_found")
+
+
+def idempotency_key_of(request: web.Request, *, required: bool = True) -> str | None:
+    """Return the idempotency key, bare or quoted in the header; raises Problem."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        if not required:
+            return None
+        raise Problem(
+            "idempotency_key_missing",
+            "Send the header Idempotency-Key: a new one for each intent, the same for a retry.",
+        )
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = re.sub(r'\\(["\\])', r"\1", key[1:-1])
+    if not 1 <= len(key) <= KEY_CHARACTERS_MAX or PRINTABLE.fullmatch(key) is None:
+        raise Problem(
+            "idempotency_key_invalid",
+            f"An idempotency key has 1 to {KEY_CHARACTERS_MAX} printable ASCII characters.",
+        )
+    return key
+
+
+def transaction_id(principal: Principal, customer_id: bytes, key: str) -> bytes:
+    """Return the UUIDv5 of (brand or principal, customer, idempotency key).
+
+    It is the idempotency key of the journal: one brand can neither block nor read another's keys.
+    """
+    digest = bytearray(sha1(principal.scope + customer_id + key.encode()).digest()[:16])  # noqa: S324
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return bytes(digest)
+
+
+def fingerprint(verb: str, fields: bytes, place: int) -> int:
+    """Return 64 bits that tell one request from another under the same key."""
+    digest = blake2b(b"%s:%d:%s" % (verb.encode(), place, fields), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def uuid_text(raw: bytes) -> str:
+    """Return the text of a UUID's 16 bytes."""
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _uuid_of(request: web.Request, name: str, code: str) -> bytes:
+    text = request.match_info[name]
+    if len(text) != 36 or UUID_TEXT.fullmatch(text) is None:
+        raise Problem(code, f"{name} is a UUID, like 0b7c7e2e-3c1b-4f43-9d8e-0d5c1f1a2b3c.")
+    return bytes.fromhex(text.replace("-", ""))

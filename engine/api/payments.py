@@ -1,0 +1,254 @@
+"""Payments with coins: hold, code, confirm, or void (COI-3…COI-7).
+
+A payment is found by its id for ever after: what is open stands in the wallet, what is over is told
+from its postings.
+"""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+import orjson
+import structlog
+from aiohttp import web
+from uuid_utils import uuid7
+
+from engine.api.answers import payment_answer, raise_refusal
+from engine.api.door import answer, read_body
+from engine.api.identity import (
+    customer_id_of,
+    fingerprint,
+    idempotency_key_of,
+    payment_id_of,
+    transaction_id,
+    uuid_text,
+)
+from engine.api.places import store_of
+from engine.api.problems import Problem, refusal_problem
+from engine.api.services import Services
+from engine.api.wire import Confirmation, Nothing, Payment, Wire, fingerprint_fields
+from engine.errors import CustomerNotFound, PaymentNotFound
+from engine.ledger.core import Operation
+from engine.ledger.receipts import Receipt
+from engine.ledger.vocabulary import COINS, Kind, Refusal
+from engine.people.codes import code_mac, make_code
+from engine.people.contacts import mask_email, mask_tail
+from engine.people.customers import Customer
+from engine.people.keys import Principal
+from engine.programme.catalogue import Store
+
+log = structlog.get_logger()
+
+PAYMENT = Wire(Payment)
+CONFIRMATION = Wire(Confirmation)
+NOTHING = Wire(Nothing)
+
+
+async def pay(services: Services, request: web.Request, principal: Principal) -> web.Response:
+    """`POST /v1/customers/{customer_id}/payments`: hold the coins, and send a code."""
+    customer_id = customer_id_of(request)
+    key = idempotency_key_of(request)
+    body = PAYMENT.decode(await read_body(services, request))
+    if not body.document_checked:
+        raise Problem(
+            "document_not_checked",
+            "Check the customer's physical document, then send `document_checked: true`.",
+        )
+    snapshot = services.catalogue.now
+    store = store_of(snapshot, principal, body.store_id)
+    customer = await _customer(services, customer_id)
+    payment_id = transaction_id(principal, customer_id, str(key))
+    code = make_code()
+    sent_to = _masked(customer)
+    operation = Operation(
+        kind=Kind.HOLD,
+        customer_id=customer_id,
+        transaction_id=payment_id,
+        fingerprint=fingerprint("payment", fingerprint_fields(body), store.store_id),
+        brand_id=store.brand.brand_id,
+        store_id=store.store_id,
+        asset=COINS,
+        requested=body.coins,
+        occurred_at=time.time_ns() // 1000,
+        bill_amount=-1 if body.amount is None else body.amount,
+        details=orjson.dumps(
+            {"sent_to": sent_to, "invoice_number": body.invoice_number}
+        ),
+        reference=payment_id,
+        code_mac=code_mac(services.code_secret, payment_id, code),
+        hold_expires_at=time.time_ns() // 1000 + services.settings.code_lifetime_s * 1_000_000,
+        tries_max=services.settings.code_tries_max,
+        resends_max=services.settings.code_resends_max,
+        needs_profile=True,
+        barred=_barred(store, body),
+    )
+    decided, replayed = await services.committer.submit(operation)
+    raise_refusal(decided)
+    if not replayed:
+        await _send_code(services, customer, store, body.coins, code)
+    return answer(payment_answer(decided, "requires_code"), 201, replayed=replayed)
+
+
+async def confirm(services: Services, request: web.Request, principal: Principal) -> web.Response:
+    """`POST …/payments/{payment_id}/confirm`: capture the hold with the code that was typed."""
+    body = CONFIRMATION.decode(await read_body(services, request))
+    payment_id = payment_id_of(request)
+    hold = await _payment(services, request, principal)
+    mac = code_mac(services.code_secret, payment_id, body.code)
+    operation = _operation(request, principal, hold, Kind.CAPTURE, fields=mac, mac=mac)
+    try:
+        decided, replayed = await services.committer.submit(operation)
+    except PaymentNotFound:
+        return await _over(services, hold, wanted=Kind.CAPTURE)
+    raise_refusal(decided, tries_left=decided.tries_left)
+    return answer(payment_answer(decided, "succeeded"), replayed=replayed)
+
+
+async def resend(services: Services, request: web.Request, principal: Principal) -> web.Response:
+    """`POST …/payments/{payment_id}/resend`: a new code to the same person (*Reenviar código*)."""
+    NOTHING.decode(await read_body(services, request))
+    payment_id = payment_id_of(request)
+    hold = await _payment(services, request, principal)
+    customer = await _customer(services, hold.customer_id)
+    code = make_code()
+    mac = code_mac(services.code_secret, payment_id, code)
+    operation = _operation(request, principal, hold, Kind.RESEND, mac=mac)
+    try:
+        decided, replayed = await services.committer.submit(operation)
+    except PaymentNotFound:
+        return await _over(services, hold, wanted=None)
+    raise_refusal(decided)
+    if not replayed:
+        store = services.catalogue.now.stores[hold.store_id]
+        await _send_code(services, customer, store, hold.requested, code)
+    return answer(payment_answer(decided, "requires_code", hold=hold), replayed=replayed)
+
+
+async def void(services: Services, request: web.Request, principal: Principal) -> web.Response:
+    """`POST …/payments/{payment_id}/void`: the held coins go back."""
+    NOTHING.decode(await read_body(services, request))
+    hold = await _payment(services, request, principal)
+    operation = _operation(request, principal, hold, Kind.VOID)
+    try:
+        decided, replayed = await services.committer.submit(operation)
+    except PaymentNotFound:
+        return await _over(services, hold, wanted=Kind.VOID)
+    return answer(payment_answer(decided, "voided"), replayed=replayed)
+
+
+async def get(services: Services, request: web.Request, principal: Principal) -> web.Response:
+    """`GET …/payments/{payment_id}`: how the payment stands."""
+    hold = await _payment(services, request, principal)
+    postings = await services.statements.payment(hold.customer_id, payment_id_of(request))
+    last = postings[-1]
+    return answer(payment_answer(last, _status(last, postings), hold=hold))
+
+
+def _barred(store: Store, body: Payment) -> int:
+    """Return the refusal that no balance has a say in, 0 where there is none (COI-3)."""
+    programme = store.brand.programme_at(time.time())
+    if not store.accepts_coins or programme is None or not programme.receiver:
+        return Refusal.COINS_NOT_ACCEPTED
+    return Refusal.QR_INVALID if body.qr is not None else 0
+
+
+async def _customer(services: Services, customer_id: bytes) -> Customer:
+    customer = await services.customers.get(UUID(bytes=customer_id))
+    if customer is None:
+        raise CustomerNotFound
+    return customer
+
+
+async def _payment(services: Services, request: web.Request, principal: Principal) -> Receipt:
+    """Return the hold that a payment began with; another's is told like none at all."""
+    payment_id = payment_id_of(request)
+    hold = await services.statements.receipt(customer_id_of(request), payment_id)
+    if (
+        hold is None
+        or hold.kind != Kind.HOLD
+        or hold.refusal
+        or not principal.sees_brand(hold.brand_id)
+        or principal.store_id not in (None, hold.store_id)
+    ):
+        raise Problem("payment_not_found", f"There is no payment {uuid_text(payment_id)}.")
+    return hold
+
+
+def _operation(
+    request: web.Request,
+    principal: Principal,
+    hold: Receipt,
+    kind: Kind,
+    *,
+    fields: bytes = b"",
+    mac: bytes | None = None,
+) -> Operation:
+    """Return an operation on an open payment; its key is optional, for it can be done only once."""
+    key = idempotency_key_of(request, required=False)
+    verb = kind.name.lower()
+    own_id = (
+        uuid7().bytes
+        if key is None
+        else transaction_id(principal, hold.customer_id, f"{verb}:{key}")
+    )
+    return Operation(
+        kind=kind,
+        customer_id=hold.customer_id,
+        transaction_id=own_id,
+        fingerprint=fingerprint(verb, hold.transaction_id + fields, hold.store_id),
+        brand_id=hold.brand_id,
+        store_id=hold.store_id,
+        occurred_at=time.time_ns() // 1000,
+        reference=hold.transaction_id,
+        code_mac=mac,
+    )
+
+
+def _status(last: Receipt, postings: list[Receipt]) -> str:
+    """Return how a payment stands by its newest posting, at this moment."""
+    if last.kind == Kind.CAPTURE and not last.refusal:
+        return "succeeded"
+    if last.kind == Kind.VOID:
+        return "voided"
+    if last.kind == Kind.CAPTURE and last.tries_left == 0 and last.refusal == Refusal.CODE_INVALID:
+        return "failed"
+    expired = max(posting.hold_expires_at for posting in postings) <= time.time_ns() // 1000
+    return "expired" if last.kind == Kind.RELEASE or expired else "requires_code"
+
+
+async def _over(services: Services, hold: Receipt, *, wanted: Kind | None) -> web.Response:
+    """Answer for a payment that is not open any more: it ended once, and is told the same for ever."""
+    postings = await services.statements.payment(hold.customer_id, hold.transaction_id)
+    last = postings[-1]
+    status = _status(last, postings)
+    if status == "succeeded" and wanted == Kind.CAPTURE:
+        return answer(payment_answer(last, status), replayed=True)
+    if status == "succeeded":
+        raise Problem(
+            "payment_captured", "The coins are paid already; reverse the payment instead."
+        )
+    if wanted == Kind.VOID:
+        return answer(payment_answer(last, "voided", hold=hold), replayed=True)
+    raise refusal_problem(
+        Refusal.CODE_EXHAUSTED if status == "failed" else Refusal.PAYMENT_EXPIRED
+    )
+
+
+def _masked(customer: Customer) -> str:
+    return mask_tail(customer.phone) if customer.phone else mask_email(customer.email)
+
+
+async def _send_code(
+    services: Services, customer: Customer, store: Store, coins: int, code: str
+) -> None:
+    """Send a code to the phone or e-mail on file; where that fails, the cashier can send it again."""
+    text = f"Leal: su código para pagar {coins} coins en {store.name} es {code}. No lo comparta."
+    channel, to = ("sms", customer.phone) if customer.phone else ("email", customer.email)
+    try:
+        await services.sender.send(channel, str(to), text)
+    except OSError as error:
+        log.error("code_not_sent", channel=channel, error=type(error).__name__)
+        services.metrics.codes_sent.labels("failed").inc()
+    else:
+        services.metrics.codes_sent.labels("sent").inc()

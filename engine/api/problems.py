@@ -1,0 +1,159 @@
+"""What goes wrong, as a client reads it: problem+json (RFC 9457) with a stable `code`.
+
+Every code that is no refusal of the ledger has its row here; the refusals have theirs, in order of
+precedence, in engine.ledger.vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from engine.errors import (
+    CustomerNotFound,
+    EngineError,
+    KeyReused,
+    OutcomeUnknown,
+    Overloaded,
+    PaymentNotFound,
+    Quarantined,
+    Unavailable,
+)
+from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_S = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A code's status and its titles."""
+
+    status: int
+    title_en: str
+    title_es: str
+
+
+PROBLEMS: dict[str, Row] = {
+    "malformed_json": Row(400, "The body is not JSON", "El cuerpo no es JSON"),
+    "invalid_request": Row(400, "The request is not valid", "La solicitud no es válida"),
+    "currency_mismatch": Row(
+        400, "The currency is not the store's", "La moneda no es la de la tienda"
+    ),
+    "store_required": Row(400, "A store is needed", "Falta la tienda"),
+    "amount_required": Row(400, "An amount is needed", "Falta el valor"),
+    "occurred_at_out_of_range": Row(
+        400, "The sale is too old or in the future", "La venta es muy antigua o es futura"
+    ),
+    "document_not_checked": Row(
+        400, "The document was not checked", "No se verificó el documento del cliente"
+    ),
+    "idempotency_key_missing": Row(
+        400, "An idempotency key is needed", "Falta la clave de idempotencia"
+    ),
+    "idempotency_key_invalid": Row(
+        400, "The idempotency key is not valid", "La clave de idempotencia no es válida"
+    ),
+    "unauthorized": Row(401, "A valid key is needed", "Se necesita una clave válida"),
+    "forbidden": Row(403, "This key may not do this", "Esta clave no puede hacer esto"),
+    "not_found": Row(404, "There is nothing here", "No hay nada aquí"),
+    "customer_not_found": Row(
+        404,
+        "There is no such customer",
+        "El usuario no se pudo encontrar ¿Te gustaría crear una cuenta?",
+    ),
+    "store_not_found": Row(404, "There is no such store", "No existe esa tienda"),
+    "reward_not_found": Row(404, "There is no such reward", "No existe ese premio"),
+    "payment_not_found": Row(404, "There is no such payment", "No existe ese pago"),
+    "transaction_not_found": Row(
+        404, "There is no such transaction", "No existe esa transacción"
+    ),
+    "method_not_allowed": Row(405, "Not with this method", "No con este método"),
+    "request_timeout": Row(408, "The body came too slowly", "El cuerpo llegó muy despacio"),
+    "customer_exists": Row(
+        409, "This person is registered already", "Esta persona ya está registrada"
+    ),
+    "payment_captured": Row(409, "The payment is done", "El pago ya se hizo"),
+    "body_too_large": Row(413, "The body is too large", "El cuerpo es demasiado grande"),
+    "unsupported_encoding": Row(
+        415, "Compressed bodies are not taken", "No se reciben cuerpos comprimidos"
+    ),
+    "idempotency_key_reused": Row(
+        422,
+        "The idempotency key was used for another request",
+        "La clave de idempotencia se usó para otra solicitud",
+    ),
+    "internal_error": Row(500, "Something is wrong here", "Algo falló en el servicio"),
+    "overloaded": Row(503, "Too much to do right now", "Demasiado trabajo en este momento"),
+    "unavailable": Row(
+        503, "The database is out of reach", "La base de datos no está disponible"
+    ),
+    "outcome_unknown": Row(
+        504, "The outcome is not known yet", "Aún no se conoce el resultado"
+    ),
+}
+"""The one table of problems, by status."""
+
+_BY_ERROR: dict[type[EngineError], str] = {
+    Overloaded: "overloaded",
+    Unavailable: "unavailable",
+    OutcomeUnknown: "outcome_unknown",
+    KeyReused: "idempotency_key_reused",
+    CustomerNotFound: "customer_not_found",
+    PaymentNotFound: "payment_not_found",
+    Quarantined: "internal_error",
+}
+
+
+@dataclass(slots=True)
+class Problem(Exception):  # noqa: N818 - the standard's own word
+    """One problem; `members` are what the code promises beyond the standard's."""
+
+    code: str
+    detail: str
+    members: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the code."""
+        row = PROBLEMS.get(self.code)
+        return HTTP_STATUS_REFUSED if row is None else row.status
+
+    def body(self, request_id: str, language: str) -> bytes:
+        """Return the problem as JSON, its title in `language` ('es' or 'en')."""
+        row = PROBLEMS.get(self.code) or REFUSALS[Refusal[self.code.upper()]]
+        return orjson.dumps(
+            {
+                "type": f"urn:leal:problem:{self.code}",
+                "title": row.title_es if language == "es" else row.title_en,
+                "status": self.status,
+                "detail": self.detail,
+                "code": self.code,
+                "request_id": request_id,
+                **self.members,
+            }
+        )
+
+
+def refusal_problem(refusal: Refusal, **members: Any) -> Problem:
+    """Return the problem that tells a refusal of the ledger."""
+    return Problem(refusal.code, REFUSALS[refusal].advice, members)
+
+
+def error_problem(error: EngineError) -> Problem:
+    """Return the problem that tells an error of the engine."""
+    code = _BY_ERROR.get(type(error), "internal_error")
+    headers = {"Retry-After": RETRY_AFTER_S} if PROBLEMS[code].status in (503, 504) else {}
+    return Problem(code, str(error), headers=headers)
+
+
+def language_of(accept_language: str | None) -> str:
+    """Return 'es' where the client prefers it to English, else 'en'."""
+    for part in (accept_language or "").lower().split(","):
+        tag = part.split(";")[0].strip()
+        if tag[:2] in ("es", "en"):
+            return tag[:2]
+    return "en"

@@ -1,0 +1,51 @@
+"""Redemptions: points become a reward, at once (RED-5)."""
+
+from __future__ import annotations
+
+import time
+
+import orjson
+from aiohttp import web
+
+from engine.api.answers import redemption_answer
+from engine.api.door import answer, read_body
+from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of, transaction_id
+from engine.api.places import reward_of, store_of
+from engine.api.problems import Problem
+from engine.api.services import Services
+from engine.api.wire import Redemption, Wire, fingerprint_fields
+from engine.ledger.core import Operation
+from engine.ledger.vocabulary import Kind, Refusal
+from engine.people.keys import Principal
+
+WIRE = Wire(Redemption)
+
+
+async def redeem(services: Services, request: web.Request, principal: Principal) -> web.Response:
+    """`POST /v1/customers/{customer_id}/redemptions`."""
+    customer_id = customer_id_of(request)
+    key = idempotency_key_of(request)
+    body = WIRE.decode(await read_body(services, request))
+    snapshot = services.catalogue.now
+    reward = reward_of(snapshot, principal, body.reward_id)
+    store = store_of(snapshot, principal, body.store_id)
+    if store.brand.brand_id != reward.brand.brand_id:
+        raise Problem("reward_not_found", f"There is no reward {reward.reward_id} of this store.")
+    item = {"reward_id": reward.reward_id, "name": reward.name, "points": reward.points}
+    operation = Operation(
+        kind=Kind.REDEMPTION,
+        customer_id=customer_id,
+        transaction_id=transaction_id(principal, customer_id, str(key)),
+        fingerprint=fingerprint("redemption", fingerprint_fields(body), store.store_id),
+        brand_id=reward.brand.brand_id,
+        store_id=store.store_id,
+        asset=reward.brand.brand_id,
+        requested=reward.points,
+        utc_offset=reward.brand.utc_offset,
+        occurred_at=time.time_ns() // 1000,
+        details=orjson.dumps({"item": item}),
+        needs_profile=True,
+        barred=0 if reward.available else Refusal.NOT_AVAILABLE,
+    )
+    decided, replayed = await services.committer.submit(operation)
+    return answer(redemption_answer(decided), 201, replayed=replayed)

@@ -1,0 +1,177 @@
+"""Wallets and history: what a customer has, and how it came about."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from aiohttp import web
+
+from engine.api.answers import recorded_answer
+from engine.api.door import answer
+from engine.api.identity import customer_id_of, transaction_id_of, uuid_text
+from engine.api.problems import Problem
+from engine.api.services import Services
+from engine.api.wire import query_int
+from engine.errors import CustomerNotFound
+from engine.ledger.receipts import microseconds
+from engine.ledger.vocabulary import COINS, Kind
+from engine.people.keys import Principal
+from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS, iso_day, iso_moment
+
+PAGE_TRANSACTIONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class WalletsSeen:
+    """A customer's wallets as a principal may see them."""
+
+    listed: list[dict[str, Any]]
+    as_of: str
+    blocked: bool
+
+
+async def wallets_of(services: Services, principal: Principal, customer_id: bytes) -> WalletsSeen:
+    """Return what the principal may see: a brand its own points, and coins (PTS-6, USR-2).
+
+    A brand sees its points and the coins even where the customer has none yet.
+    """
+    brands = services.catalogue.now.brands
+
+    def utc_offset(asset: int) -> int:
+        return UTC_OFFSETS[COINS_COUNTRY] if asset == COINS else brands[asset].utc_offset
+
+    wallets, now = await services.statements.wallets(customer_id, utc_offset)
+    listed = {
+        wallet.asset: _wallet_body(wallet.asset, wallet.balance, wallet.held, wallet.expiring)
+        for wallet in wallets
+        if wallet.asset == COINS or principal.sees_brand(wallet.asset)
+    }
+    if principal.brand_id is not None:
+        for asset in (principal.brand_id, COINS):
+            listed.setdefault(asset, _wallet_body(asset, 0, 0, []))
+    return WalletsSeen(
+        [listed[asset] for asset in sorted(listed)],
+        iso_moment(now),
+        any(wallet.blocked for wallet in wallets),
+    )
+
+
+async def wallets(services: Services, request: web.Request, principal: Principal) -> web.Response:
+    """`GET /v1/customers/{customer_id}/wallets`."""
+    customer_id = customer_id_of(request)
+    seen = await wallets_of(services, principal, customer_id)
+    if not seen.listed or not any(wallet["balance"] for wallet in seen.listed):
+        await _refuse_unknown(services, customer_id)
+    return answer(orjson.dumps({"wallets": seen.listed, "as_of": seen.as_of}))
+
+
+async def transactions(
+    services: Services, request: web.Request, principal: Principal
+) -> web.Response:
+    """`GET /v1/customers/{customer_id}/transactions`: postings, newest first."""
+    customer_id = customer_id_of(request)
+    limit_max = services.settings.page_transactions_max
+    limit = query_int(request, "limit", min(PAGE_TRANSACTIONS, limit_max), limit_max)
+    asset, brand_id = _asset_filter(request)
+    if principal.brand_id is not None:
+        if brand_id not in (None, principal.brand_id):
+            raise Problem("not_found", f"This key sees nothing of brand {brand_id}.")
+        brand_id = principal.brand_id
+    rows = await services.statements.history(
+        customer_id,
+        asset=COINS if asset == "coins" else None,
+        brand_id=brand_id,
+        before=_cursor(request.query.get("cursor")),
+        limit=limit + 1,
+        points_only=asset == "points",
+    )
+    if not rows:
+        await _refuse_unknown(services, customer_id)
+    page = rows[:limit]
+    next_cursor = _cursor_text(page[-1]) if len(rows) > limit else None
+    listed = [_posting_body(row) for row in page]
+    return answer(orjson.dumps({"transactions": listed, "next_cursor": next_cursor}))
+
+
+async def transaction(
+    services: Services, request: web.Request, principal: Principal
+) -> web.Response:
+    """`GET …/transactions/{transaction_id}`: the recorded answer, or the recorded refusal."""
+    transaction_id = transaction_id_of(request)
+    receipt = await services.statements.receipt(customer_id_of(request), transaction_id)
+    if receipt is None or not principal.sees_brand(receipt.brand_id) or receipt.kind == Kind.EXPIRY:
+        raise Problem(
+            "transaction_not_found", f"There is no transaction {uuid_text(transaction_id)}."
+        )
+    return answer(recorded_answer(receipt))
+
+
+def _wallet_body(
+    asset: int, balance: int, held: int, expiring: list[tuple[int, int]]
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"asset": "coins" if asset == COINS else "points"}
+    if asset != COINS:
+        body["brand_id"] = asset
+    return body | {
+        "balance": balance,
+        "held": held,
+        "expiring": [{"amount": amount, "expires_on": iso_day(day)} for day, amount in expiring],
+    }
+
+
+def _posting_body(row: Any) -> dict[str, Any]:
+    coins = row["asset"] == COINS
+    return {
+        "transaction_id": str(row["transaction_id"]),
+        "type": Kind(row["kind"]).name.lower(),
+        "asset": "coins" if coins else "points",
+        "brand_id": row["brand_id"] or None,
+        "store_id": row["store_id"] or None,
+        "amount": row["amount"],
+        "held_amount": row["held_amount"],
+        "balance": row["balance"],
+        "payment_id": None if row["reference"] is None else str(row["reference"]),
+        "invoice_number": row["invoice_number"],
+        "bill_amount": row["bill_amount"],
+        "occurred_at": iso_moment(microseconds(row["occurred_at"])),
+        "recorded_at": iso_moment(microseconds(row["recorded_at"])),
+    }
+
+
+def _asset_filter(request: web.Request) -> tuple[str | None, int | None]:
+    asset = request.query.get("asset")
+    if asset not in (None, "points", "coins"):
+        raise Problem("invalid_request", "`asset` is points or coins.")
+    brand_id = query_int(request, "brand_id", 0, 2**31 - 1)
+    return asset, brand_id or None
+
+
+def _cursor_text(row: Any) -> str:
+    place = f"{microseconds(row['recorded_at'])}.{row['asset']}.{row['seq']}"
+    return urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _cursor(text: str | None) -> tuple[datetime, int, int] | None:
+    """Return the place that a cursor names; raises Problem where it names none."""
+    if text is None:
+        return None
+    try:
+        place = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+        moment, asset, seq = (int(part) for part in place.split("."))
+        if not (0 <= asset < 2**31 and 0 <= seq < 2**63):
+            raise ValueError("no place has these numbers")
+        seconds, fraction = divmod(moment, 1_000_000)
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=fraction), asset, seq
+    except (ValueError, OverflowError, OSError):
+        raise Problem("invalid_request", "`cursor` is a `next_cursor` of this list.") from None
+
+
+async def _refuse_unknown(services: Services, customer_id: bytes) -> None:
+    """Tell an unknown customer from one who has nothing yet."""
+    if await services.customers.get(UUID(bytes=customer_id)) is None:
+        raise CustomerNotFound

@@ -1,0 +1,38 @@
+"""Errors that cross the engine's layers. The docstring of a class is its message."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Something went wrong in the engine."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__doc__)
+
+
+class Overloaded(EngineError):
+    """The engine has more work than it takes on; nothing was done. Try again in a moment."""
+
+
+class Unavailable(EngineError):
+    """The database is out of reach; nothing was done. Try again with the same idempotency key."""
+
+
+class OutcomeUnknown(EngineError):
+    """It is not known yet whether this was done. Retry with the same idempotency key to learn it."""
+
+
+class KeyReused(EngineError):
+    """This idempotency key was used for another request. Use a new key for a new intent."""
+
+
+class CustomerNotFound(EngineError):
+    """There is no such customer. Look the customer up, or register them."""
+
+
+class PaymentNotFound(EngineError):
+    """There is no such payment of this customer at this store."""
+
+
+class Quarantined(EngineError):
+    """The database refused this operation; it was taken out of its batch and not done."""

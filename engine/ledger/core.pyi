@@ -1,0 +1,189 @@
+"""Types of the compiled ledger (`ext/core.pyx`).
+
+Ids are 16 raw bytes. Times are microseconds since 1970-01-01 UTC, days are days since 1970-01-01,
+offsets are seconds east of UTC. Amounts are whole points or coins.
+"""
+
+from collections.abc import Container
+from typing import Any, final
+
+CODES: dict[str, dict[str, int]]
+COPY_HEADER: bytes
+COPY_TRAILER: bytes
+ZERO_HASH: bytes
+
+def hash_row(previous: bytes, row: bytes) -> bytes:
+    """Return BLAKE2b-128 of `previous` ‖ `row`; `row` is a COPY row without its last field."""
+
+@final
+class Hold:
+    """Coins set aside for a payment, with the very lots that they were taken from."""
+
+    payment_id: bytes
+    code_mac: bytes
+    coins: int
+    expires_at: int
+    brand_id: int
+    store_id: int
+    tries_left: int
+    resends_left: int
+    @property
+    def lots(self) -> list[tuple[int, int]]: ...
+
+@final
+class Wallet:
+    """A customer's account of one asset, as committed."""
+
+    asset: int
+    @property
+    def seq(self) -> int: ...
+    @property
+    def balance(self) -> int: ...
+    @property
+    def held(self) -> int: ...
+    @property
+    def lots(self) -> list[tuple[int, int]]: ...
+    @property
+    def holds(self) -> list[Hold]: ...
+    @property
+    def hash(self) -> bytes: ...
+    def available(
+        self, now: int, utc_offset: int
+    ) -> tuple[int, int, list[tuple[int, int]]]:
+        """Return (available, held, lots) at `now`, due lots and due holds taken into account."""
+
+@final
+class Operation:
+    """What a caller asks of the ledger, and after `Ledger.decide` what it got.
+
+    `requested` are the points to earn, the price of a reward, or the coins to hold. `coins` are
+    what an accumulation earns on top. `reference` is the payment that a hold, capture, void or
+    resend belongs to. `barred` is a refusal that the state of the wallet has no say in.
+    Raises ValueError for an id of another length or an amount out of 0 … 2^53.
+    """
+
+    kind: int
+    customer_id: bytes
+    transaction_id: bytes
+    fingerprint: int
+    brand_id: int
+    store_id: int
+    asset: int
+    requested: int
+    expires_day: int
+    coins: int
+    coins_expires_day: int
+    utc_offset: int
+    occurred_at: int
+    bill_amount: int
+    invoice_number: bytes | None
+    details: bytes | None
+    reference: bytes | None
+    code_mac: bytes | None
+    hold_expires_at: int
+    tries_max: int
+    resends_max: int
+    needs_profile: bool
+    barred: int
+
+    outcome: int
+    refusal: int
+    missing_fields: int
+    amount: int
+    balance: int
+    held: int
+    earned_expires_day: int
+    has_coins: bool
+    coins_amount: int
+    coins_balance: int
+    recorded_at: int
+    tries_left: int
+
+    waiter: Any
+    waiting_since: float
+    tries: int
+    replayed: bool
+    recorded: Any
+
+    def __init__(
+        self,
+        *,
+        kind: int,
+        customer_id: bytes,
+        transaction_id: bytes,
+        fingerprint: int = 0,
+        brand_id: int = 0,
+        store_id: int = 0,
+        asset: int = 0,
+        requested: int = 0,
+        expires_day: int = 0,
+        coins: int = 0,
+        coins_expires_day: int = 0,
+        utc_offset: int = 0,
+        occurred_at: int = 0,
+        bill_amount: int = -1,
+        invoice_number: bytes | None = None,
+        details: bytes | None = None,
+        reference: bytes | None = None,
+        code_mac: bytes | None = None,
+        hold_expires_at: int = 0,
+        tries_max: int = 0,
+        resends_max: int = 0,
+        needs_profile: bool = False,
+        barred: int = 0,
+    ) -> None: ...
+
+@final
+class Batch:
+    """The rows that a decision appends, and where they come from."""
+
+    operations: list[Operation]
+    journal: bytes
+    """Binary COPY of the table `journal`, in the order of its primary key."""
+    wallets: bytes | None
+    """Binary COPY of the table `wallet`; None where no wallet is new."""
+    claims: bytes | None
+    """Binary COPY of the table `invoice_claim`; None where no invoice is claimed."""
+    postings: int
+
+@final
+class Ledger:
+    """The wallets of the customers that a lane has loaded, and the decisions on them."""
+
+    coins_utc_offset: int
+    wallets: int
+    def __init__(self, coins_utc_offset: int) -> None: ...
+    @property
+    def customers(self) -> int: ...
+    def needs_load(self, operation: Operation) -> bool:
+        """Return whether `operation` may only be decided on freshly loaded state."""
+    def load_customer(self, customer_id: bytes, missing_fields: int) -> None:
+        """Start a customer anew, without wallets; `missing_fields` is a bit set of CUS-4."""
+    def load_wallet(
+        self,
+        customer_id: bytes,
+        asset: int,
+        seq: int,
+        balance: int,
+        held: int,
+        flags: int,
+        lots: bytes,
+        holds: bytes | None,
+        hash: bytes,  # noqa: A002
+        recorded_at: int,
+    ) -> None:
+        """Add a wallet as its newest row says; raises ValueError where the row contradicts itself."""
+    def drop(self, customer_id: bytes) -> None:
+        """Forget a customer, so that the next operation loads it."""
+    def clear(self) -> None:
+        """Forget everybody: a cache lives only as long as the connection that read it."""
+    def trim(self, wallets_max: int, locked: Container[bytes]) -> None:
+        """Forget the least used customers, but for those in `locked`, down to `wallets_max` wallets."""
+    def wallet(self, customer_id: bytes, asset: int) -> Wallet | None:
+        """Return a committed wallet for reading, or None."""
+    def decide(self, operations: list[Operation], now: int) -> Batch:
+        """Decide operations in order, plan their effects, and return the rows to append."""
+    def publish(self, batch: Batch) -> None:
+        """Make what `batch` planned the committed state: its rows are durable."""
+    def discard(self, batch: Batch) -> None:
+        """Forget what `batch` planned: its rows are not in the journal and never will be."""

@@ -1,0 +1,191 @@
+"""The journal: the only file that knows how postings get into PostgreSQL and out of it.
+
+A `Journal` is one connection of one writer. It loads the newest rows of wallets, appends a batch in
+one transaction, and finds what was appended before. It decides nothing and retries nothing: what an
+append came to is a `Verdict`, and the committer knows what to do about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import asyncpg
+from asyncpg.pgproto.pgproto import UUID
+
+from engine.ledger.core import Batch, Ledger, Operation
+from engine.ledger.receipts import Receipt, receipt_of
+from engine.ledger.verdicts import Verdict, sqlstate_of, verdict_of
+from engine.postgres.connections import Connection
+from engine.postgres.sql import queries
+
+SQL = queries("journal")
+POSTGRES_EPOCH = 946_684_800_000_000
+"""2000-01-01, in microseconds since 1970."""
+
+# A standby wait that is cut short lets the commit succeed with no more than this notice.
+NOT_REPLICATED = "01000"
+
+
+class Journal:
+    """One writer's connection to the journal.
+
+    Made by `Journal.open`. After any method raised but for what it documents, or after an
+    ambiguous append, the connection is not to be used again.
+    """
+
+    def __init__(self, connection: Connection, append_timeout_ms: int) -> None:
+        self._connection = connection
+        self._append_timeout = append_timeout_ms / 1000
+        self._load: Any = None
+        self._find: Any = None
+        self._find_claims: Any = None
+        self._doubt: str | None = None
+        self.last_sqlstate = ""
+        """The SQLSTATE, or the name of the error, of the last append that was not durable."""
+
+    @classmethod
+    async def open(cls, connection: Connection, append_timeout_ms: int) -> Journal:
+        """Prepare the journal's statements on `connection`, which it owns from now on."""
+        journal = cls(connection, append_timeout_ms)
+        connection.add_log_listener(journal._on_notice)
+        journal._load = await connection.prepare(SQL["load"])  # network op
+        journal._find = await connection.prepare(SQL["find"])  # network op
+        journal._find_claims = await connection.prepare(SQL["find_claims"])  # network op
+        return journal
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is known to be gone."""
+        return self._connection.is_closed()
+
+    def terminate(self) -> None:
+        """Drop the connection without a word to the server."""
+        self._connection.terminate()
+
+    async def load(self, ledger: Ledger, customer_ids: Iterable[bytes]) -> None:
+        """Put customers and the state of their wallets into `ledger`, as committed.
+
+        Raises what asyncpg raises, and ValueError where a row contradicts itself.
+        """
+        rows = await self._load.fetch([UUID(id_) for id_ in customer_ids])  # network op
+        started: set[bytes] = set()
+        for row in rows:
+            customer_id = row["customer_id"].bytes
+            if customer_id not in started:
+                started.add(customer_id)
+                ledger.load_customer(customer_id, row["missing_fields"])
+            if row["seq"] is not None:
+                ledger.load_wallet(customer_id, *wallet_facts(row))
+
+    async def append(self, batch: Batch) -> Verdict:
+        """Append a batch in one transaction; say what came of it. Raises nothing of asyncpg's."""
+        self._doubt = None
+        try:
+            async with asyncio.timeout(self._append_timeout):
+                if batch.wallets is None and batch.claims is None:
+                    await self._copy("journal", batch.journal)
+                else:
+                    await self._append_with_companions(batch)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            return self._judge(error)
+        except asyncpg.InternalClientError as error:
+            return self._judge(error)
+        if self._doubt is not None:
+            self.last_sqlstate = self._doubt
+            return Verdict.AMBIGUOUS
+        return Verdict.DURABLE
+
+    async def find(self, operations: Sequence[Operation]) -> dict[bytes, Receipt]:
+        """Return by transaction id the receipts of those operations that the journal has."""
+        rows = await self._find.fetch(  # network op
+            [UUID(operation.customer_id) for operation in operations],
+            [UUID(operation.transaction_id) for operation in operations],
+        )
+        found: dict[bytes, list[Any]] = {}
+        for row in rows:
+            found.setdefault(row["transaction_id"].bytes, []).append(row)
+        return {transaction_id: receipt_of(legs) for transaction_id, legs in found.items()}
+
+    async def find_claims(self, operations: Sequence[Operation]) -> dict[tuple[int, bytes], bytes]:
+        """Return by (store, invoice number) which transaction has claimed the invoice."""
+        claims = [
+            (operation.store_id, operation.invoice_number)
+            for operation in operations
+            if operation.invoice_number is not None
+        ]
+        rows = await self._find_claims.fetch(  # network op
+            [store_id for store_id, _ in claims], [number.decode() for _, number in claims]
+        )
+        return {
+            (row["store_id"], row["invoice_number"].encode()): row["transaction_id"].bytes
+            for row in rows
+        }
+
+    async def _append_with_companions(self, batch: Batch) -> None:
+        """Append rows of several tables, always in this order, so that no two writers deadlock."""
+        try:
+            await self._connection.execute("begin")  # network op
+            await self._copy("journal", batch.journal)
+            if batch.wallets is not None:
+                await self._copy("wallet", batch.wallets)
+            if batch.claims is not None:
+                await self._copy("invoice_claim", batch.claims)
+        except asyncpg.PostgresError as error:
+            if verdict_of(error) is not Verdict.AMBIGUOUS:
+                await self._connection.execute("rollback")  # network op
+            raise
+        status = await self._connection.execute("commit")  # network op
+        if status != "COMMIT":
+            raise asyncpg.InternalServerError(f"commit was answered by {status}")
+
+    async def _copy(self, table: str, rows: bytes) -> None:
+        # As a memoryview, for asyncpg takes plain bytes for the path of a file.
+        source = memoryview(rows)
+        await self._connection.copy_to_table(  # network op
+            table, source=source, columns=COLUMNS[table], format="binary"
+        )
+
+    def _judge(self, error: BaseException) -> Verdict:
+        self.last_sqlstate = sqlstate_of(error)
+        verdict = verdict_of(error)
+        if verdict is Verdict.AMBIGUOUS:
+            self.terminate()
+        return verdict
+
+    def _on_notice(self, _connection: object, notice: Any) -> None:
+        if notice.sqlstate == NOT_REPLICATED and "synchronous replication" in notice.message:
+            self._doubt = NOT_REPLICATED
+
+
+COLUMNS = {
+    "journal": [
+        *("customer_id", "asset", "seq", "transaction_id", "leg", "kind", "refusal", "requested"),
+        *("amount", "held_amount", "balance", "held", "counter", "counter_party", "brand_id"),
+        *("store_id", "flags", "missing_fields", "lots", "moved", "holds", "reference"),
+        *("fingerprint", "occurred_at", "recorded_at", "bill_amount", "invoice_number"),
+        *("details", "hash"),
+    ],
+    "wallet": ["customer_id", "asset"],
+    "invoice_claim": ["store_id", "invoice_number", "customer_id", "transaction_id"],
+}
+"""The columns of each table in the order in which the compiled core encodes them."""
+
+
+def wallet_facts(row: Any) -> tuple[int, int, int, int, int, bytes, bytes | None, bytes, int]:
+    """Return what `Ledger.load_wallet` takes after the customer, from a row of `load`."""
+    recorded_at = int.from_bytes(row["recorded_at"], "big", signed=True) + POSTGRES_EPOCH
+    return (
+        row["asset"],
+        row["seq"],
+        row["balance"],
+        row["held"],
+        row["flags"],
+        row["lots"],
+        row["holds"],
+        row["hash"],
+        recorded_at,
+    )
+
+

@@ -1,0 +1,463 @@
+"""A lane: operations wait, a batch of them is decided and made durable, then they answer.
+
+It owns a part of the customers, one connection, and one batch in flight:
+
+    collect ─▶ lock the accounts ─▶ load what is not cached ─▶ decide ─▶ append ─▶ publish, answer
+
+While batch N is being made durable, batch N+1 collects; there is no timer, so the size of a batch
+follows the load. An append whose outcome is unknown leaves its accounts locked and goes to a task
+of its own that appends the identical batch until it is known; the lane goes on with the others.
+
+`Lane.commit` owns the control flow; what it calls are straight lines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import structlog
+
+from engine.errors import (
+    EngineError,
+    KeyReused,
+    OutcomeUnknown,
+    Overloaded,
+    Quarantined,
+    Unavailable,
+)
+from engine.ledger.core import Batch, Ledger, Operation
+from engine.ledger.journal import Journal
+from engine.ledger.verdicts import Verdict
+from engine.ledger.vocabulary import Kind, Outcome, Refusal
+from engine.metrics import Metrics
+from engine.settings import Settings
+
+log = structlog.get_logger()
+
+COLLECT_PASSES_MAX = 4
+"""Turns of the event loop that a lane waits for more operations, as long as each brings some."""
+
+WATCH_INTERVAL_S = 0.25
+RETRY_PAUSE_S = 0.05
+RECONNECT_PAUSE_S_MAX = 1.0
+
+OpenJournal = Callable[[], Awaitable[Journal]]
+
+
+class Lane:
+    """One batch in flight for a part of the customers."""
+
+    def __init__(
+        self, open_journal: OpenJournal, ledger: Ledger, settings: Settings, metrics: Metrics
+    ) -> None:
+        self._open_journal = open_journal
+        self._settings = settings
+        self._metrics = metrics
+        self.ledger = ledger
+
+        # All of the lane's mutable state: who waits, whose account is locked and who waits for
+        # that, which keys are under way, and the connection that the cache was read by.
+        self._queue: deque[Operation] = deque()
+        self._locked: dict[bytes, deque[Operation]] = {}
+        self._under_way: dict[bytes, Operation] = {}
+        self._journal: Journal | None = None
+        self._arrived = asyncio.Event()
+        self._unresolved: set[bytes] = set()
+        self._resolvers: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self.connected = False
+
+    # What callers use.
+
+    def submit(self, operation: Operation) -> Operation:
+        """Queue an operation and return the one whose `waiter` will have the outcome.
+
+        That is another one where the same key is under way already. Raises Overloaded where the
+        lane or the account has too much waiting, KeyReused where the key is under way for another
+        request.
+        """
+        under_way = self._under_way.get(operation.transaction_id)
+        if under_way is not None:
+            if under_way.fingerprint != operation.fingerprint:
+                raise KeyReused
+            if under_way.waiter.done():  # it was told that the outcome is unknown, and asks again
+                under_way.waiter = asyncio.get_running_loop().create_future()
+                under_way.waiting_since = time.monotonic()
+            return under_way
+        if len(self._queue) >= self._settings.queue_operations_max or self._closing:
+            raise Overloaded
+        parked = self._locked.get(operation.customer_id)
+        if parked is not None and len(parked) >= self._settings.account_operations_max:
+            raise Overloaded
+        operation.waiter = asyncio.get_running_loop().create_future()
+        operation.waiting_since = time.monotonic()
+        self._under_way[operation.transaction_id] = operation
+        if parked is not None:
+            parked.append(operation)
+        else:
+            self._queue.append(operation)
+            self._arrived.set()
+        return operation
+
+    @property
+    def waiting(self) -> int:
+        """Operations that wait for a batch, and those parked behind a locked account."""
+        return len(self._queue) + sum(map(len, self._locked.values()))
+
+    @property
+    def locked(self) -> int:
+        """Accounts of a batch in flight or of unknown outcome."""
+        return len(self._locked)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is waiting or under way."""
+        return not self._under_way
+
+    def oldest_waiting_s(self) -> float:
+        """Return the age of the operation that has been under way for the longest time."""
+        now = time.monotonic()
+        return max((now - op.waiting_since for op in self._under_way.values()), default=0.0)
+
+    # The loop.
+
+    async def run(self) -> None:
+        """Collect and commit until cancelled; accounts are unlocked when their batch is settled."""
+        while True:
+            operations = await self._collect()
+            try:
+                await self.commit(operations)
+            except Exception:
+                log.exception("commit_broke", operations=len(operations))
+                self._disconnect()
+                self._fail([op for op in operations if not op.waiter.done()], OutcomeUnknown())
+            self._unlock({op.customer_id for op in operations} - self._unresolved)
+
+    async def commit(self, operations: list[Operation]) -> None:
+        """Bring every one of `operations` to its outcome: the one place where that is decided."""
+        while operations:
+            journal = await self._connected_journal(operations)
+            if journal is None or not await self._load(journal, operations):
+                operations = self._still_wanted(operations)
+                continue
+            batch = self._decide(operations)
+            if batch is None:
+                return
+            verdict = await self._append(journal, batch)
+            if verdict is Verdict.DURABLE:
+                self.ledger.publish(batch)
+                self._answer(operations)
+                return
+            if verdict is Verdict.AMBIGUOUS:
+                self._disconnect()
+                self._resolve_apart(batch)
+                return
+            self.ledger.discard(batch)
+            if verdict is Verdict.STALE:
+                self._metrics.conflicts.inc()
+                operations = self._again(operations)
+            elif verdict is Verdict.SEEN:
+                operations = self._again(await self._without_seen(journal, operations, replayed=True))
+            elif verdict is Verdict.RETRY:
+                await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
+                operations = self._again(operations)
+            elif verdict is Verdict.UNAVAILABLE:
+                self._disconnect()
+                self._fail(operations, Unavailable())
+                return
+            elif len(operations) == 1:
+                self._quarantine(operations[0], journal.last_sqlstate)
+                return
+            else:
+                first, operations = self._halves(batch.operations)
+                await self.commit(first)
+                operations = self._without_unresolved(operations)
+
+    async def watch(self) -> None:
+        """Answer those who have waited too long; it is never told that an operation failed."""
+        deadline = self._settings.answer_timeout_ms / 1000
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL_S)
+            limit = time.monotonic() - deadline
+            overdue = [op for op in self._under_way.values() if op.waiting_since < limit]
+            for operation in overdue:
+                if not operation.waiter.done():
+                    operation.waiter.set_exception(OutcomeUnknown())
+
+    async def drain(self) -> None:
+        """Take no more operations, and return when all that were taken have their outcome."""
+        self._closing = True
+        while not self.idle:
+            await asyncio.sleep(0.005)
+
+    def close(self) -> None:
+        """Let go of the connection and of batches whose outcome is still unknown."""
+        for task in self._resolvers:
+            task.cancel()
+        if self._journal is not None:
+            self._journal.terminate()
+
+    # Straight lines.
+
+    async def _collect(self) -> list[Operation]:
+        """Wait for operations, take those whose account is free, and lock their accounts."""
+        while True:
+            if not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
+            started = time.perf_counter()
+            for _ in range(COLLECT_PASSES_MAX):
+                before = len(self._queue)
+                await asyncio.sleep(0)
+                if len(self._queue) == before:
+                    break
+            batch: list[Operation] = []
+            taken: set[bytes] = set()
+            while self._queue and len(batch) < self._settings.batch_operations_max:
+                operation = self._queue.popleft()
+                customer_id = operation.customer_id
+                if customer_id in taken:
+                    batch.append(operation)
+                elif customer_id in self._locked:
+                    self._locked[customer_id].append(operation)
+                else:
+                    self._locked[customer_id] = deque()
+                    taken.add(customer_id)
+                    batch.append(operation)
+            if batch:
+                self._metrics.stage["collect"](time.perf_counter() - started)
+                return batch
+
+    async def _connected_journal(self, operations: list[Operation]) -> Journal | None:
+        """Return the journal, connecting first where there is none; None where that failed."""
+        if self._journal is not None and not self._journal.is_closed:
+            return self._journal
+        self._disconnect()
+        try:
+            self._journal = await self._open_journal()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the database is out of reach
+            log.warning("journal_unreachable", error=type(error).__name__, waiting=len(operations))
+            await asyncio.sleep(random.uniform(RETRY_PAUSE_S, RECONNECT_PAUSE_S_MAX / 4))  # noqa: S311
+            return None
+        self.connected = True
+        return self._journal
+
+    async def _load(self, journal: Journal, operations: list[Operation]) -> bool:
+        """Load what the decision needs; return whether it could be had."""
+        missing = {op.customer_id for op in operations if self.ledger.needs_load(op)}
+        if not missing:
+            return True
+        started = time.perf_counter()
+        for customer_id in missing:
+            self.ledger.drop(customer_id)
+        try:
+            async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
+                await journal.load(self.ledger, sorted(missing))
+        except Exception as error:  # noqa: BLE001 - nothing was written; the next round tries again
+            log.warning("load_failed", error=type(error).__name__, detail=str(error))
+            journal.terminate()
+            self._disconnect()
+            await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
+            return False
+        self._metrics.stage["load"](time.perf_counter() - started)
+        return True
+
+    def _decide(self, operations: list[Operation]) -> Batch | None:
+        """Decide; return None where no operation leaves a row, and all are answered."""
+        started = time.perf_counter()
+        try:
+            batch = self.ledger.decide(operations, time.time_ns() // 1000)
+        except Exception:
+            log.exception("decide_failed", operations=len(operations))
+            for operation in operations:
+                self.ledger.drop(operation.customer_id)
+            self._fail(operations, Quarantined())
+            return None
+        self._metrics.stage["decide"](time.perf_counter() - started)
+        if batch.postings == 0:
+            self.ledger.discard(batch)
+            self._answer(operations)
+            return None
+        return batch
+
+    async def _append(self, journal: Journal, batch: Batch) -> Verdict:
+        started = time.perf_counter()
+        verdict = await journal.append(batch)
+        self._metrics.stage["append"](time.perf_counter() - started)
+        self._count(verdict, batch, journal)
+        return verdict
+
+    def _count(self, verdict: Verdict, batch: Batch, journal: Journal) -> None:
+        if verdict is Verdict.DURABLE:
+            self._metrics.batch_operations.observe(len(batch.operations))
+            self._metrics.postings.inc(batch.postings)
+            self._metrics.last_commit.set(time.time())
+        else:
+            self._metrics.retries.labels(journal.last_sqlstate).inc()
+
+    def _again(self, operations: Sequence[Operation]) -> list[Operation]:
+        """Return the operations that are decided again, on state that is loaded anew."""
+        again = []
+        for operation in operations:
+            self.ledger.drop(operation.customer_id)
+            operation.tries += 1
+            if operation.tries < self._settings.tries_max:
+                again.append(operation)
+            else:
+                self._finish(operation, Overloaded())
+        return again
+
+    async def _without_seen(
+        self, journal: Journal, operations: list[Operation], *, replayed: bool
+    ) -> list[Operation]:
+        """Answer the operations whose key the journal has, and bar those whose invoice is claimed.
+
+        Where the connection fails on the way nothing is lost: all are decided again.
+        """
+        try:
+            async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
+                receipts = await journal.find(operations)
+                claims = await journal.find_claims(operations)
+        except Exception as error:  # noqa: BLE001 - reading only; the next round tries again
+            log.warning("find_failed", error=type(error).__name__)
+            journal.terminate()
+            return operations
+        unseen = []
+        for operation in operations:
+            receipt = receipts.get(operation.transaction_id)
+            if receipt is None:
+                claim = (operation.store_id, operation.invoice_number or b"")
+                if claims.get(claim, operation.transaction_id) != operation.transaction_id:
+                    operation.barred = Refusal.INVOICE_ALREADY_CLAIMED
+                unseen.append(operation)
+            elif receipt.fingerprint != operation.fingerprint:
+                self._metrics.replays.labels("reused").inc()
+                self._finish(operation, KeyReused())
+            else:
+                operation.recorded = receipt
+                operation.replayed = replayed
+                self._metrics.replays.labels("replay").inc(replayed)
+                self._finish(operation)
+        return unseen
+
+    def _still_wanted(self, operations: list[Operation]) -> list[Operation]:
+        """Fail the operations that nobody waits for any more; nothing of them was sent."""
+        limit = time.monotonic() - self._settings.answer_timeout_ms / 1000
+        for operation in [op for op in operations if op.waiting_since < limit]:
+            self._finish(operation, Unavailable())
+        return [operation for operation in operations if operation.waiting_since >= limit]
+
+    def _answer(self, operations: list[Operation]) -> None:
+        for operation in operations:
+            if operation.outcome == Outcome.POSTED:
+                kind = Kind(operation.kind).name.lower()
+                refusal = Refusal(operation.refusal).code if operation.refusal else "none"
+                self._metrics.operation_child(kind, refusal)()
+            self._finish(operation)
+        self.ledger.trim(self._settings.wallets_cached_max, self._locked)
+
+    def _fail(self, operations: Sequence[Operation], error: EngineError) -> None:
+        for operation in operations:
+            self._finish(operation, error)
+
+    def _quarantine(self, operation: Operation, sqlstate: str) -> None:
+        log.error("operation_quarantined", sqlstate=sqlstate, kind=Kind(operation.kind).name)
+        self.ledger.drop(operation.customer_id)
+        self._finish(operation, Quarantined())
+
+    def _finish(self, operation: Operation, error: EngineError | None = None) -> None:
+        """Give an operation its outcome."""
+        self._under_way.pop(operation.transaction_id, None)
+        if not operation.waiter.done():
+            if error is None:
+                operation.waiter.set_result(None)
+            else:
+                operation.waiter.set_exception(error)
+
+    def _unlock(self, customer_ids: Iterable[bytes]) -> None:
+        """Unlock accounts; what was parked behind them goes to the head of the queue, in order."""
+        for customer_id in customer_ids:
+            parked = self._locked.pop(customer_id, None)
+            if parked:
+                self._queue.extendleft(reversed(parked))
+                self._arrived.set()
+
+    @staticmethod
+    def _halves(operations: list[Operation]) -> tuple[list[Operation], list[Operation]]:
+        """Split operations that are sorted by customer, between two customers where there are two."""
+        middle = len(operations) // 2
+        for at in range(middle, len(operations)):
+            if operations[at].customer_id != operations[at - 1].customer_id:
+                middle = at
+                break
+        return operations[:middle], operations[middle:]
+
+    def _without_unresolved(self, operations: list[Operation]) -> list[Operation]:
+        """Park the operations whose account has just got an unknown outcome; return the others."""
+        free = []
+        for operation in operations:
+            if operation.customer_id in self._unresolved:
+                self._locked[operation.customer_id].append(operation)
+            else:
+                free.append(operation)
+        return free
+
+    # A batch whose outcome is unknown.
+
+    def _resolve_apart(self, batch: Batch) -> None:
+        self._metrics.ambiguous.inc()
+        self._unresolved.update(op.customer_id for op in batch.operations)
+        task = asyncio.create_task(self._resolve(batch))
+        self._resolvers.add(task)
+        task.add_done_callback(self._resolvers.discard)
+
+    async def _resolve(self, batch: Batch) -> None:
+        """Append the identical batch until its outcome is known; its accounts stay locked till then.
+
+        It lands, or it cannot land any more because its keys or its places are taken: by itself,
+        which the journal then shows, or by others. To look it up without appending would prove
+        nothing, for the first attempt may still be on its way.
+        """
+        operations = batch.operations
+        while operations:
+            await asyncio.sleep(random.uniform(RETRY_PAUSE_S / 2, RETRY_PAUSE_S))  # noqa: S311
+            try:
+                journal = await self._open_journal()
+            except Exception as error:  # noqa: BLE001 - out of reach; the next round tries again
+                log.warning("resolver_unreachable", error=type(error).__name__)
+                continue
+            verdict = await journal.append(batch)
+            self._count(verdict, batch, journal)
+            log.info("ambiguous_batch", verdict=verdict.value, operations=len(operations))
+            if verdict is Verdict.DURABLE:
+                self._answer(operations)
+                operations = []
+            elif verdict in (Verdict.STALE, Verdict.SEEN):
+                unseen = await self._without_seen(journal, operations, replayed=False)
+                if not journal.is_closed:
+                    self._requeue(unseen)
+                    operations = []
+            elif verdict is Verdict.REFUSED:
+                self._requeue(operations)
+                operations = []
+            journal.terminate()
+        customers = {op.customer_id for op in batch.operations}
+        self._unresolved -= customers
+        self._unlock(customers)
+
+    def _requeue(self, operations: Sequence[Operation]) -> None:
+        """Let operations that were proved not to be done be decided again, first of all."""
+        for operation in reversed(self._again(operations)):
+            self._locked[operation.customer_id].appendleft(operation)
+
+    def _disconnect(self) -> None:
+        """Drop the connection and every wallet that was read by it."""
+        if self._journal is not None:
+            self._journal.terminate()
+        self._journal = None
+        self.connected = False
+        self.ledger.clear()

@@ -1,0 +1,145 @@
+"""Receipts: what the journal says of an operation, whoever asks and however often.
+
+An operation that was just decided and its rows read back have the same attributes, so that one
+function writes the answer to the first request and to every retry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from engine.ledger.vocabulary import Kind
+
+MICROSECONDS = 1_000_000
+HOLD_EXPIRES_AT = slice(24, 32)
+HOLD_TRIES_LEFT = slice(56, 58)
+
+
+class Answer(Protocol):
+    """What an answer is written from; see `engine/ledger/core.pyi` for units."""
+
+    kind: int
+    customer_id: bytes
+    transaction_id: bytes
+    brand_id: int
+    store_id: int
+    asset: int
+    requested: int
+    refusal: int
+    missing_fields: int
+    amount: int
+    balance: int
+    held: int
+    earned_expires_day: int
+    has_coins: bool
+    coins_amount: int
+    coins_balance: int
+    coins_expires_day: int
+    recorded_at: int
+    tries_left: int
+    hold_expires_at: int
+    reference: bytes | None
+    details: bytes | None
+
+
+@dataclass(slots=True)
+class Receipt:
+    """An operation as its journal rows tell it."""
+
+    kind: int
+    customer_id: bytes
+    transaction_id: bytes
+    fingerprint: int
+    brand_id: int
+    store_id: int
+    asset: int
+    requested: int
+    refusal: int
+    missing_fields: int
+    amount: int
+    balance: int
+    held: int
+    earned_expires_day: int
+    has_coins: bool
+    coins_amount: int
+    coins_balance: int
+    coins_expires_day: int
+    recorded_at: int
+    tries_left: int
+    hold_expires_at: int
+    reference: bytes | None
+    details: bytes | None
+    hash: bytes
+
+
+def receipt_of(rows: Sequence[Any]) -> Receipt:
+    """Return the receipt of one transaction from its rows, leg 0 first.
+
+    Each row has the columns of the query `find`.
+    """
+    first = rows[0]
+    coins = rows[1] if len(rows) > 1 else None
+    reference = first["reference"]
+    tries_left, hold_expires_at = _hold_facts(first)
+    return Receipt(
+        kind=first["kind"],
+        customer_id=first["customer_id"].bytes,
+        transaction_id=first["transaction_id"].bytes,
+        fingerprint=first["fingerprint"],
+        brand_id=first["brand_id"],
+        store_id=first["store_id"],
+        asset=first["asset"],
+        requested=first["requested"],
+        refusal=first["refusal"],
+        missing_fields=first["missing_fields"],
+        amount=first["held_amount"] if first["kind"] == Kind.CAPTURE else first["amount"],
+        balance=first["balance"],
+        held=first["held"],
+        earned_expires_day=_expires_day(first),
+        has_coins=coins is not None,
+        coins_amount=0 if coins is None else coins["amount"],
+        coins_balance=0 if coins is None else coins["balance"],
+        coins_expires_day=0 if coins is None else _expires_day(coins),
+        recorded_at=microseconds(first["recorded_at"]),
+        tries_left=tries_left,
+        hold_expires_at=hold_expires_at,
+        reference=None if reference is None else reference.bytes,
+        details=None if first["details"] is None else first["details"].encode(),
+        hash=first["hash"],
+    )
+
+
+def microseconds(moment: datetime) -> int:
+    """Return microseconds since 1970 of an aware `moment`, exactly."""
+    return int(moment.replace(microsecond=0).timestamp()) * MICROSECONDS + moment.microsecond
+
+
+def _expires_day(row: Any) -> int:
+    """Return the last day of the lot that an accumulation made, 0 where it made none."""
+    moved = row["moved"]
+    if row["kind"] != Kind.ACCUMULATION or not moved:
+        return 0
+    return int(moved[0]) >> 32
+
+
+def _hold_facts(row: Any) -> tuple[int, int]:
+    """Return (tries left, expires at) of the row's own payment after it; (0, 0) where it is over.
+
+    The layout of the column is told in ext/holds.pxi.
+    """
+    packed, reference = row["holds"], row["reference"]
+    if packed is None or reference is None:
+        return 0, 0
+    at = 0
+    while at < len(packed):
+        hold = packed[at:]
+        if hold[:16] == reference.bytes:
+            return (
+                int.from_bytes(hold[HOLD_TRIES_LEFT], "big"),
+                int.from_bytes(hold[HOLD_EXPIRES_AT], "big", signed=True),
+            )
+        at += 64 + 16 * int.from_bytes(hold[60:64], "big")
+    return 0, 0

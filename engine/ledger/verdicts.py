@@ -1,0 +1,80 @@
+"""What an answer, or no answer, of PostgreSQL to an append means.
+
+The one place where errors are classified. Ambiguous is not failed: whatever leaves it open whether
+the batch was committed is AMBIGUOUS, and only appending the identical batch again settles it.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+import asyncpg
+
+
+class Verdict(Enum):
+    """What became of an append."""
+
+    DURABLE = "durable"
+    """Committed."""
+    STALE = "stale"
+    """Not applied: another writer has moved a wallet on. Load, and decide again."""
+    SEEN = "seen"
+    """Not applied: a transaction or an invoice of it is in the journal already."""
+    RETRY = "retry"
+    """Not applied, for a reason that passes: a deadlock, a lock or a statement that took too long."""
+    REFUSED = "refused"
+    """Not applied, and never will be as it is: some operation in it is bad."""
+    UNAVAILABLE = "unavailable"
+    """Not applied: the server takes no writes now (full disk, standby, starting up)."""
+    AMBIGUOUS = "ambiguous"
+    """Unknown."""
+
+
+_BY_CONSTRAINT = {
+    "journal_pkey": Verdict.STALE,
+    "wallet_pkey": Verdict.STALE,
+    "journal_transaction_key": Verdict.SEEN,
+    "invoice_claim_pkey": Verdict.SEEN,
+}
+_BY_SQLSTATE = {
+    "40001": Verdict.RETRY,
+    "40P01": Verdict.RETRY,
+    "55P03": Verdict.RETRY,
+    "57014": Verdict.RETRY,
+    "25006": Verdict.UNAVAILABLE,  # a standby, after a failover
+    "57P03": Verdict.UNAVAILABLE,
+}
+_REFUSED_CLASSES = ("22", "23", "42", "P0")
+
+# Citus reports an error inside COPY as XX000 and keeps only the text, with the shard's number.
+_DUPLICATE = re.compile(r'duplicate key value violates unique constraint "([a-z_]+?)(?:_\d+)?"')
+_CITUS_TEXTS = {"deadlock detected": "40P01", "lock timeout": "55P03"}
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """Return the SQLSTATE of an error, or the name of its class where it has none."""
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate:
+        return str(error.sqlstate)
+    return type(error).__name__
+
+
+def verdict_of(error: BaseException) -> Verdict:
+    """Classify what an append raised."""
+    if not isinstance(error, asyncpg.PostgresError):
+        return Verdict.AMBIGUOUS
+    sqlstate, message = error.sqlstate or "", str(error)
+    constraint = error.constraint_name
+    if sqlstate == "XX000" and (found := _DUPLICATE.match(message)):
+        sqlstate, constraint = "23505", found[1]
+    elif sqlstate == "XX000":
+        sqlstate = next((s for text, s in _CITUS_TEXTS.items() if text in message), sqlstate)
+    if sqlstate == "23505":
+        return _BY_CONSTRAINT.get(constraint or "", Verdict.REFUSED)
+    if sqlstate in _BY_SQLSTATE:
+        return _BY_SQLSTATE[sqlstate]
+    if sqlstate.startswith("53"):
+        return Verdict.UNAVAILABLE
+    if sqlstate.startswith(_REFUSED_CLASSES):
+        return Verdict.REFUSED
+    return Verdict.AMBIGUOUS

@@ -1,0 +1,158 @@
+"""The numbers that stand in the journal, and the words they stand for.
+
+The compiled core has the same numbers in C (`ext/core.pyx`); a test holds the two together. A number
+once written into a journal is never given another meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+COINS = 0
+"""The asset of coins; any other asset is the id of the brand whose points it is (PTS-1, COI-1)."""
+
+BALANCE_MAX = 2**53
+"""No balance and no amount is larger: such integers are exact in every JSON reader."""
+
+FLAG_BLOCKED = 1
+"""Bit of `flags`: the customer is blocked (CUS-9)."""
+
+
+class Kind(IntEnum):
+    """What a posting is; the first six but `RELEASE` are verbs that a caller may ask for."""
+
+    ACCUMULATION = 1
+    REDEMPTION = 2
+    HOLD = 3  # coins of a payment are set aside
+    CAPTURE = 4  # the right code: the held coins are paid
+    VOID = 5  # the cashier gave the payment up
+    RELEASE = 6  # the payment's time was up
+    RESEND = 7  # another code for the same hold
+    EXPIRY = 8  # lots past their last day: breakage
+
+
+class Counter(IntEnum):
+    """The account on the other side of a posting; `counter_party` says whose it is."""
+
+    NONE = 0  # between available and held of the same wallet
+    POINTS_ISSUED = 1
+    POINTS_REDEEMED = 2
+    POINTS_EXPIRED = 3
+    COINS_ISSUED = 4
+    COINS_SETTLED = 5  # to the receiver, from the issuers of the lots that moved
+    COINS_EXPIRED = 6  # of the issuers of the lots that moved
+
+
+class Outcome(IntEnum):
+    """What became of an operation; only `POSTED` left a row."""
+
+    UNDECIDED = 0
+    POSTED = 1
+    UNKNOWN_CUSTOMER = 2
+    UNKNOWN_PAYMENT = 3  # no open hold of that id
+
+
+class Refusal(IntEnum):
+    """Why the ledger said no, in order of precedence: the first that applies is the answer."""
+
+    CUSTOMER_BLOCKED = 1
+    PROFILE_INCOMPLETE = 2
+    INSUFFICIENT_POINTS = 3
+    INSUFFICIENT_COINS = 4
+    COINS_NOT_ACCEPTED = 5
+    QR_INVALID = 6
+    INVOICE_ALREADY_CLAIMED = 7
+    OUT_OF_STOCK = 8
+    LIMIT_REACHED = 9
+    NOT_AVAILABLE = 10
+    CODE_INVALID = 11
+    CODE_EXHAUSTED = 12
+    PAYMENT_EXPIRED = 13
+
+    @property
+    def code(self) -> str:
+        """The stable `code` of the problem that a client gets."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalText:
+    """How a refusal is told: a title in two languages, and what to do about it."""
+
+    title_en: str
+    title_es: str
+    advice: str
+
+
+HTTP_STATUS_REFUSED = 409
+"""Every refusal of the ledger has this status, and is final for its idempotency key."""
+
+REFUSALS: dict[Refusal, RefusalText] = {
+    Refusal.CUSTOMER_BLOCKED: RefusalText(
+        "The customer is blocked",
+        "El cliente está bloqueado",
+        "Nothing can be earned or spent until customer service unblocks this customer.",
+    ),
+    Refusal.PROFILE_INCOMPLETE: RefusalText(
+        "The customer's profile is incomplete",
+        "El perfil del cliente está incompleto",
+        "Complete the fields in `missing_fields`, then try again with a new idempotency key.",
+    ),
+    Refusal.INSUFFICIENT_POINTS: RefusalText(
+        "Not enough points",
+        "Puntos insuficientes",
+        "`available` says how many points there are, `required` how many it takes.",
+    ),
+    Refusal.INSUFFICIENT_COINS: RefusalText(
+        "Not enough coins",
+        "Fondos insuficientes",
+        "`available` says how many coins there are; ask for that much or less.",
+    ),
+    Refusal.COINS_NOT_ACCEPTED: RefusalText(
+        "This store does not accept coins",
+        "Esta tienda no recibe coins",
+        "Pay at a store of a receiver brand whose point of sale is enabled for coins.",
+    ),
+    Refusal.QR_INVALID: RefusalText(
+        "The QR code is not valid",
+        "El código QR no es válido",
+        "Scan the code that the customer's app shows now; each works once, for a minute.",
+    ),
+    Refusal.INVOICE_ALREADY_CLAIMED: RefusalText(
+        "This invoice has already earned",
+        "Esta factura ya acumuló",
+        "An invoice of a store earns once, whoever claims it.",
+    ),
+    Refusal.OUT_OF_STOCK: RefusalText(
+        "The reward is out of stock",
+        "El premio está agotado",
+        "Choose another reward.",
+    ),
+    Refusal.LIMIT_REACHED: RefusalText(
+        "The limit is reached",
+        "Se alcanzó el límite",
+        "This cannot be done once more; `detail` says of what there was enough.",
+    ),
+    Refusal.NOT_AVAILABLE: RefusalText(
+        "Not available to this customer now",
+        "No disponible para este cliente en este momento",
+        "List the customer's offers to see what can be taken now.",
+    ),
+    Refusal.CODE_INVALID: RefusalText(
+        "The code is wrong",
+        "El código no es correcto",
+        "`tries_left` says how often it may be typed again; at 0 the coins are back.",
+    ),
+    Refusal.CODE_EXHAUSTED: RefusalText(
+        "The code was typed wrong too often",
+        "El código se digitó mal demasiadas veces",
+        "The coins are back in the wallet; start another payment.",
+    ),
+    Refusal.PAYMENT_EXPIRED: RefusalText(
+        "The payment is over",
+        "El pago ya no está vigente",
+        "It was voided or its time was up, and the coins are back; start another payment.",
+    ),
+}
+"""The one table of refusals, in the order of their precedence."""

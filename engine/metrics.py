@@ -1,0 +1,140 @@
+"""Every metric of the engine: its name, its help, its unit and its buckets.
+
+Names end in their unit; labels take few, known values, never anything personal. Children are made
+once and kept, for looking one up costs more than counting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+LATENCY_BUCKETS = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0),
+)
+STAGE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 4.0)
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+STAGES = ("collect", "load", "decide", "append")
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        own = {"registry": self.registry}
+
+        # The HTTP side: rate, errors, duration.
+        self.requests = Histogram(
+            "leal_http_request_duration_seconds",
+            "Time from the request's head to its answer, by route and status; its count is the rate.",
+            ["method", "route", "status"],
+            buckets=LATENCY_BUCKETS,
+            **own,
+        )
+        self.refused_connections = Counter(
+            "leal_http_shed_total",
+            "Requests answered at once without doing anything, by reason.",
+            ["reason"],
+            **own,
+        )
+        self.replays = Counter(
+            "leal_idempotency_total",
+            "Requests whose key was seen before: replay (same request) or reused (another one).",
+            ["outcome"],
+            **own,
+        )
+
+        # The committer.
+        self.batch_operations = Histogram(
+            "leal_batch_operations",
+            "Operations committed together in one batch.",
+            buckets=BATCH_BUCKETS,
+            **own,
+        )
+        self.batch_stage = Histogram(
+            "leal_batch_stage_duration_seconds",
+            "Time a batch spends in a stage: collect, load, decide, append.",
+            ["stage"],
+            buckets=STAGE_BUCKETS,
+            **own,
+        )
+        self.postings = Counter(
+            "leal_postings_total", "Rows appended to the journal and committed.", **own
+        )
+        self.operations = Counter(
+            "leal_operations_total",
+            "Operations answered by the ledger, by kind and by refusal code ('none': done).",
+            ["kind", "refusal"],
+            **own,
+        )
+        self.conflicts = Counter(
+            "leal_batch_conflicts_total",
+            "Batches decided again because another writer had moved a wallet on.",
+            **own,
+        )
+        self.retries = Counter(
+            "leal_append_failures_total",
+            "Appends that did not end in a plain commit, by SQLSTATE or name of the error.",
+            ["sqlstate"],
+            **own,
+        )
+        self.ambiguous = Counter(
+            "leal_batch_ambiguous_total",
+            "Batches whose outcome was unknown and was settled by appending them again.",
+            **own,
+        )
+        self.last_commit = Gauge(
+            "leal_last_commit_timestamp_seconds",
+            "When the last batch was committed, as a Unix time.",
+            **own,
+        )
+        self.loop_lag = Histogram(
+            "leal_event_loop_lag_seconds",
+            "How much later than asked for the event loop runs a timer.",
+            buckets=STAGE_BUCKETS,
+            **own,
+        )
+        self.codes_sent = Counter(
+            "leal_codes_sent_total", "Payment codes handed to the sender, by outcome.", ["outcome"], **own
+        )
+        for reason in ("overloaded", "unavailable", "draining"):
+            self.refused_connections.labels(reason)
+        for outcome in ("replay", "reused"):
+            self.replays.labels(outcome)
+
+        self.stage = {stage: self.batch_stage.labels(stage).observe for stage in STAGES}
+        self.request_child = cache(self._request_child)
+        self.operation_child = cache(self._operation_child)
+
+    def watch(self, read: Callable[[], dict[str, tuple[str, float]]]) -> None:
+        """Export what `read` returns at each scrape: name → (help, value), all gauges."""
+        self.registry.register(_Reader(read))
+
+    def _request_child(self, method: str, route: str, status: int) -> Callable[[float], None]:
+        return self.requests.labels(method, route, str(status)).observe
+
+    def _operation_child(self, kind: str, refusal: str) -> Callable[[], None]:
+        return self.operations.labels(kind, refusal).inc
+
+
+class _Reader(Collector):
+    """A collector that asks at each scrape, so that the hot path touches no metric object."""
+
+    def __init__(self, read: Callable[[], dict[str, tuple[str, float]]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        for name, (about, value) in self._read().items():
+            yield GaugeMetricFamily(name, about, value=value)

@@ -1,0 +1,1 @@
+"""Who is who: customers and their identities, the principals behind keys, and codes to them."""

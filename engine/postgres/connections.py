@@ -1,0 +1,102 @@
+"""Connections to PostgreSQL as the engine wants them, and the refusal of a server that loses data.
+
+A writer owns its connection, for a pool's release costs a round trip. Readers share a pool whose
+release costs none: they leave no session state behind, so there is nothing to reset.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import asyncpg
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+CONNECT_SECONDS_MAX: Final = 10.0
+SERVER_MAJOR_MIN: Final = 15
+DURABILITY_SETTINGS: Final = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+class UnsafeServer(Exception):  # noqa: N818 - the name says what is refused
+    """The server could lose or corrupt what it has confirmed, or is too old."""
+
+
+async def connect(
+    dsn: str,
+    *,
+    statement_timeout_ms: int,
+    lock_timeout_ms: int,
+    application_name: str,
+    command_timeout_seconds: float = 4.0,
+) -> Connection:
+    """A connection for one writer. The server's deadlines end before the driver's does."""
+    return await asyncpg.connect(  # network op
+        dsn,
+        timeout=CONNECT_SECONDS_MAX,
+        command_timeout=command_timeout_seconds,
+        max_cached_statement_lifetime=0,
+        server_settings={
+            "application_name": application_name,
+            "statement_timeout": f"{statement_timeout_ms}ms",
+            "lock_timeout": f"{lock_timeout_ms}ms",
+            "idle_in_transaction_session_timeout": "5s",
+            "jit": "off",
+        },
+    )
+
+
+async def create_read_pool(
+    dsn: str,
+    *,
+    connections_max: int,
+    statement_timeout_ms: int,
+    application_name: str = "leal-reader",
+) -> Pool:
+    """A pool for readers, full from the start, so that no request pays for a connection."""
+    return await asyncpg.create_pool(  # network op
+        dsn,
+        min_size=connections_max,
+        max_size=connections_max,
+        timeout=CONNECT_SECONDS_MAX,
+        command_timeout=2 * statement_timeout_ms / 1000,
+        max_inactive_connection_lifetime=0,
+        max_cached_statement_lifetime=0,
+        reset=_leave_session_as_it_is,
+        server_settings={
+            "application_name": application_name,
+            "statement_timeout": f"{statement_timeout_ms}ms",
+            "idle_in_transaction_session_timeout": "5s",
+            "default_transaction_read_only": "off",
+            "jit": "off",
+        },
+    )
+
+
+async def refuse_unsafe_server(
+    connection: Connection | PooledConnection, *, allow_data_loss: bool
+) -> None:
+    """Raise `UnsafeServer` unless a confirmed commit survives a crash of this server."""
+    major = connection.get_server_version().major
+    if major < SERVER_MAJOR_MIN:
+        raise UnsafeServer(
+            f"The server is PostgreSQL {major}; the engine needs {SERVER_MAJOR_MIN} or newer. "
+            "Upgrade it, or leave out --database-url to use the embedded one."
+        )
+    if allow_data_loss:
+        return
+    rows = await connection.fetch(  # network op
+        "select name, setting from pg_settings where name = any($1) and setting = 'off' order by 1",
+        DURABILITY_SETTINGS,
+    )
+    if rows:
+        found = " and ".join(f"{row['name']} = {row['setting']}" for row in rows)
+        raise UnsafeServer(
+            f"The server runs with {found}, so a crash can lose payments that were confirmed. "
+            "Switch on what is off, or accept the loss with --allow-data-loss."
+        )
+
+
+async def _leave_session_as_it_is(connection: Connection) -> None:
+    """In the place of asyncpg's reset, which would be a round trip at every release."""

@@ -1,0 +1,82 @@
+-- Everything that the journal says to PostgreSQL. Rows are appended by binary COPY, which has no
+-- text here; see Journal.append.
+
+-- load --
+-- Customers and the newest row of each of their wallets: one index look-up a wallet.
+-- A customer without wallets gives one row of NULLs; an unknown customer gives none.
+-- array_send and timestamptz_send hand over bytes that the compiled core reads by itself.
+select c.customer_id, c.missing_fields, w.asset, h.seq, h.balance, h.held, h.flags,
+       array_send(h.lots) as lots, h.holds, h.hash, timestamptz_send(h.recorded_at) as recorded_at
+  from customer c
+  left join wallet w on w.customer_id = c.customer_id
+  left join lateral (
+       select j.seq, j.balance, j.held, j.flags, j.lots, j.holds, j.hash, j.recorded_at
+         from journal j
+        where j.customer_id = w.customer_id and j.asset = w.asset
+        order by j.seq desc
+        limit 1) h on true
+ where c.customer_id = any($1::uuid[])
+
+-- find --
+-- The postings of transactions, by their idempotency keys' ids: what a retry is answered from.
+select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j.amount,
+       j.held_amount, j.balance,
+       j.held, j.asset, j.seq, j.brand_id, j.store_id, j.missing_fields, j.moved, j.holds,
+       j.reference, j.fingerprint, j.occurred_at, j.recorded_at, j.bill_amount, j.invoice_number,
+       j.details, j.hash
+  from unnest($1::uuid[], $2::uuid[]) as k (customer_id, transaction_id)
+  join journal j on j.customer_id = k.customer_id and j.transaction_id = k.transaction_id
+ order by j.leg
+
+-- find_claims --
+-- Who has claimed these invoices.
+select c.store_id, c.invoice_number, c.transaction_id
+  from unnest($1::integer[], $2::text[]) as k (store_id, invoice_number)
+  join invoice_claim c on c.store_id = k.store_id and c.invoice_number = k.invoice_number
+
+-- payment --
+-- Every posting of a payment, newest last: its hold, tries, resends, and how it ended.
+select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j.amount,
+       j.held_amount, j.balance,
+       j.held, j.asset, j.seq, j.brand_id, j.store_id, j.missing_fields, j.moved, j.holds,
+       j.reference, j.fingerprint, j.occurred_at, j.recorded_at, j.bill_amount, j.invoice_number,
+       j.details, j.hash
+  from journal j
+ where j.customer_id = $1 and j.reference = $2
+ order by j.seq
+
+-- wallets --
+-- The newest row of each wallet of one customer.
+select w.asset, h.seq, h.balance, h.held, h.flags, array_send(h.lots) as lots, h.holds, h.hash,
+       timestamptz_send(h.recorded_at) as recorded_at
+  from wallet w
+ cross join lateral (
+       select j.seq, j.balance, j.held, j.flags, j.lots, j.holds, j.hash, j.recorded_at
+         from journal j
+        where j.customer_id = w.customer_id and j.asset = w.asset
+        order by j.seq desc
+        limit 1) h
+ where w.customer_id = $1
+
+-- history --
+-- One page of a customer's postings, newest first; refusals, tries and resends are left out.
+-- $2: only this asset, or NULL. $3: only what happened at this brand, or NULL.
+-- $4, $5, $6: before this (recorded_at, asset, seq), or NULLs. $7: so many. $8: points only.
+select h.*
+  from wallet w
+ cross join lateral (
+       select j.transaction_id, j.leg, j.kind, j.amount, j.held_amount, j.balance, j.held, j.asset,
+              j.seq, j.brand_id, j.store_id, j.reference, j.occurred_at, j.recorded_at,
+              j.bill_amount, j.invoice_number, j.details
+         from journal j
+        where j.customer_id = w.customer_id and j.asset = w.asset
+          and (j.amount <> 0 or j.held_amount <> 0 or (j.kind = 1 and j.refusal = 0))
+          and ($3::integer is null or j.brand_id = $3)
+          and ($4::timestamptz is null
+               or (j.recorded_at, j.asset, j.seq) < ($4, $5::integer, $6::bigint))
+        order by j.seq desc
+        limit $7) h
+ where w.customer_id = $1 and ($2::integer is null or w.asset = $2)
+   and not ($8::boolean and w.asset = 0)
+ order by h.recorded_at desc, h.asset desc, h.seq desc
+ limit $7

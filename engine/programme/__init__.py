@@ -1,0 +1,1 @@
+"""What brands configure: their programme, stores and rewards, and the arithmetic of earning."""

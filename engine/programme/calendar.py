@@ -1,0 +1,44 @@
+"""Days in the network's countries. None of them has summer time, so an offset is a number.
+
+Days are counted since 1970-01-01; a lot can be spent to the end of its last day (PTS-4, COI-4).
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+
+UTC_OFFSETS: dict[str, int] = {"CO": -5 * 3600, "PA": -5 * 3600, "SV": -6 * 3600, "GT": -6 * 3600}
+"""Seconds east of UTC, by ISO 3166 country."""
+
+CURRENCIES: dict[str, str] = {"CO": "COP", "SV": "USD", "PA": "USD", "GT": "GTQ"}
+"""ISO 4217 currency by country."""
+
+COINS_COUNTRY = "CO"
+COINS_VALIDITY_MONTHS = 24
+DAY_SECONDS = 86_400
+EPOCH = date(1970, 1, 1)
+
+
+def local_day(moment_s: float, utc_offset: int) -> int:
+    """Return the calendar day at `moment_s` (seconds since 1970 UTC) where the offset is."""
+    return int((moment_s + utc_offset) // DAY_SECONDS)
+
+
+def add_months(day: int, months: int) -> int:
+    """Return the same day of the month `months` later, or the last day of that month."""
+    start = EPOCH + timedelta(days=day)
+    year, month0 = divmod(start.year * 12 + start.month - 1 + months, 12)
+    last = monthrange(year, month0 + 1)[1]
+    return (date(year, month0 + 1, min(start.day, last)) - EPOCH).days
+
+
+def iso_day(day: int) -> str:
+    """Return `YYYY-MM-DD` of a day."""
+    return (EPOCH + timedelta(days=day)).isoformat()
+
+
+def iso_moment(microseconds: int) -> str:
+    """Return RFC 3339 in UTC, with microseconds, of a moment since 1970."""
+    seconds, fraction = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:06d}Z"

@@ -1,0 +1,85 @@
+"""Every setting and every limit of the engine, each a flag of `serve` and a variable `LEAL_…`.
+
+A limit's name ends in its unit and its bound (`batch_operations_max`). Deadlines nest, from the
+inside out: lock < statement < append < answer, so that the innermost gives a definite answer first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an engine is started with: immutable, and passed explicitly.
+
+    The text of an annotation is what `leal-engine serve --help` says of it.
+    """
+
+    # Where.
+    host: Annotated[str, "address to listen on"] = "127.0.0.1"
+    port: Annotated[int, "port to listen on; 0 takes a free one"] = 8080
+    data_dir: Annotated[Path, "folder of the embedded server, the secret and the outbox"] = Path(
+        "data"
+    )
+    database_url: Annotated[str, "a PostgreSQL >= 15 to use instead of the embedded one"] = ""
+    allow_data_loss: Annotated[bool, "accept a server without fsync (tests only)"] = False
+    demo: Annotated[bool, "load the demo network where the database is empty"] = False
+    secret: Annotated[str, "key for code hashes, >= 32 characters; empty makes a file"] = ""
+
+    # The committer.
+    lanes: Annotated[int, "batches in flight at once; each owns a part of the customers"] = 2
+    batch_operations_max: Annotated[int, "operations in one batch"] = 512
+    queue_operations_max: Annotated[int, "operations waiting in one lane"] = 4096
+    account_operations_max: Annotated[int, "operations waiting for one locked customer"] = 64
+    wallets_cached_max: Annotated[int, "wallets kept in memory by one lane"] = 200_000
+    tries_max: Annotated[int, "decisions of one operation before it is given up"] = 8
+
+    # Deadlines.
+    lock_timeout_ms: Annotated[int, "wait for a lock in PostgreSQL"] = 1000
+    statement_timeout_ms: Annotated[int, "run time of one statement in PostgreSQL"] = 2000
+    append_timeout_ms: Annotated[int, "wait for PostgreSQL's answer to a batch"] = 4000
+    answer_timeout_ms: Annotated[int, "wait for an outcome before answering 504"] = 6000
+    body_timeout_ms: Annotated[int, "wait for a request's body"] = 3000
+    keepalive_timeout_s: Annotated[int, "idle time of a connection before it is closed"] = 30
+    drain_delay_ms: Annotated[int, "time between readiness off and the closed door"] = 0
+    drain_timeout_s: Annotated[int, "time for work in flight to finish at the end"] = 20
+
+    # HTTP.
+    body_bytes_max: Annotated[int, "size of a request's body"] = 16 * 1024
+    page_transactions_max: Annotated[int, "transactions on one page"] = 100
+    read_connections_max: Annotated[int, "connections for look-ups"] = 4
+    log_requests: Annotated[bool, "log every request, not only failures"] = False
+
+    # The programme.
+    catalogue_refresh_ms: Annotated[int, "how often a change of brands and keys is looked for"] = (
+        1000
+    )
+    occurred_days_max: Annotated[int, "how far back a sale may lie"] = 7
+
+    # Payments with a code (COI-6).
+    code_tries_max: Annotated[int, "wrong codes before the coins go back"] = 3
+    code_resends_max: Annotated[int, "times a code is sent again"] = 3
+    code_lifetime_s: Annotated[int, "time to type the code before the coins go back"] = 300
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work; raises ValueError with the setting's name."""
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if name.endswith(("_max", "_s", "_ms", "lanes")) and value < (name == "lanes"):
+                raise ValueError(f"{name} is {value}, which is too small")
+        deadlines = (
+            self.lock_timeout_ms,
+            self.statement_timeout_ms,
+            self.append_timeout_ms,
+            self.answer_timeout_ms,
+        )
+        if list(deadlines) != sorted(set(deadlines)):
+            raise ValueError(
+                "deadlines must nest: lock_timeout_ms < statement_timeout_ms < append_timeout_ms"
+                f" < answer_timeout_ms; they are {deadlines}"
+            )
+        if self.secret and len(self.secret) < 32:
+            raise ValueError("secret has less than 32 characters; use `openssl rand -hex 32`")

@@ -1,0 +1,126 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, overflowcheck=False
+"""The compiled ledger: wallets, lots, holds, decisions, and the rows they become.
+
+Pure: it never waits, and has no clock, no randomness and no I/O. Time, ids and codes are arguments,
+so that the same operations on the same state always give the same rows, byte for byte.
+
+One translation unit of several files, in the order in which they stand on each other:
+
+    checked.pxi   arithmetic that raises instead of wrapping
+    blake2b.pxi   the hash that chains rows
+    buffer.pxi    big-endian bytes
+    lots.pxi      what expires when, and who issued it
+    holds.pxi     coins set aside for payments
+    wallet.pxi    a wallet's state, committed and planned
+    operation.pxi what a caller asks for and what it got
+    rows.pxi      a posting becomes a COPY row, chained to the one before
+    decide.pxi    the rules: the ladder of refusals, then the change
+"""
+
+from operator import attrgetter
+
+cimport cython
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memmove
+
+cdef extern from "<endian.h>" nogil:
+    uint16_t htobe16(uint16_t value)
+    uint32_t htobe32(uint32_t value)
+    uint64_t htobe64(uint64_t value)
+    uint32_t be32toh(uint32_t value)
+    uint64_t be64toh(uint64_t value)
+
+cdef enum Kind:
+    ACCUMULATION = 1
+    REDEMPTION = 2
+    HOLD = 3
+    CAPTURE = 4
+    VOID = 5
+    RELEASE = 6
+    RESEND = 7
+    EXPIRY = 8
+
+cdef enum Refusal:
+    NOT_REFUSED = 0
+    CUSTOMER_BLOCKED = 1
+    PROFILE_INCOMPLETE = 2
+    INSUFFICIENT_POINTS = 3
+    INSUFFICIENT_COINS = 4
+    COINS_NOT_ACCEPTED = 5
+    QR_INVALID = 6
+    INVOICE_ALREADY_CLAIMED = 7
+    OUT_OF_STOCK = 8
+    LIMIT_REACHED = 9
+    NOT_AVAILABLE = 10
+    CODE_INVALID = 11
+    CODE_EXHAUSTED = 12
+    PAYMENT_EXPIRED = 13
+
+cdef enum Counter:
+    NO_COUNTER = 0
+    POINTS_ISSUED = 1
+    POINTS_REDEEMED = 2
+    POINTS_EXPIRED = 3
+    COINS_ISSUED = 4
+    COINS_SETTLED = 5
+    COINS_EXPIRED = 6
+
+cdef enum Outcome:
+    UNDECIDED = 0
+    POSTED = 1
+    UNKNOWN_CUSTOMER = 2
+    UNKNOWN_PAYMENT = 3
+
+cdef enum:
+    COINS = 0
+    FLAG_BLOCKED = 1
+    NO_BILL = -1
+    BALANCE_MAX = 9007199254740992          # 2^53: exact in every JSON reader
+    MICROSECONDS = 1000000
+    DAY_SECONDS = 86400
+
+include "checked.pxi"
+include "blake2b.pxi"
+include "buffer.pxi"
+include "lots.pxi"
+include "holds.pxi"
+include "wallet.pxi"
+include "operation.pxi"
+include "rows.pxi"
+include "decide.pxi"
+
+# What the tests hold against engine.ledger.vocabulary: one number, one meaning, on both sides.
+CODES = {
+    "kind": {
+        "ACCUMULATION": ACCUMULATION, "REDEMPTION": REDEMPTION, "HOLD": HOLD, "CAPTURE": CAPTURE,
+        "VOID": VOID, "RELEASE": RELEASE, "RESEND": RESEND, "EXPIRY": EXPIRY,
+    },
+    "refusal": {
+        "CUSTOMER_BLOCKED": CUSTOMER_BLOCKED, "PROFILE_INCOMPLETE": PROFILE_INCOMPLETE,
+        "INSUFFICIENT_POINTS": INSUFFICIENT_POINTS, "INSUFFICIENT_COINS": INSUFFICIENT_COINS,
+        "COINS_NOT_ACCEPTED": COINS_NOT_ACCEPTED, "QR_INVALID": QR_INVALID,
+        "INVOICE_ALREADY_CLAIMED": INVOICE_ALREADY_CLAIMED, "OUT_OF_STOCK": OUT_OF_STOCK,
+        "LIMIT_REACHED": LIMIT_REACHED, "NOT_AVAILABLE": NOT_AVAILABLE,
+        "CODE_INVALID": CODE_INVALID, "CODE_EXHAUSTED": CODE_EXHAUSTED,
+        "PAYMENT_EXPIRED": PAYMENT_EXPIRED,
+    },
+    "counter": {
+        "NONE": NO_COUNTER, "POINTS_ISSUED": POINTS_ISSUED, "POINTS_REDEEMED": POINTS_REDEEMED,
+        "POINTS_EXPIRED": POINTS_EXPIRED, "COINS_ISSUED": COINS_ISSUED,
+        "COINS_SETTLED": COINS_SETTLED, "COINS_EXPIRED": COINS_EXPIRED,
+    },
+    "outcome": {
+        "UNDECIDED": UNDECIDED, "POSTED": POSTED, "UNKNOWN_CUSTOMER": UNKNOWN_CUSTOMER,
+        "UNKNOWN_PAYMENT": UNKNOWN_PAYMENT,
+    },
+}
+
+
+def hash_row(bytes previous not None, bytes row not None):
+    """Return the 16-byte hash that chains `row` to the row whose hash is `previous`."""
+    cdef uint8_t digest[HASH_SIZE]
+    if PyBytes_GET_SIZE(previous) != HASH_SIZE:
+        raise ValueError("a hash has 16 bytes")
+    chain_hash(<const uint8_t*> PyBytes_AS_STRING(previous),
+               <const uint8_t*> PyBytes_AS_STRING(row), PyBytes_GET_SIZE(row), digest)
+    return PyBytes_FromStringAndSize(<char*> digest, HASH_SIZE)

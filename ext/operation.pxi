@@ -1,0 +1,106 @@
+# An operation: what a caller asks of the ledger, and after the decision what it got.
+
+
+@cython.final
+@cython.freelist(256)
+cdef class Operation:
+    cdef:
+        # What is asked for.
+        readonly int kind
+        readonly bytes customer_id
+        readonly bytes transaction_id
+        readonly int64_t fingerprint
+        readonly int32_t brand_id
+        readonly int32_t store_id
+        readonly int32_t asset
+        readonly int64_t requested
+        readonly int64_t expires_day
+        readonly int64_t coins
+        readonly int64_t coins_expires_day
+        readonly int64_t utc_offset
+        readonly int64_t occurred_at
+        readonly int64_t bill_amount
+        readonly bytes invoice_number
+        readonly bytes details
+        readonly bytes reference
+        readonly bytes code_mac
+        readonly int64_t hold_expires_at
+        readonly int32_t tries_max
+        readonly int32_t resends_max
+        readonly bint needs_profile
+        public int barred
+        # What came of it.
+        public int outcome
+        public int refusal
+        public int32_t missing_fields
+        public int64_t amount
+        public int64_t balance
+        public int64_t held
+        public int64_t earned_expires_day
+        public bint has_coins
+        public int64_t coins_amount
+        public int64_t coins_balance
+        public int64_t recorded_at
+        public int32_t tries_left
+        # The committer's own: who waits for it, since when, and how often it was tried.
+        public object waiter
+        public double waiting_since
+        public int tries
+        public bint replayed
+        public object recorded
+
+    def __init__(self, *, int kind, bytes customer_id not None, bytes transaction_id not None,
+                 int64_t fingerprint=0, int32_t brand_id=0, int32_t store_id=0,
+                 int32_t asset=COINS, int64_t requested=0, int64_t expires_day=0,
+                 int64_t coins=0, int64_t coins_expires_day=0, int64_t utc_offset=0,
+                 int64_t occurred_at=0, int64_t bill_amount=NO_BILL, bytes invoice_number=None,
+                 bytes details=None, bytes reference=None, bytes code_mac=None,
+                 int64_t hold_expires_at=0, int32_t tries_max=0, int32_t resends_max=0,
+                 bint needs_profile=False, int barred=NOT_REFUSED):
+        if PyBytes_GET_SIZE(customer_id) != 16 or PyBytes_GET_SIZE(transaction_id) != 16:
+            raise ValueError("an id has 16 bytes")
+        if reference is not None and PyBytes_GET_SIZE(reference) != 16:
+            raise ValueError("a reference has 16 bytes")
+        if code_mac is not None and PyBytes_GET_SIZE(code_mac) != 16:
+            raise ValueError("a code's MAC has 16 bytes")
+        if not (0 <= requested <= BALANCE_MAX and 0 <= coins <= BALANCE_MAX):
+            raise ValueError("an amount is out of range")
+        self.kind = kind
+        self.customer_id = customer_id
+        self.transaction_id = transaction_id
+        self.fingerprint = fingerprint
+        self.brand_id = brand_id
+        self.store_id = store_id
+        self.asset = asset
+        self.requested = requested
+        self.expires_day = expires_day
+        self.coins = coins
+        self.coins_expires_day = coins_expires_day
+        self.utc_offset = utc_offset
+        self.occurred_at = occurred_at
+        self.bill_amount = bill_amount
+        self.invoice_number = invoice_number
+        self.details = details
+        self.reference = reference
+        self.code_mac = code_mac
+        self.hold_expires_at = hold_expires_at
+        self.tries_max = tries_max
+        self.resends_max = resends_max
+        self.needs_profile = needs_profile
+        self.barred = barred
+
+    cdef void refuse(self, int code, Wallet wallet) noexcept:
+        self.outcome = POSTED
+        self.refusal = code
+        self.amount = 0
+        self.balance = wallet.planned.balance
+        self.held = wallet.planned.held
+        self.recorded_at = wallet.planned.recorded_at
+
+    cdef void succeed(self, int64_t amount, Wallet wallet) noexcept:
+        self.outcome = POSTED
+        self.refusal = NOT_REFUSED
+        self.amount = amount
+        self.balance = wallet.planned.balance
+        self.held = wallet.planned.held
+        self.recorded_at = wallet.planned.recorded_at

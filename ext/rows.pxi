@@ -1,0 +1,199 @@
+# Postings become rows of binary COPY, each chained by its hash to the row before it in its wallet.
+#
+# Rows are written in the order of the decisions, and leave in the order of the journal's primary
+# key, so that two writers with common wallets always take their locks in one order.
+
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+
+cdef enum:
+    JOURNAL_FIELDS = 29
+    ROW_SIZE_MAX = 512                              # without lots, holds and texts
+    POSTGRES_EPOCH = 946684800000000                # 2000-01-01 in microseconds since 1970
+
+COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+COPY_TRAILER = b"\xff\xff"
+
+
+cdef struct Posting:
+    int leg
+    int kind
+    int refusal
+    int64_t requested
+    int64_t amount
+    int64_t held_amount
+    int counter
+    int32_t counter_party
+    int32_t brand_id
+    int32_t store_id
+    int moved_sign
+    int64_t fingerprint
+    int64_t occurred_at
+    int64_t bill_amount
+
+
+cdef struct Row:
+    int32_t customer
+    int32_t asset
+    Py_ssize_t start
+    Py_ssize_t length
+
+
+@cython.final
+cdef class Batch:
+    """What one decision of many operations appends: rows, and the wallets that they change."""
+
+    cdef:
+        readonly list operations
+        readonly bytes journal          # binary COPY of the table journal
+        readonly bytes wallets          # binary COPY of the table wallet, None where none is new
+        readonly bytes claims           # binary COPY of the table invoice_claim, or None
+        readonly int32_t postings
+        list touched
+        list customers
+        list new_wallets                # (customer_id, asset)
+        list new_claims                 # (store_id, invoice_number, customer_id, transaction_id)
+        Buffer buffer
+        Lots moved
+        Row* rows
+        Py_ssize_t rows_capacity
+
+    def __cinit__(self, list operations not None):
+        self.operations = operations
+        self.new_wallets = []
+        self.new_claims = []
+        self.touched = []
+        self.customers = []
+
+    def __dealloc__(self):
+        free(self.buffer.data)
+        free(self.moved.items)
+        PyMem_Free(self.rows)
+
+    cdef int add_row(self, int32_t asset, Py_ssize_t start) except -1:
+        cdef:
+            Row* rows
+            Row row
+            Py_ssize_t at
+        if self.postings == self.rows_capacity:
+            self.rows_capacity = max(64, 2 * self.rows_capacity)
+            rows = <Row*> PyMem_Realloc(self.rows, self.rows_capacity * sizeof(Row))
+            if rows == NULL:
+                raise MemoryError("no memory for a batch of postings")
+            self.rows = rows
+        row.customer = <int32_t> len(self.customers)
+        row.asset = asset
+        row.start = start
+        row.length = self.buffer.length - start
+        # A wallet's rows come in the order of seq; only a customer's assets may need sorting.
+        at = self.postings
+        while (at > 0 and self.rows[at - 1].customer == row.customer
+               and self.rows[at - 1].asset > asset):
+            self.rows[at] = self.rows[at - 1]
+            at -= 1
+        self.rows[at] = row
+        self.postings += 1
+        return 0
+
+    cdef int finish(self) except -1:
+        """Put the rows in order between COPY's header and trailer."""
+        cdef:
+            bytes journal = PyBytes_FromStringAndSize(
+                NULL, len(COPY_HEADER) + self.buffer.length + len(COPY_TRAILER))
+            char* target = PyBytes_AS_STRING(journal)
+            Py_ssize_t at
+        memcpy(target, PyBytes_AS_STRING(COPY_HEADER), PyBytes_GET_SIZE(COPY_HEADER))
+        target += PyBytes_GET_SIZE(COPY_HEADER)
+        for at in range(self.postings):
+            memcpy(target, &self.buffer.data[self.rows[at].start], self.rows[at].length)
+            target += self.rows[at].length
+        memcpy(target, PyBytes_AS_STRING(COPY_TRAILER), PyBytes_GET_SIZE(COPY_TRAILER))
+        self.journal = journal
+        if self.new_wallets:
+            self.wallets = self.copy_of_wallets()
+        if self.new_claims:
+            self.claims = self.copy_of_claims()
+        return 0
+
+    cdef bytes copy_of_wallets(self):
+        self.buffer.length = 0
+        self.new_wallets.sort()
+        for customer_id, asset in self.new_wallets:
+            reserve(&self.buffer, 64)
+            put_int16(&self.buffer, 2)
+            put_optional_bytes(&self.buffer, customer_id)
+            put_int32_field(&self.buffer, asset)
+        return self.copy_of_buffer()
+
+    cdef bytes copy_of_claims(self):
+        self.buffer.length = 0
+        self.new_claims.sort()
+        for store_id, invoice_number, customer_id, transaction_id in self.new_claims:
+            reserve(&self.buffer, 64 + len(invoice_number))
+            put_int16(&self.buffer, 4)
+            put_int32_field(&self.buffer, store_id)
+            put_optional_bytes(&self.buffer, invoice_number)
+            put_optional_bytes(&self.buffer, customer_id)
+            put_optional_bytes(&self.buffer, transaction_id)
+        return self.copy_of_buffer()
+
+    cdef bytes copy_of_buffer(self):
+        return (COPY_HEADER
+                + PyBytes_FromStringAndSize(<char*> self.buffer.data, self.buffer.length)
+                + COPY_TRAILER)
+
+    cdef int put(self, Customer customer, Wallet wallet, const Posting* posting,
+                 bytes transaction_id, bytes reference, Operation operation) except -1:
+        """Append the row of `posting`; the wallet's planned state is already the one after it.
+
+        `operation` gives the texts; it is None for a second leg and where nobody asked.
+        """
+        cdef:
+            State* state = &wallet.planned
+            Buffer* buffer = &self.buffer
+            Py_ssize_t start = buffer.length
+            bytes invoice_number = None
+            bytes details = None
+        if operation is not None:
+            invoice_number = operation.invoice_number
+            details = operation.details
+        reserve(buffer, ROW_SIZE_MAX + 24 * (state.lots.length + self.moved.length)
+                + holds_size(wallet.planned_holds)
+                + (0 if invoice_number is None else PyBytes_GET_SIZE(invoice_number))
+                + (0 if details is None else PyBytes_GET_SIZE(details)))
+        state.seq += 1
+        put_int16(buffer, JOURNAL_FIELDS)
+        put_field(buffer, PyBytes_AS_STRING(customer.customer_id), 16)
+        put_int32_field(buffer, wallet.asset)
+        put_int64_field(buffer, state.seq)
+        put_field(buffer, PyBytes_AS_STRING(transaction_id), 16)
+        put_int16_field(buffer, posting.leg)
+        put_int16_field(buffer, posting.kind)
+        put_int16_field(buffer, posting.refusal)
+        put_int64_field(buffer, posting.requested)
+        put_int64_field(buffer, posting.amount)
+        put_int64_field(buffer, posting.held_amount)
+        put_int64_field(buffer, state.balance)
+        put_int64_field(buffer, state.held)
+        put_int16_field(buffer, posting.counter)
+        put_int32_field(buffer, posting.counter_party)
+        put_int32_field(buffer, posting.brand_id)
+        put_int32_field(buffer, posting.store_id)
+        put_int16_field(buffer, state.flags)
+        put_int16_field(buffer, customer.missing_fields)
+        put_lots_field(buffer, &state.lots, 1)
+        put_lots_field(buffer, &self.moved, posting.moved_sign)
+        put_holds_field(buffer, wallet.planned_holds)
+        put_optional_bytes(buffer, reference)
+        put_int64_field(buffer, posting.fingerprint)
+        put_int64_field(buffer, posting.occurred_at - POSTGRES_EPOCH)
+        put_int64_field(buffer, state.recorded_at - POSTGRES_EPOCH)
+        if posting.bill_amount == NO_BILL:
+            put_null(buffer)
+        else:
+            put_int64_field(buffer, posting.bill_amount)
+        put_optional_bytes(buffer, invoice_number)
+        put_optional_bytes(buffer, details)
+        chain_hash(state.hash, &buffer.data[start], buffer.length - start, state.hash)
+        put_field(buffer, state.hash, HASH_SIZE)
+        self.add_row(wallet.asset, start)
+        return 0

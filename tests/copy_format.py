@@ -1,0 +1,232 @@
+"""The journal's rows as binary COPY carries them, packed and unpacked with nothing but `struct`.
+
+A row is a count of fields, then each field as its length and its value; a NULL is the length -1.
+The last field chains the row: BLAKE2b-128 of the hash before it and of all its other bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from hashlib import blake2b
+from struct import Struct, calcsize, pack, unpack_from
+from typing import Any
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + pack(">ii", 0, 0)
+TRAILER = pack(">h", -1)
+NULL = pack(">i", -1)
+BIGINT_OID = 20
+POSTGRES_EPOCH = 946_684_800_000_000  # 2000-01-01 in microseconds since 1970
+
+Lots = dict[tuple[int, int], int]
+"""Amounts by (expires_day, issuer)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Coins set aside for a payment, with the lots they were taken from."""
+
+    payment_id: bytes
+    coins: int
+    expires_at: int
+    code_mac: bytes
+    brand_id: int
+    store_id: int
+    tries_left: int
+    resends_left: int
+    lots: Lots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """A row of the journal, one attribute a column, in the order of the columns."""
+
+    customer_id: bytes
+    asset: int
+    seq: int
+    transaction_id: bytes
+    leg: int = 0
+    kind: int
+    refusal: int = 0
+    requested: int = 0
+    amount: int = 0
+    held_amount: int = 0
+    balance: int = 0
+    held: int = 0
+    counter: int = 0
+    counter_party: int = 0
+    brand_id: int = 0
+    store_id: int = 0
+    flags: int = 0
+    missing_fields: int = 0
+    lots: Lots = field(default_factory=dict)
+    moved: Lots = field(default_factory=dict)
+    holds: tuple[Hold, ...] = ()
+    reference: bytes | None = None
+    fingerprint: int = 0
+    occurred_at: int
+    recorded_at: int
+    bill_amount: int | None = None
+    invoice_number: bytes | None = None
+    details: bytes | None = None
+    hash: bytes = b""
+
+
+def encode(posting: Posting) -> bytes:
+    """Return the row of `posting`."""
+    return encode_row(CODECS[column][0](getattr(posting, column)) for column in COLUMNS)
+
+
+def encode_row(values: Iterable[bytes | None]) -> bytes:
+    """Return a row of fields that are packed already."""
+    fields_ = [NULL if value is None else pack(">i", len(value)) + value for value in values]
+    return pack(">h", len(fields_)) + b"".join(fields_)
+
+
+def chained(posting: Posting, previous: bytes) -> Posting:
+    """Return `posting` with the hash that chains it to the row whose hash is `previous`."""
+    return replace(posting, hash=chain_hash(previous, encode(posting)[: -len(pack(">i", 0))]))
+
+
+def chain_hash(previous: bytes, row: bytes) -> bytes:
+    """Return the hash of `row`, which is without its last field, after `previous`."""
+    return blake2b(previous + row, digest_size=16).digest()
+
+
+def derived_id(customer_id: bytes, asset: int, seq: int) -> bytes:
+    """Return the transaction id of a posting nobody asked for: a UUID made from its place."""
+    digest = bytearray(chain_hash(customer_id, pack(">iq", asset, seq)))
+    digest[6] = digest[6] & 0x0F | 0x80  # version 8
+    digest[8] = digest[8] & 0x3F | 0x80
+    return bytes(digest)
+
+
+def encode_journal(postings: Iterable[Posting]) -> bytes:
+    """Return a whole COPY of `postings`."""
+    return HEADER + b"".join(map(encode, postings)) + TRAILER
+
+
+def encode_companions(rows: Iterable[tuple[int | bytes, ...]]) -> bytes | None:
+    """Return a whole COPY of rows of integers and bytes, or None where there are none."""
+    packed = ((pack(">i", v) if isinstance(v, int) else v for v in row) for row in rows)
+    return HEADER + copied + TRAILER if (copied := b"".join(map(encode_row, packed))) else None
+
+
+def decode(journal: bytes) -> list[Posting]:
+    """Return the postings of a whole COPY; raises AssertionError where it is not one."""
+    postings = []
+    for values in decode_rows(journal):
+        packed = zip(COLUMNS, values, strict=True)
+        postings.append(Posting(**{column: CODECS[column][1](value) for column, value in packed}))
+    return postings
+
+
+def decode_rows(copy: bytes) -> Iterator[list[bytes | None]]:
+    """Return the fields of the rows of a whole COPY, as they are packed."""
+    assert copy.startswith(HEADER)
+    assert copy.endswith(TRAILER)
+    at = len(HEADER)
+    while at < len(copy) - len(TRAILER):
+        (count,) = unpack_from(">h", copy, at)
+        at += 2
+        values = []
+        for _ in range(count):
+            (length,) = unpack_from(">i", copy, at)
+            at += 4
+            values.append(None if length == -1 else copy[at : at + length])
+            at += max(length, 0)
+        yield values
+
+
+def pack_lots(lots: Lots) -> bytes:
+    """Return lots as the value of a bigint[] of key, amount, key, amount …"""
+    if not lots:
+        return pack(">iii", 0, 0, BIGINT_OID)
+    numbers = [n for (day, issuer), amount in lots.items() for n in (day << 32 | issuer, amount)]
+    array = pack(">iiiii", 1, 0, BIGINT_OID, len(numbers), 1)
+    return array + b"".join(pack(">iq", 8, number) for number in numbers)
+
+
+def unpack_lots(array: bytes) -> Lots:
+    """Return the lots of a bigint[], as array_send gives it."""
+    if array == pack_lots({}):
+        return {}
+    dimensions, nulls, oid, count, lower = unpack_from(">iiiii", array)
+    assert (dimensions, nulls, oid, lower) == (1, 0, BIGINT_OID, 1)
+    pairs = [unpack_from(">iq", array, 20 + 12 * at) for at in range(count)]
+    assert len(array) == 20 + 12 * count
+    assert all(length == 8 for length, _ in pairs)
+    numbers = [number for _, number in pairs]
+    return lots_of(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def negated(lots: Lots) -> Lots:
+    """Return `lots` as lots that leave."""
+    return {key: -amount for key, amount in lots.items()}
+
+
+def lots_of(pairs: Iterable[tuple[int, int]]) -> Lots:
+    """Return lots by (expires_day, issuer) from pairs of a lot key and its amount."""
+    return {(key >> 32, key & 0xFFFFFFFF): amount for key, amount in pairs}
+
+
+HOLD = Struct(">16sqq16siihhi")
+HOLD_LOT = Struct(">qq")
+
+
+def pack_holds(holds: Iterable[Hold]) -> bytes | None:
+    """Return the column `holds`: NULL where there are none."""
+    packed = b""
+    for hold in holds:
+        values = [getattr(hold, f.name) for f in fields(Hold) if f.name != "lots"]
+        packed += HOLD.pack(*values, len(hold.lots))
+        for (day, issuer), amount in hold.lots.items():
+            packed += HOLD_LOT.pack(day << 32 | issuer, amount)
+    return packed or None
+
+
+def unpack_holds(packed: bytes | None) -> tuple[Hold, ...]:
+    """Return the holds of the column `holds`."""
+    return tuple(_each_hold(packed or b""))
+
+
+def _each_hold(packed: bytes) -> Iterator[Hold]:
+    names = [f.name for f in fields(Hold) if f.name != "lots"]
+    at = 0
+    while at < len(packed):
+        *values, count = HOLD.unpack_from(packed, at)
+        at += HOLD.size
+        pairs = [HOLD_LOT.unpack_from(packed, at + HOLD_LOT.size * lot) for lot in range(count)]
+        at += HOLD_LOT.size * count
+        yield Hold(**dict(zip(names, values, strict=True)), lots=lots_of(pairs))
+
+
+Codec = tuple[Callable[[Any], bytes | None], Callable[[Any], Any]]
+
+
+def _integer(code: str, epoch: int = 0) -> Codec:
+    def unpack(value: bytes | None) -> int | None:
+        assert value is None or len(value) == calcsize(code)
+        return None if value is None else unpack_from(code, value)[0] + epoch
+
+    return lambda n: None if n is None else pack(code, n - epoch), unpack
+
+
+_INT16, _INT32, _INT64 = _integer(">h"), _integer(">i"), _integer(">q")
+_TIME = _integer(">q", POSTGRES_EPOCH)
+_BYTES: Codec = (lambda value: value, lambda value: value)
+_LOTS: Codec = (pack_lots, unpack_lots)
+_HOLDS: Codec = (pack_holds, unpack_holds)
+
+COLUMNS = [f.name for f in fields(Posting)]
+CODECS: dict[str, Codec] = {
+    **dict.fromkeys(("customer_id", "transaction_id", "reference", "hash"), _BYTES),
+    **dict.fromkeys(("invoice_number", "details"), _BYTES),
+    **dict.fromkeys(("leg", "kind", "refusal", "counter", "flags", "missing_fields"), _INT16),
+    **dict.fromkeys(("asset", "counter_party", "brand_id", "store_id"), _INT32),
+    **dict.fromkeys(("seq", "requested", "amount", "held_amount", "balance", "held"), _INT64),
+    **dict.fromkeys(("fingerprint", "bill_amount"), _INT64),
+    **dict.fromkeys(("occurred_at", "recorded_at"), _TIME),
+    **dict.fromkeys(("lots", "moved"), _LOTS),
+    "holds": _HOLDS,
+}

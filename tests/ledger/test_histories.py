@@ -1,0 +1,232 @@
+"""Long histories: after every batch the compiled core and the plain rules wrote the same bytes.
+
+What they wrote is then audited from nothing but the rows: sequence, chain, lots, holds, balances,
+and that the network's books sum to zero. The clock jumps by seconds and by months, sometimes
+backwards; batches are discarded in between; wallets are forgotten and loaded again.
+"""
+
+from collections import Counter as Tally
+from collections import defaultdict
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from engine.ledger.core import Ledger, Operation
+from engine.ledger.vocabulary import BALANCE_MAX, COINS, Counter, Kind, Outcome, Refusal
+from tests.copy_format import (
+    chain_hash,
+    decode,
+    encode,
+    lots_of,
+    negated,
+    pack_holds,
+    pack_lots,
+)
+from tests.reference import RESULTS, ReferenceLedger
+
+CUSTOMERS = [bytes([n]) * 16 for n in (1, 2, 3)]
+STRANGER = bytes(16)
+BRANDS = [7, 8]
+COLOMBIA, GUATEMALA = -5 * 3600, -6 * 3600
+START = 1_767_000_000_000_000
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+JUMPS = [0, 1, SECOND, 90 * SECOND, 3600 * SECOND, DAY, 40 * DAY, 400 * DAY, -5 * SECOND]
+
+amounts = st.sampled_from([0, 1, 2, 5, 10, 100, 999]) | st.just(BALANCE_MAX)
+asks = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from([kind for kind in Kind if kind not in (Kind.RELEASE, Kind.EXPIRY)]),
+        "customer_id": st.sampled_from([*CUSTOMERS, *CUSTOMERS, STRANGER]),
+        "brand_id": st.sampled_from(BRANDS),
+        "amount": amounts,
+        "days": st.sampled_from([-1, 0, 1, 30, 365]),
+        "other": st.integers(0, 63),
+    }
+)
+
+
+def operation_from(ask, number, now, payments):
+    """Return the keywords of an operation; `other` spreads over what seldom matters."""
+    kind, other = ask["kind"], ask["other"]
+    today = (now // SECOND + COLOMBIA) // 86_400
+    keywords = {
+        "kind": kind,
+        "customer_id": ask["customer_id"],
+        "transaction_id": number.to_bytes(16, "big"),
+        "fingerprint": -number,
+        "brand_id": ask["brand_id"],
+        "store_id": 10 * ask["brand_id"],
+        "occurred_at": now - other * SECOND,
+        "needs_profile": other % 3 == 0,
+        "details": b"{}" if other % 5 == 0 else None,
+    }
+    if kind in (Kind.ACCUMULATION, Kind.REDEMPTION):
+        keywords |= {"asset": ask["brand_id"], "requested": ask["amount"]}
+        keywords |= {"utc_offset": GUATEMALA if ask["brand_id"] == 8 else COLOMBIA}
+    if kind == Kind.ACCUMULATION:
+        keywords |= {"expires_day": today + ask["days"], "bill_amount": other - 1}
+        keywords |= {"coins": other % 4 * ask["amount"] % (BALANCE_MAX + 1)}
+        keywords |= {"coins_expires_day": today + 2 * ask["days"]}
+        keywords |= {"invoice_number": b"F-%d" % number if other % 2 else None}
+        keywords |= {"barred": Refusal.INVOICE_ALREADY_CLAIMED if other == 9 else 0}
+    if kind == Kind.REDEMPTION:
+        keywords |= {"barred": Refusal.OUT_OF_STOCK if other == 9 else 0}
+    if kind == Kind.HOLD:
+        keywords |= {"requested": ask["amount"], "reference": keywords["transaction_id"]}
+        keywords |= {"code_mac": code(other), "hold_expires_at": now + (other % 8) * 60 * SECOND}
+        keywords |= {"tries_max": 1 + other % 3, "resends_max": other % 3}
+    if kind in (Kind.CAPTURE, Kind.VOID, Kind.RESEND):
+        known = payments[ask["customer_id"]][-4:] or [bytes(16)]
+        keywords |= {"reference": known[other % len(known)], "code_mac": code(other // 4)}
+    return keywords
+
+
+def code(number):
+    return bytes([number % 2]) * 16
+
+
+class History(RuleBasedStateMachine):
+    @initialize(
+        blocked=st.sampled_from([None, None, *CUSTOMERS]),
+        incomplete=st.sampled_from([None, *CUSTOMERS]),
+    )
+    def begin(self, blocked, incomplete):
+        self.now = START
+        self.number = 0
+        self.ledgers = Ledger(COLOMBIA), ReferenceLedger(COLOMBIA)
+        self.missing = {customer: 9 * (customer == incomplete) for customer in CUSTOMERS}
+        self.payments = defaultdict(list)
+        self.books = Books()
+        for customer, missing_fields in self.missing.items():
+            for ledger in self.ledgers:
+                ledger.load_customer(customer, missing_fields)
+                if customer == blocked:
+                    self.load_block(ledger, customer)
+
+    def load_block(self, ledger, customer):
+        """Load a wallet that carries the block; it is one of neither brand, so it never moves."""
+        empty = pack_lots({}), None, bytes(16), START
+        ledger.load_wallet(customer, 99, 1, 0, 0, 1, *empty)
+
+    @rule(
+        batch=st.lists(asks, min_size=1, max_size=8),
+        jump=st.sampled_from(JUMPS),
+        fate=st.sampled_from(["publish", "publish", "publish", "discard", "reload"]),
+    )
+    def decide(self, batch, jump, fate):
+        self.now += jump
+        compiled, reference = self.ledgers
+        numbered = enumerate(batch, self.number + 1)
+        keywords = [operation_from(ask, n, self.now, self.payments) for n, ask in numbered]
+        ours, theirs = ([Operation(**each) for each in keywords] for _ in self.ledgers)
+        written, expected = compiled.decide(ours, self.now), reference.decide(theirs, self.now)
+        self.compare(written, expected, ours, theirs)
+        if fate == "discard":
+            compiled.discard(written)
+            reference.discard(expected)
+            again = compiled.decide(ours, self.now)
+            self.compare(again, expected, ours, theirs)
+            compiled.discard(again)
+        else:
+            compiled.publish(written)
+            reference.publish(expected)
+            self.number += len(batch)
+            self.books.append(decode(written.journal))
+            for each in ours:
+                if each.kind == Kind.HOLD and each.outcome == Outcome.POSTED and not each.refusal:
+                    self.payments[each.customer_id].append(each.transaction_id)
+        if fate == "reload":
+            self.reload()
+        self.compare_wallets()
+
+    def compare(self, written, expected, ours, theirs):
+        assert decode(written.journal) == expected.rows
+        assert written.journal == expected.journal
+        assert written.postings == len(expected.rows)
+        assert written.wallets == expected.wallets
+        assert written.claims == expected.claims
+        for one, other in zip(ours, theirs, strict=True):
+            results = [(name, getattr(one, name), getattr(other, name)) for name in RESULTS]
+            assert [r for r in results if r[1] != r[2]] == []
+
+    def reload(self):
+        """Forget a customer, and load it from its newest rows as another worker would."""
+        compiled, _ = self.ledgers
+        customer = CUSTOMERS[self.number % len(CUSTOMERS)]
+        blocked = compiled.wallet(customer, 99) is not None
+        compiled.load_customer(customer, self.missing[customer])
+        if blocked:
+            self.load_block(compiled, customer)
+        for row in self.books.newest.values():
+            if row.customer_id == customer:
+                state = row.balance, row.held, row.flags, pack_lots(row.lots), pack_holds(row.holds)
+                compiled.load_wallet(
+                    customer, row.asset, row.seq, *state, row.hash, row.recorded_at
+                )
+
+    def compare_wallets(self):
+        compiled, reference = self.ledgers
+        for customer in CUSTOMERS:
+            for asset in (COINS, *BRANDS):
+                ours, theirs = compiled.wallet(customer, asset), reference.wallet(customer, asset)
+                assert (ours is None) == (theirs is None)
+                if ours is not None:
+                    for name in ("seq", "balance", "held", "hash"):
+                        assert getattr(ours, name) == getattr(theirs, name)
+                    assert lots_of(ours.lots) == theirs.lots
+                    assert [hold.coins for hold in ours.holds] == [h.coins for h in theirs.holds]
+
+
+class Books:
+    """An audit that knows no rule of a verb, only what every journal must fulfil."""
+
+    def __init__(self):
+        self.newest = {}
+        self.open_lots = defaultdict(Tally)  # what the moves of a wallet add up to
+        self.held_lots = defaultdict(Tally)
+        self.counters = Tally()
+
+    def append(self, rows):
+        for row in rows:
+            wallet = row.customer_id, row.asset
+            self.check_chain(row, self.newest.get(wallet))
+            self.check_state(row)
+            self.check_moves(row, self.open_lots[wallet], self.held_lots[wallet])
+            self.counters[row.counter, row.counter_party] -= row.amount + row.held_amount
+            self.newest[wallet] = row
+        customers_side = sum(row.balance + row.held for row in self.newest.values())
+        assert customers_side + sum(self.counters.values()) == 0
+
+    def check_chain(self, row, before):
+        assert row.seq == (before.seq + 1 if before else 1)
+        assert row.hash == chain_hash(before.hash if before else bytes(16), encode(row)[:-20])
+        assert row.balance == (before.balance if before else 0) + row.amount
+        assert row.held == (before.held if before else 0) + row.held_amount
+        assert row.recorded_at >= (before.recorded_at if before else 0)
+
+    def check_state(self, row):
+        assert row.balance == sum(row.lots.values())
+        assert row.held == sum(hold.coins for hold in row.holds)
+        assert row.balance + row.held <= BALANCE_MAX
+        assert all(hold.coins == sum(hold.lots.values()) for hold in row.holds)
+        assert list(row.lots) == sorted(row.lots)
+        assert all(amount > 0 for amount in row.lots.values())
+        assert not row.refusal or row.amount == 0 or row.refusal == Refusal.CODE_INVALID
+        assert row.counter != Counter.NONE or row.amount + row.held_amount == 0
+
+    def check_moves(self, row, open_lots, held_lots):
+        """Lots leave the open ones or the held ones, and what is taken from one is in the other."""
+        assert sum(row.moved.values()) == (row.amount or row.held_amount)
+        if row.amount:
+            open_lots.update(row.moved)
+        if row.held_amount:
+            held_lots.update(row.moved if row.amount == 0 else negated(row.moved))
+        in_holds = Tally()
+        for hold in row.holds:
+            in_holds.update(hold.lots)
+        assert open_lots == row.lots
+        assert held_lots == in_holds
+
+
+TestHistory = History.TestCase

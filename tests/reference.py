@@ -1,0 +1,323 @@
+"""The rules of the ledger in plain Python: what the compiled core must do, byte for byte.
+
+A wallet is a value that never changes. A batch plans new values in a dictionary of its own, so
+publishing it is taking them over and discarding it is forgetting them. A verb is a ladder of
+refusals, of which the first that applies is the answer, and then one posting. Lots move by signed
+amounts: what was open before and what moved add up to what is open after.
+
+Labels like PTS-4 name the rules of the domain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from engine.ledger import vocabulary
+from engine.ledger.core import Operation
+from engine.ledger.vocabulary import COINS, Counter, Kind, Outcome, Refusal
+from tests import copy_format
+from tests.copy_format import Hold, Lots, Posting, chained, derived_id, negated
+
+NO_COUNTER = (Counter.NONE, 0)  # between available and held of one wallet
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A customer's account of one asset: what its newest posting says."""
+
+    customer_id: bytes
+    asset: int
+    flags: int = 0
+    seq: int = 0
+    lots: Lots = field(default_factory=dict)  # in the order of spending
+    holds: tuple[Hold, ...] = ()  # in the order they were placed
+    recorded_at: int = 0
+    hash: bytes = bytes(16)
+
+    @property
+    def balance(self) -> int:  # what can be spent: the open lots and nothing else
+        return sum(self.lots.values())
+
+    @property
+    def held(self) -> int:  # what is set aside for payments
+        return sum(hold.coins for hold in self.holds)
+
+    def after(self, moved: Lots) -> Wallet:
+        """Add `moved` to the lots: equal ones merge, empty ones go."""
+        keys = sorted(self.lots.keys() | moved.keys())
+        lots = {key: self.lots.get(key, 0) + moved.get(key, 0) for key in keys}
+        return replace(self, lots={key: amount for key, amount in lots.items() if amount})
+
+    def earliest(self, amount: int) -> Lots:
+        """Return the lots to spend: the earliest expiry first, then the lowest issuer (PTS-4)."""
+        taken: Lots = {}
+        for key, available in self.lots.items():
+            if amount > 0:
+                taken[key] = min(amount, available)
+                amount -= taken[key]
+        return taken
+
+    def with_hold(self, hold: Hold, successor: Hold | None) -> Wallet:
+        """Put `successor` in the place of `hold`, or nothing."""
+        holds = (successor if other is hold else other for other in self.holds)
+        return replace(self, holds=tuple(other for other in holds if other))
+
+
+@dataclass(slots=True)
+class Batch:
+    """The postings of a decision, and the wallets as they are once these are durable."""
+
+    operations: list[Operation]
+    planned: dict[tuple[bytes, int], Wallet] = field(default_factory=dict)
+    rows: list[Posting] = field(default_factory=list)
+    claimed: list[tuple[int, bytes, bytes, bytes]] = field(default_factory=list)
+    journal: bytes = b""  # COPY of the tables journal, wallet, and invoice_claim
+    wallets: bytes | None = None
+    claims: bytes | None = None
+
+
+class ReferenceLedger:
+    """The committed wallets of the customers that are loaded."""
+
+    def __init__(self, coins_utc_offset: int) -> None:
+        self.coins_utc_offset = coins_utc_offset
+        self.missing_fields: dict[bytes, int] = {}  # of each customer
+        self.committed: dict[tuple[bytes, int], Wallet] = {}
+
+    def load_customer(self, customer_id: bytes, missing_fields: int) -> None:
+        self.missing_fields[customer_id] = missing_fields
+        self.committed = {at: w for at, w in self.committed.items() if at[0] != customer_id}
+
+    def load_wallet(self, customer_id: bytes, asset: int, *newest: Any) -> None:
+        seq, _balance, _held, flags, lots, holds, hash_, recorded_at = newest
+        opened, kept = copy_format.unpack_lots(lots), copy_format.unpack_holds(holds)
+        wallet = Wallet(customer_id, asset, flags, seq, opened, kept, recorded_at, hash_)
+        self.committed[customer_id, asset] = wallet
+
+    def wallet(self, customer_id: bytes, asset: int) -> Wallet | None:
+        return self.committed.get((customer_id, asset))
+
+    def decide(self, operations: list[Operation], now: int) -> Batch:
+        """Decide operations, each on what those before it planned."""
+        batch = Batch(sorted(operations, key=lambda operation: operation.customer_id))
+        for operation in batch.operations:
+            Decision(self, batch, operation, now).decide()
+        batch.rows.sort(key=lambda row: (row.customer_id, row.asset, row.seq))
+        new_wallets = [(row.customer_id, row.asset) for row in batch.rows if row.seq == 1]
+        batch.journal = copy_format.encode_journal(batch.rows)
+        batch.wallets = copy_format.encode_companions(new_wallets)
+        batch.claims = copy_format.encode_companions(sorted(batch.claimed))
+        return batch
+
+    def publish(self, batch: Batch) -> None:
+        self.committed |= batch.planned
+        batch.planned.clear()
+
+    def discard(self, batch: Batch) -> None:
+        batch.planned.clear()
+
+
+class Decision:
+    """One operation, decided on the wallets that the operations before it left."""
+
+    def __init__(self, ledger: ReferenceLedger, batch: Batch, asks: Operation, now: int) -> None:
+        self.ledger, self.batch, self.asks, self.now = ledger, batch, asks, now
+
+    def decide(self) -> None:
+        for result in RESULTS:
+            setattr(self.asks, result, 0)
+        if self.asks.customer_id not in self.ledger.missing_fields:
+            self.asks.outcome = Outcome.UNKNOWN_CUSTOMER
+            return
+        self.asks.missing_fields = self.ledger.missing_fields[self.asks.customer_id]
+        kinds = {Kind.ACCUMULATION: self.accumulate, Kind.REDEMPTION: self.redeem}
+        kinds |= {Kind.HOLD: self.hold}
+        kinds.get(self.asks.kind, self.follow_up)(self.asks)
+
+    def accumulate(self, asks: Operation) -> None:
+        """Earn points of a brand (PTS-3), and coins where the brand issues them (COI-2)."""
+        points = self.open(asks.asset)
+        if self.blocked():  # CUS-9
+            return self.refuse(points, Refusal.CUSTOMER_BLOCKED)
+        if asks.barred:  # the invoice earned before (PTS-7)
+            return self.refuse(points, asks.barred)
+        if points.balance + asks.requested > vocabulary.BALANCE_MAX:
+            return self.refuse(points, Refusal.LIMIT_REACHED)
+        coins = self.open(COINS) if asks.coins else None
+        if coins and coins.balance + coins.held + asks.coins > vocabulary.BALANCE_MAX:
+            return self.refuse(points, Refusal.LIMIT_REACHED)
+
+        moved = {(asks.expires_day, 0): asks.requested} if asks.requested else {}
+        points = self.post(points.after(moved), moved, (Counter.POINTS_ISSUED, asks.asset))
+        self.answer(points, asks.requested, earned_expires_day=asks.expires_day)
+        if coins:  # each knows its issuer (COI-9), and its expiry (COI-4)
+            moved = {(asks.coins_expires_day, asks.brand_id): asks.coins}
+            issuer = (Counter.COINS_ISSUED, asks.brand_id)
+            leg = {"leg": 1, "requested": asks.coins} | dict.fromkeys(TEXTS)
+            coins = self.post(coins.after(moved), moved, issuer, **leg)
+            asks.has_coins, asks.coins_amount, asks.coins_balance = True, asks.coins, coins.balance
+        if asks.invoice_number is not None:
+            claim = (asks.store_id, asks.invoice_number, asks.customer_id, asks.transaction_id)
+            self.batch.claimed.append(claim)
+        return None
+
+    def redeem(self, asks: Operation) -> None:
+        """Take the price of a reward (RED-5) from the points of its brand (PTS-1)."""
+        points = self.open(asks.asset)
+        if refusal := self.refusal_to_spend(points, Refusal.INSUFFICIENT_POINTS):
+            return self.refuse(points, refusal)
+        moved = negated(points.earliest(asks.requested))
+        points = self.post(points.after(moved), moved, (Counter.POINTS_REDEEMED, asks.asset))
+        return self.answer(points, -asks.requested)
+
+    def hold(self, asks: Operation) -> None:
+        """Set coins aside, with their very lots, until the code is typed (COI-3, COI-6)."""
+        coins = self.open(COINS)
+        if refusal := self.refusal_to_spend(coins, Refusal.INSUFFICIENT_COINS):  # COI-7
+            return self.refuse(coins, refusal)
+        lots = coins.earliest(asks.requested)
+        hold = Hold(
+            payment_id=asks.transaction_id,
+            coins=asks.requested,
+            expires_at=asks.hold_expires_at,
+            code_mac=asks.code_mac,
+            brand_id=asks.brand_id,
+            store_id=asks.store_id,
+            tries_left=asks.tries_max,
+            resends_left=asks.resends_max,
+            lots=lots,
+        )
+        coins = replace(coins.after(negated(lots)), holds=(*coins.holds, hold))
+        coins = self.post(coins, negated(lots))
+        return self.answer(coins, -asks.requested, tries_left=asks.tries_max)
+
+    def follow_up(self, asks: Operation) -> None:
+        """Capture, void or resend what is held, in the name of the store that asked for it."""
+        coins = self.open(COINS)
+        hold = next((hold for hold in coins.holds if hold.payment_id == asks.reference), None)
+        if hold is None:
+            asks.outcome = Outcome.UNKNOWN_PAYMENT
+        elif asks.kind == Kind.VOID:
+            self.answer(self.expire(self.give_back(coins, hold)), hold.coins)
+        elif asks.kind == Kind.RESEND and not hold.resends_left:
+            self.refuse(coins, Refusal.LIMIT_REACHED)
+        elif asks.kind == Kind.RESEND:  # another code; the tries that are gone stay gone (COI-6)
+            left = hold.resends_left - 1
+            resent = replace(hold, code_mac=asks.code_mac, resends_left=left)
+            coins = self.post(coins.with_hold(hold, resent), {}, **about(hold))
+            self.answer(coins, 0, tries_left=hold.tries_left)
+        elif self.blocked():  # CUS-9
+            self.refuse(coins, Refusal.CUSTOMER_BLOCKED)
+        elif asks.code_mac == hold.code_mac:  # from the coins' issuers to the receiver (COI-9)
+            moved, receiver = negated(hold.lots), (Counter.COINS_SETTLED, hold.brand_id)
+            coins = self.post(coins.with_hold(hold, None), moved, receiver, **about(hold))
+            self.answer(coins, -hold.coins)
+        else:  # a wrong code costs a try, and with the last one the coins are back
+            left, refused = hold.tries_left - 1, {"refusal": Refusal.CODE_INVALID}
+            if left > 0:
+                coins = coins.with_hold(hold, replace(hold, tries_left=left))
+                coins = self.post(coins, {}, **refused, **about(hold))
+            else:
+                coins = self.expire(self.give_back(coins, hold, **refused))
+            self.answer(coins, 0, **refused, tries_left=left)
+
+    def open(self, asset: int) -> Wallet:
+        """Return a wallet after what is due in it was written: its holds, then its lots."""
+        wallet = self.current(asset)
+        for hold in wallet.holds:
+            if hold.expires_at <= self.now:
+                wallet = self.give_back(wallet, hold, **self.unasked(wallet, Kind.RELEASE))
+        return self.expire(wallet)
+
+    def current(self, asset: int) -> Wallet:
+        """Return a wallet as planned, or as committed; a new one has its owner's flags (CUS-9)."""
+        at = (self.asks.customer_id, asset)
+        known = self.batch.planned.get(at) or self.ledger.committed.get(at)
+        return known or Wallet(*at, flags=self.flags())
+
+    def flags(self) -> int:
+        """Return the flags of the customer: every wallet carries them."""
+        wallets = (self.ledger.committed | self.batch.planned).values()
+        flags = (wallet.flags for wallet in wallets if wallet.customer_id == self.asks.customer_id)
+        return reduce(or_, flags, 0)
+
+    def blocked(self) -> bool:
+        return bool(self.flags() & vocabulary.FLAG_BLOCKED)
+
+    def refusal_to_spend(self, wallet: Wallet, insufficient: Refusal) -> int:
+        """Return the first reason not to spend (CUS-9, CUS-7 and COI-5, COI-7), or 0."""
+        ladder = (
+            (self.blocked(), Refusal.CUSTOMER_BLOCKED),
+            (self.asks.needs_profile and self.asks.missing_fields, Refusal.PROFILE_INCOMPLETE),
+            (wallet.balance < self.asks.requested, insufficient),
+            (self.asks.barred, self.asks.barred),
+        )
+        return next((refusal for applies, refusal in ladder if applies), 0)
+
+    def refuse(self, wallet: Wallet, refusal: int) -> None:
+        """Write down that nothing was done and why: final for the key of the request."""
+        self.answer(self.post(wallet, {}, refusal=refusal), 0, refusal=refusal)
+
+    def give_back(self, wallet: Wallet, hold: Hold, **columns: Any) -> Wallet:
+        """Return the lots of a hold to their wallet, with the expiry they had (COI-4)."""
+        wallet = wallet.with_hold(hold, None).after(hold.lots)
+        return self.post(wallet, hold.lots, **columns | about(hold))
+
+    def expire(self, wallet: Wallet) -> Wallet:
+        """Take out what is past its last day (PTS-5, COI-4), by its country's calendar (COI-1)."""
+        offset = self.asks.utc_offset if wallet.asset else self.ledger.coins_utc_offset
+        today = (self.now // 1_000_000 + offset) // 86_400
+        moved = negated({key: amount for key, amount in wallet.lots.items() if key[0] < today})
+        if not moved:
+            return wallet
+        breakage = Counter.COINS_EXPIRED if wallet.asset == COINS else Counter.POINTS_EXPIRED
+        columns = {"requested": -sum(moved.values()), "brand_id": wallet.asset}
+        columns |= self.unasked(wallet, Kind.EXPIRY)
+        return self.post(wallet.after(moved), moved, (breakage, wallet.asset), **columns)
+
+    def unasked(self, wallet: Wallet, kind: Kind) -> dict[str, Any]:
+        """Return the columns of a posting nobody asked for; its id is made from its place."""
+        id_ = derived_id(wallet.customer_id, wallet.asset, wallet.seq + 1)
+        return NOBODYS | {"transaction_id": id_, "kind": kind, "occurred_at": self.now}
+
+    def post(self, wallet: Wallet, moved: Lots, counter=NO_COUNTER, **columns: Any) -> Wallet:
+        """Write the row that leads to `wallet`, whose lots and holds are as after it."""
+        before = self.current(wallet.asset)
+        row = {column: getattr(self.asks, column) for column in ASKED + PLACE + TEXTS} | columns
+        row |= {column: getattr(wallet, column) for column in STATE} | {"moved": moved}
+        row["bill_amount"] = None if row["bill_amount"] == -1 else row["bill_amount"]
+        row["counter"], row["counter_party"] = counter
+        row["amount"] = wallet.balance - before.balance
+        row["held_amount"] = wallet.held - before.held
+        row["seq"] = before.seq + 1
+        row["recorded_at"] = max(self.now, before.recorded_at)  # time never goes back in a wallet
+        posting = chained(Posting(**row), before.hash)
+        self.batch.rows.append(posting)
+        chain = {"seq": posting.seq, "recorded_at": posting.recorded_at, "hash": posting.hash}
+        wallet = self.batch.planned[wallet.customer_id, wallet.asset] = replace(wallet, **chain)
+        return wallet
+
+    def answer(self, wallet: Wallet, amount: int, **results: int) -> None:
+        """Tell what came of the operation, and what the wallet holds after it."""
+        results |= {"outcome": Outcome.POSTED, "amount": amount, "balance": wallet.balance}
+        results |= {"held": wallet.held, "recorded_at": wallet.recorded_at}
+        for result, value in results.items():
+            setattr(self.asks, result, value)
+
+
+def about(hold: Hold) -> dict[str, Any]:
+    """Return the columns of a posting that belongs to a payment: it is where the payment is."""
+    columns = {"brand_id": hold.brand_id, "store_id": hold.store_id, "requested": hold.coins}
+    return columns | {"reference": hold.payment_id}
+
+
+STATE = ("customer_id", "asset", "balance", "held", "flags", "lots", "holds")
+PLACE = ("brand_id", "store_id", "reference")
+TEXTS = ("bill_amount", "invoice_number", "details")  # what a second leg does not repeat
+ASKED = ("transaction_id", "kind", "requested", "fingerprint", "occurred_at", "missing_fields")
+NOBODYS = {"fingerprint": 0, "store_id": 0} | dict.fromkeys(("reference", *TEXTS))
+RESULTS = ("outcome", "refusal", "missing_fields", "amount", "balance", "held", "recorded_at")
+RESULTS += ("earned_expires_day", "has_coins", "coins_amount", "coins_balance", "tries_left")
