@@ -1,7 +1,7 @@
 """Build the compiled core: one extension, engine.ledger.core, from ext/core.pyx and its parts."""
 
 import os
-from glob import glob
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -11,7 +11,7 @@ DEBUG = os.environ.get("ENGINE_DEBUG") == "1"
 core = Extension(
     "engine.ledger.core",
     ["ext/core.pyx"],
-    depends=sorted(glob("ext/*.pxi")),
+    depends=sorted(map(str, Path("ext").glob("*.pxi"))),
     extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
 )
 

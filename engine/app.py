@@ -1,8 +1,8 @@
 """The application: builds every part of a worker once, and closes them in reverse.
 
-The only place that knows all parts. Start: unsafe servers are refused, migrations are checked, the
-catalogue is loaded, then the door opens. End: readiness off, the door closes, what was taken is made
-durable and answered, connections close.
+The only place that knows all parts. Start: an unsafe server is refused, the catalogue
+is loaded, then the door opens. End: readiness off, the door closes, what was taken is
+made durable and answered, connections close.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from engine.metrics import Metrics
 from engine.people.customers import Customers
 from engine.people.sender import Outbox
 from engine.postgres.connections import connect, create_read_pool, refuse_unsafe_server
-from engine.postgres.migrations import pending
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.catalogue import Catalogue
 from engine.settings import Settings
@@ -40,15 +39,11 @@ LOOP_LAG_INTERVAL_S = 0.25
 SECRET_SIZE = 32
 
 
-class NotMigrated(EngineError):
-    """The database lacks migrations. Run `leal-engine migrate` on it first."""
-
-
 @contextlib.asynccontextmanager
 async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
     """Build the parts of one worker on the database `dsn`, and close them in reverse.
 
-    Raises UnsafeServer, NotMigrated, and what a database out of reach raises.
+    Raises UnsafeServer, and what a database out of reach raises.
     """
     async with contextlib.AsyncExitStack() as stack:
         pool = await create_read_pool(
@@ -59,8 +54,6 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         stack.callback(pool.terminate)
         async with pool.acquire() as connection:
             await refuse_unsafe_server(connection, allow_data_loss=settings.allow_data_loss)
-            if await pending(connection):
-                raise NotMigrated
         metrics = Metrics()
         catalogue = Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
@@ -96,7 +89,9 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         )
 
 
-async def serve(settings: Settings, dsn: str, *, announce: Callable[[int], None] | None = None) -> None:
+async def serve(
+    settings: Settings, dsn: str, *, announce: Callable[[int], None] | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import sys
@@ -14,16 +13,17 @@ from typing import Any, get_type_hints
 import click
 import uvloop
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from engine import __version__, logs
 from engine.app import serve
 from engine.demo import prepare as demo_network
 from engine.errors import EngineError
-from engine.ledger.audit import audit_journal
+from engine.ledger.audit import Report, audit_journal
 from engine.people.keys import Role, make_key
 from engine.postgres.connections import Connection, UnsafeServer, connect
-from engine.postgres.embedded import EmbeddedPostgres, PostgresStartError
+from engine.postgres.embedded import EmbeddedPostgres, PostgresInUse, PostgresStartError
 from engine.postgres.migrations import MigrationError, migrate
 from engine.postgres.sql import queries
 from engine.settings import Settings
@@ -96,12 +96,12 @@ def migrate_command(**options: Any) -> None:
 def audit_command(**options: Any) -> None:
     """Recompute every balance, lot and hash from the journal alone; exit 1 naming what is wrong."""
     settings = _settings(options)
-    with _explained(), _database(settings) as dsn:
-        report = _run(_with_connection(dsn, audit_journal))
+    with _explained(), _database(settings, shared=True) as dsn:
+        report = _run(_with_connection(dsn, _audit_with_progress))
     for fault in report.faults:
         click.echo(fault, err=True)
     click.echo(report.summary)
-    if report.faults:
+    if report.faults_found:
         sys.exit(1)
 
 
@@ -116,7 +116,9 @@ def keys_group() -> None:
 @click.option("--store-id", type=int, help="The store of a store key.")
 @click.option("--name", default="", help="What the key is for.")
 @settings_options
-def create_key(role: str, brand_id: int | None, store_id: int | None, name: str, **options: Any) -> None:
+def create_key(
+    role: str, brand_id: int | None, store_id: int | None, name: str, **options: Any
+) -> None:
     """Make a key and show it: it is shown this once."""
     if (role in ("brand", "store")) != (brand_id is not None):
         raise click.UsageError("--brand-id goes with the roles brand and store, and with no other.")
@@ -133,7 +135,7 @@ def create_key(role: str, brand_id: int | None, store_id: int | None, name: str,
             await connection.execute(CATALOGUE["touch"])  # network op
 
     settings = _settings(options)
-    with _explained(), _database(settings) as dsn:
+    with _explained(), _database(settings, shared=True) as dsn:
         _run(_with_connection(dsn, insert))
     click.echo(new.key)
 
@@ -153,7 +155,7 @@ def revoke_key(key_id: str, **options: Any) -> None:
         return revoked
 
     settings = _settings(options)
-    with _explained(), _database(settings) as dsn:
+    with _explained(), _database(settings, shared=True) as dsn:
         if _run(_with_connection(dsn, revoke)) is None:
             raise ValueError(f"There is no key {key_id} that is not revoked.")
     click.echo(f"revoked {key_id}")
@@ -169,7 +171,7 @@ def list_keys(**options: Any) -> None:
         return rows
 
     settings = _settings(options)
-    with _explained(), _database(settings) as dsn:
+    with _explained(), _database(settings, shared=True) as dsn:
         rows = _run(_with_connection(dsn, fetch))
     table = Table("key id", "role", "brand", "store", "name", "created", "revoked")
     for row in rows:
@@ -196,8 +198,11 @@ def _explained() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[str]:
-    """Give the DSN of the database, starting the embedded server where no other is named."""
+def _database(settings: Settings, *, shared: bool = False) -> Iterator[str]:
+    """Give the DSN of the database, starting the embedded server where no other is named.
+
+    With `shared` the server of an engine that is running does too.
+    """
     if settings.database_url:
         yield settings.database_url
         return
@@ -207,9 +212,24 @@ def _database(settings: Settings) -> Iterator[str]:
         log=lambda line: click.echo(line, err=True),
     )
     try:
-        yield server.start()
+        dsn = server.start()
+    except PostgresInUse:
+        if not shared:
+            raise
+        dsn = server.dsn
+    try:
+        yield dsn
     finally:
         server.stop()
+
+
+async def _audit_with_progress(connection: Connection) -> Report:
+    """Audit with a bar on standard error, where a person looks at it."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("audit", total=None)
+        return await audit_journal(
+            connection, lambda done, rows: bar.update(task, completed=done, total=max(done, rows))
+        )
 
 
 async def _prepare(settings: Settings, dsn: str) -> bool:
@@ -219,7 +239,7 @@ async def _prepare(settings: Settings, dsn: str) -> bool:
         await migrate(connection)
         return settings.demo and await demo_network.prepare(connection, settings.data_dir)
 
-    return await _with_connection(dsn, steps)
+    return bool(await _with_connection(dsn, steps))
 
 
 async def _with_connection(dsn: str, work: Callable[[Connection], Any]) -> Any:
@@ -257,7 +277,7 @@ def _announce(settings: Settings, port: int) -> None:
     document += f'"number":"{customer["document"]["number"]}"}}}}'
     click.echo(f"  {post} -d '{document}' {url}/v1/customers/lookup\n")
     click.echo(
-        f"  {post} -H \"Idempotency-Key: $(date +%s%N)\" -d '{{\"amount\":5400000,"
-        f"\"currency\":\"COP\"}}' {customer_url}/accumulations\n"
+        f'  {post} -H "Idempotency-Key: $(date +%s%N)" -d \'{{"amount":5400000,'
+        f'"currency":"COP"}}\' {customer_url}/accumulations\n'
     )
     click.echo(f"  {post} {customer_url}/wallets\n")

@@ -19,7 +19,7 @@ class Unavailable(EngineError):
 
 
 class OutcomeUnknown(EngineError):
-    """It is not known yet whether this was done. Retry with the same idempotency key to learn it."""
+    """It is not known yet whether this was done; retry with the same idempotency key to learn."""
 
 
 class KeyReused(EngineError):

@@ -33,27 +33,26 @@ class Metrics:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        own = {"registry": self.registry}
 
         # The HTTP side: rate, errors, duration.
         self.requests = Histogram(
             "leal_http_request_duration_seconds",
-            "Time from the request's head to its answer, by route and status; its count is the rate.",
+            "Time from a request's head to its answer, by route and status; its count is the rate.",
             ["method", "route", "status"],
             buckets=LATENCY_BUCKETS,
-            **own,
+            registry=self.registry,
         )
         self.refused_connections = Counter(
             "leal_http_shed_total",
             "Requests answered at once without doing anything, by reason.",
             ["reason"],
-            **own,
+            registry=self.registry,
         )
         self.replays = Counter(
             "leal_idempotency_total",
             "Requests whose key was seen before: replay (same request) or reused (another one).",
             ["outcome"],
-            **own,
+            registry=self.registry,
         )
 
         # The committer.
@@ -61,53 +60,58 @@ class Metrics:
             "leal_batch_operations",
             "Operations committed together in one batch.",
             buckets=BATCH_BUCKETS,
-            **own,
+            registry=self.registry,
         )
         self.batch_stage = Histogram(
             "leal_batch_stage_duration_seconds",
             "Time a batch spends in a stage: collect, load, decide, append.",
             ["stage"],
             buckets=STAGE_BUCKETS,
-            **own,
+            registry=self.registry,
         )
         self.postings = Counter(
-            "leal_postings_total", "Rows appended to the journal and committed.", **own
+            "leal_postings_total",
+            "Rows appended to the journal and committed.",
+            registry=self.registry,
         )
         self.operations = Counter(
             "leal_operations_total",
             "Operations answered by the ledger, by kind and by refusal code ('none': done).",
             ["kind", "refusal"],
-            **own,
+            registry=self.registry,
         )
         self.conflicts = Counter(
             "leal_batch_conflicts_total",
             "Batches decided again because another writer had moved a wallet on.",
-            **own,
+            registry=self.registry,
         )
         self.retries = Counter(
             "leal_append_failures_total",
             "Appends that did not end in a plain commit, by SQLSTATE or name of the error.",
             ["sqlstate"],
-            **own,
+            registry=self.registry,
         )
         self.ambiguous = Counter(
             "leal_batch_ambiguous_total",
             "Batches whose outcome was unknown and was settled by appending them again.",
-            **own,
+            registry=self.registry,
         )
         self.last_commit = Gauge(
             "leal_last_commit_timestamp_seconds",
             "When the last batch was committed, as a Unix time.",
-            **own,
+            registry=self.registry,
         )
         self.loop_lag = Histogram(
             "leal_event_loop_lag_seconds",
             "How much later than asked for the event loop runs a timer.",
             buckets=STAGE_BUCKETS,
-            **own,
+            registry=self.registry,
         )
         self.codes_sent = Counter(
-            "leal_codes_sent_total", "Payment codes handed to the sender, by outcome.", ["outcome"], **own
+            "leal_codes_sent_total",
+            "Payment codes handed to the sender, by outcome.",
+            ["outcome"],
+            registry=self.registry,
         )
         for reason in ("overloaded", "unavailable", "draining"):
             self.refused_connections.labels(reason)

@@ -15,12 +15,13 @@ One translation unit of several files, in the order in which they stand on each 
     operation.pxi what a caller asks for and what it got
     rows.pxi      a posting becomes a COPY row, chained to the one before
     decide.pxi    the rules: the ladder of refusals, then the change
+    audit.pxi     rows read back, each held against the one before
 """
 
 from operator import attrgetter
 
 cimport cython
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memmove
 
 cdef extern from "<endian.h>" nogil:
@@ -88,6 +89,7 @@ include "wallet.pxi"
 include "operation.pxi"
 include "rows.pxi"
 include "decide.pxi"
+include "audit.pxi"
 
 # What the tests hold against engine.ledger.vocabulary: one number, one meaning, on both sides.
 CODES = {

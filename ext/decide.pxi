@@ -89,12 +89,17 @@ cdef class Ledger:
             Wallet wallet = Wallet(asset)
             State* state = &wallet.committed
             int64_t in_holds = 0
+            bint sound
             Hold hold
         take_lots(&state.lots, <const uint8_t*> PyBytes_AS_STRING(lots), PyBytes_GET_SIZE(lots))
-        wallet.committed_holds = take_holds(holds)
+        if holds is not None:               # nearly every wallet shares the one empty list
+            wallet.committed_holds = take_holds(holds)
+        sound = lots_are_sound(&state.lots) and lots_total(&state.lots) == max(balance, 0)
         for hold in wallet.committed_holds:
             in_holds += hold.coins
-        if lots_total(&state.lots) != max(balance, 0) or in_holds != held or len(hash) != HASH_SIZE:
+            sound = (sound and lots_are_sound(&hold.lots_taken)
+                     and lots_total(&hold.lots_taken) == hold.coins)
+        if not sound or in_holds != held or len(hash) != HASH_SIZE:
             raise ValueError(f"wallet {customer_id.hex()}/{asset} contradicts itself at seq {seq}; "
                              "run `leal-engine audit`")
         state.seq = seq
@@ -157,8 +162,10 @@ cdef class Ledger:
             Operation operation
             Customer customer = None
             bytes last_id = None
+        batch.now = now
         try:
             for operation in batch.operations:
+                operation.forget()
                 if operation.customer_id != last_id:
                     last_id = operation.customer_id
                     customer = self.known.get(last_id)
@@ -179,6 +186,8 @@ cdef class Ledger:
         cdef Wallet wallet
         for wallet in batch.touched:
             wallet.publish()
+        batch.touched.clear()               # a batch is settled once
+        batch.customers.clear()
 
     def discard(self, Batch batch not None):
         """Forget what `batch` planned: its rows are not in the journal and never will be."""
@@ -193,6 +202,8 @@ cdef class Ledger:
                 kept = [wallet for wallet in customer.wallets if wallet.stored]
                 self.wallets -= len(customer.wallets) - len(kept)
                 customer.wallets = kept
+        batch.touched.clear()               # a batch is settled once
+        batch.customers.clear()
 
     cdef int decide_one(self, Batch batch, Customer customer, Operation operation,
                         int64_t now) except -1:
@@ -222,12 +233,14 @@ cdef class Ledger:
             return self.refuse(batch, customer, points, operation, CUSTOMER_BLOCKED)
         if operation.barred:
             return self.refuse(batch, customer, points, operation, operation.barred)
-        if operation.coins:
-            coins = self.open(batch, customer, COINS, self.coins_utc_offset, now)
-            if coins.planned.balance > BALANCE_MAX - operation.coins:
-                return self.refuse(batch, customer, points, operation, LIMIT_REACHED)
         if points.planned.balance > BALANCE_MAX - operation.requested:
             return self.refuse(batch, customer, points, operation, LIMIT_REACHED)
+        if operation.coins:
+            # What is held counts, for it may come back. A wallet made here always has room, so
+            # none is left without a row.
+            coins = self.open(batch, customer, COINS, self.coins_utc_offset, now)
+            if coins.planned.balance + coins.planned.held > BALANCE_MAX - operation.coins:
+                return self.refuse(batch, customer, points, operation, LIMIT_REACHED)
 
         # Nothing can fail from here but for want of memory.
         credit(batch, points, lot_key(operation.expires_day, 0), operation.requested)
@@ -237,7 +250,7 @@ cdef class Ledger:
         batch.put(customer, points, &posting, operation.transaction_id, operation.reference,
                   operation)
         operation.succeed(operation.requested, points)
-        operation.earned_expires_day = operation.expires_day
+        operation.earned_expires_day = operation.expires_day if operation.requested else 0
         operation.has_coins = coins is not None
         if coins is not None:
             credit(batch, coins, lot_key(operation.coins_expires_day, operation.brand_id),
@@ -326,7 +339,7 @@ cdef class Ledger:
                      int64_t now) except -1:
         """Judge a typed code: the hold becomes a payment, or one of its tries is gone."""
         cdef:
-            Wallet coins = self.open(batch, customer, COINS, self.coins_utc_offset, now)
+            Wallet coins = self.open_existing(batch, customer, now)
             Posting posting = posting_of(operation)
             Hold held = find_planned_hold(coins, operation.reference)
         if held is None:
@@ -365,6 +378,7 @@ cdef class Ledger:
             give_back(batch, coins, held, posting)
         batch.put(customer, coins, posting, operation.transaction_id, operation.reference,
                   operation)
+        self.expire_due(batch, customer, coins, self.coins_utc_offset, batch.now)
         operation.refuse(CODE_INVALID, coins)
         operation.tries_left = held.tries_left - 1
         return 0
@@ -372,7 +386,7 @@ cdef class Ledger:
     cdef int void(self, Batch batch, Customer customer, Operation operation,
                   int64_t now) except -1:
         cdef:
-            Wallet coins = self.open(batch, customer, COINS, self.coins_utc_offset, now)
+            Wallet coins = self.open_existing(batch, customer, now)
             Posting posting = posting_of(operation)
             Hold held = find_planned_hold(coins, operation.reference)
         if held is None:
@@ -394,7 +408,7 @@ cdef class Ledger:
                     int64_t now) except -1:
         """Replace the code of a hold; the tries that are gone stay gone."""
         cdef:
-            Wallet coins = self.open(batch, customer, COINS, self.coins_utc_offset, now)
+            Wallet coins = self.open_existing(batch, customer, now)
             Posting posting = posting_of(operation)
             Hold held = find_planned_hold(coins, operation.reference)
         if held is None:
@@ -431,12 +445,17 @@ cdef class Ledger:
         if not wallet.planning:
             wallet.plan()
             batch.touched.append(wallet)
-        wallet.planned.recorded_at = max(now, wallet.planned.recorded_at)
         if wallet.planned_holds:
             self.release_due(batch, customer, wallet, now)
         if wallet.planned.lots.length:
             self.expire_due(batch, customer, wallet, utc_offset, now)
         return wallet
+
+    cdef Wallet open_existing(self, Batch batch, Customer customer, int64_t now):
+        """Return the wallet of coins ready for a change, or None: a row must make a wallet."""
+        if customer.find(COINS) is None:
+            return None
+        return self.open(batch, customer, COINS, self.coins_utc_offset, now)
 
     cdef int release_due(self, Batch batch, Customer customer, Wallet wallet,
                          int64_t now) except -1:
@@ -535,9 +554,10 @@ cdef Hold find_hold(Wallet wallet, bytes payment_id):
 
 cdef Hold find_planned_hold(Wallet wallet, bytes payment_id):
     cdef Hold hold
-    for hold in wallet.planned_holds:
-        if hold.payment_id == payment_id:
-            return hold
+    if wallet is not None:
+        for hold in wallet.planned_holds:
+            if hold.payment_id == payment_id:
+                return hold
     return None
 
 

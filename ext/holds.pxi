@@ -109,7 +109,7 @@ cdef list take_holds(bytes packed):
         hold.resends_left = <int32_t> (take_int32(&data[at + 56]) & 0xFFFF)
         count = <int32_t> take_int32(&data[at + 60])
         at += HOLD_SIZE
-        if count < 0 or length - at < HOLD_LOT_SIZE * count:
+        if count < 0 or length - at < HOLD_LOT_SIZE * <Py_ssize_t> count:
             raise ValueError("the lots of a hold are cut short")
         lots_reserve(&hold.lots_taken, count)
         for lot in range(count):

@@ -109,6 +109,17 @@ cdef int64_t lots_expire(Lots* lots, int64_t today, Lots* moved) except -1:
     return total
 
 
+cdef bint lots_are_sound(const Lots* lots) noexcept nogil:
+    """Return whether the lots are sorted by key, each key once, and none is empty."""
+    cdef int32_t at
+    for at in range(lots.length):
+        if lots.items[at].amount <= 0:
+            return False
+        if at > 0 and lots.items[at - 1].key >= lots.items[at].key:
+            return False
+    return True
+
+
 cdef int64_t lots_total(const Lots* lots) noexcept nogil:
     cdef:
         int64_t total = 0
@@ -142,9 +153,10 @@ cdef int take_lots(Lots* lots, const uint8_t* data, Py_ssize_t length) except -1
     """Read what put_lots_field wrote, without its length; raises ValueError on anything else."""
     cdef Py_ssize_t count, at
     lots.length = 0
-    if length == 12:
+    if length == 12 and take_int32(data) == 0:
         return 0
-    if length < ARRAY_HEADER_SIZE or (length - ARRAY_HEADER_SIZE) % LOT_WIRE_SIZE:
+    if (length < ARRAY_HEADER_SIZE or (length - ARRAY_HEADER_SIZE) % LOT_WIRE_SIZE
+            or take_int32(data) != 1 or take_int32(&data[8]) != BIGINT_OID):
         raise ValueError("not an array of lots")
     count = (length - ARRAY_HEADER_SIZE) // LOT_WIRE_SIZE
     lots_reserve(lots, count)

@@ -65,6 +65,21 @@ cdef class Operation:
             raise ValueError("a code's MAC has 16 bytes")
         if not (0 <= requested <= BALANCE_MAX and 0 <= coins <= BALANCE_MAX):
             raise ValueError("an amount is out of range")
+        if not (0 <= expires_day <= EXPIRES_NEVER and 0 <= coins_expires_day <= EXPIRES_NEVER):
+            raise ValueError("a last day is out of range")
+        if asset < 0 or brand_id < 0:
+            raise ValueError("a brand's id is below zero")
+        if kind == ACCUMULATION or kind == REDEMPTION:
+            if asset == COINS:
+                raise ValueError("an accumulation and a redemption are of a brand's points")
+        elif kind == HOLD:
+            if code_mac is None or not (0 < tries_max <= 0x7FFF and 0 <= resends_max <= 0x7FFF):
+                raise ValueError("a hold needs a code, tries and resends")
+        elif kind == RESEND:
+            if code_mac is None:
+                raise ValueError("a resend needs a code")
+        elif kind != CAPTURE and kind != VOID:
+            raise ValueError(f"no operation has the kind {kind}")
         self.kind = kind
         self.customer_id = customer_id
         self.transaction_id = transaction_id
@@ -88,6 +103,21 @@ cdef class Operation:
         self.resends_max = resends_max
         self.needs_profile = needs_profile
         self.barred = barred
+
+    cdef void forget(self) noexcept:
+        """Start over: an operation may be decided again, on another state."""
+        self.outcome = UNDECIDED
+        self.refusal = NOT_REFUSED
+        self.missing_fields = 0
+        self.amount = 0
+        self.balance = 0
+        self.held = 0
+        self.earned_expires_day = 0
+        self.has_coins = False
+        self.coins_amount = 0
+        self.coins_balance = 0
+        self.recorded_at = 0
+        self.tries_left = 0
 
     cdef void refuse(self, int code, Wallet wallet) noexcept:
         self.outcome = POSTED

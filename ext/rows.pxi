@@ -48,6 +48,7 @@ cdef class Batch:
         readonly bytes wallets          # binary COPY of the table wallet, None where none is new
         readonly bytes claims           # binary COPY of the table invoice_claim, or None
         readonly int32_t postings
+        int64_t now                     # microseconds since 1970, UTC
         list touched
         list customers
         list new_wallets                # (customer_id, asset)
@@ -161,6 +162,7 @@ cdef class Batch:
                 + (0 if invoice_number is None else PyBytes_GET_SIZE(invoice_number))
                 + (0 if details is None else PyBytes_GET_SIZE(details)))
         state.seq += 1
+        state.recorded_at = max(self.now, state.recorded_at)
         put_int16(buffer, JOURNAL_FIELDS)
         put_field(buffer, PyBytes_AS_STRING(customer.customer_id), 16)
         put_int32_field(buffer, wallet.asset)

@@ -17,6 +17,7 @@ cdef struct State:
 
 
 @cython.final
+@cython.no_gc                      # it holds nothing that could hold it
 cdef class Wallet:
     cdef:
         readonly int32_t asset

@@ -152,7 +152,8 @@ class Decision:
 
         moved = {(asks.expires_day, 0): asks.requested} if asks.requested else {}
         points = self.post(points.after(moved), moved, (Counter.POINTS_ISSUED, asks.asset))
-        self.answer(points, asks.requested, earned_expires_day=asks.expires_day)
+        until = asks.expires_day if asks.requested else 0
+        self.answer(points, asks.requested, earned_expires_day=until)
         if coins:  # each knows its issuer (COI-9), and its expiry (COI-4)
             moved = {(asks.coins_expires_day, asks.brand_id): asks.coins}
             issuer = (Counter.COINS_ISSUED, asks.brand_id)

@@ -22,7 +22,7 @@ from engine.api.wire import AMOUNT_MAX, Accumulation, Wire, fingerprint_fields
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
 from engine.people.keys import Principal
-from engine.programme.calendar import DAY_SECONDS, UTC_OFFSETS, COINS_COUNTRY, local_day
+from engine.programme.calendar import COINS_COUNTRY, DAY_SECONDS, UTC_OFFSETS, local_day
 from engine.programme.catalogue import Store
 from engine.programme.earning import coins_expire
 
@@ -53,7 +53,7 @@ def earn(
     key: str,
     body: Accumulation,
 ) -> Operation:
-    """Return the operation that a sale makes, by the programme in force when it happened (PTS-2)."""
+    """Return the operation that a sale makes, by the programme in force at that time (PTS-2)."""
     brand = store.brand
     if body.amount is None:
         raise Problem("amount_required", "Send `amount` and `currency`; no such invoice is known.")
@@ -91,7 +91,9 @@ def occurred_at_s(occurred_at: datetime | None, days_max: int) -> float:
     if occurred_at is None:
         return now
     if occurred_at.tzinfo is None:
-        raise Problem("invalid_request", "`occurred_at` needs its offset, like 2026-01-31T10:00:00Z.")
+        raise Problem(
+            "invalid_request", "`occurred_at` needs its offset, like 2026-01-31T10:00:00Z."
+        )
     moment = occurred_at.timestamp()
     if not now - days_max * DAY_SECONDS <= moment <= now + FUTURE_SECONDS_MAX:
         raise Problem(

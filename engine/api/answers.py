@@ -37,9 +37,7 @@ def accumulation_answer(decided: Answer) -> bytes:
             "store_id": decided.store_id,
             "brand_id": decided.brand_id,
             "points": _earned(decided.amount, decided.balance, decided.earned_expires_day),
-            "coins": _earned(
-                decided.coins_amount, decided.coins_balance, decided.coins_expires_day
-            )
+            "coins": _earned(decided.coins_amount, decided.coins_balance, decided.coins_expires_day)
             if decided.has_coins
             else None,
             "recorded_at": iso_moment(decided.recorded_at),
@@ -65,7 +63,7 @@ def redemption_answer(decided: Answer) -> bytes:
 
 
 def payment_answer(decided: Answer, status: str, hold: Answer | None = None) -> bytes:
-    """Return the body of a payment in `status`; `hold` is its first posting, where there are more."""
+    """Return the body of a payment in `status`; `hold` is its first posting, if it has more."""
     first = hold or decided
     body = {
         "payment_id": uuid_text(first.reference or first.transaction_id),

@@ -50,9 +50,7 @@ async def register(services: Services, request: web.Request, principal: Principa
         raise Problem("invalid_request", str(error)) from None
     except AlreadyRegistered as found:
         detail = f"Someone has this {found.kind} already; `customer_id` says who."
-        raise Problem(
-            "customer_exists", detail, {"customer_id": str(found.customer_id)}
-        ) from None
+        raise Problem("customer_exists", detail, {"customer_id": str(found.customer_id)}) from None
     return answer(orjson.dumps(customer_body(customer, principal)), 201)
 
 

@@ -92,8 +92,8 @@ def guarded(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespons
             response = _told(error_problem(error), request, request_id)
         except Exception:
             log.exception("request_failed", request_id=request_id, route=name)
-            problem = Problem("internal_error", f"Tell support the request id {request_id}.")
-            response = _told(problem, request, request_id)
+            failure = Problem("internal_error", f"Tell support the request id {request_id}.")
+            response = _told(failure, request, request_id)
         response.headers["X-Request-Id"] = request_id
         if services.health.not_ready == "draining":
             response.force_close()

@@ -72,9 +72,7 @@ async def pay(services: Services, request: web.Request, principal: Principal) ->
         requested=body.coins,
         occurred_at=time.time_ns() // 1000,
         bill_amount=-1 if body.amount is None else body.amount,
-        details=orjson.dumps(
-            {"sent_to": sent_to, "invoice_number": body.invoice_number}
-        ),
+        details=orjson.dumps({"sent_to": sent_to, "invoice_number": body.invoice_number}),
         reference=payment_id,
         code_mac=code_mac(services.code_secret, payment_id, code),
         hold_expires_at=time.time_ns() // 1000 + services.settings.code_lifetime_s * 1_000_000,
@@ -218,7 +216,7 @@ def _status(last: Receipt, postings: list[Receipt]) -> str:
 
 
 async def _over(services: Services, hold: Receipt, *, wanted: Kind | None) -> web.Response:
-    """Answer for a payment that is not open any more: it ended once, and is told the same for ever."""
+    """Answer for a payment that is not open any more: it is told the same for ever."""
     postings = await services.statements.payment(hold.customer_id, hold.transaction_id)
     last = postings[-1]
     status = _status(last, postings)
@@ -230,9 +228,7 @@ async def _over(services: Services, hold: Receipt, *, wanted: Kind | None) -> we
         )
     if wanted == Kind.VOID:
         return answer(payment_answer(last, "voided", hold=hold), replayed=True)
-    raise refusal_problem(
-        Refusal.CODE_EXHAUSTED if status == "failed" else Refusal.PAYMENT_EXPIRED
-    )
+    raise refusal_problem(Refusal.CODE_EXHAUSTED if status == "failed" else Refusal.PAYMENT_EXPIRED)
 
 
 def _masked(customer: Customer) -> str:
@@ -242,7 +238,7 @@ def _masked(customer: Customer) -> str:
 async def _send_code(
     services: Services, customer: Customer, store: Store, coins: int, code: str
 ) -> None:
-    """Send a code to the phone or e-mail on file; where that fails, the cashier can send it again."""
+    """Send a code to what is on file; where that fails, the cashier can send it again."""
     text = f"Leal: su código para pagar {coins} coins en {store.name} es {code}. No lo comparta."
     channel, to = ("sms", customer.phone) if customer.phone else ("email", customer.email)
     try:

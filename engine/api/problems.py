@@ -67,9 +67,7 @@ PROBLEMS: dict[str, Row] = {
     "store_not_found": Row(404, "There is no such store", "No existe esa tienda"),
     "reward_not_found": Row(404, "There is no such reward", "No existe ese premio"),
     "payment_not_found": Row(404, "There is no such payment", "No existe ese pago"),
-    "transaction_not_found": Row(
-        404, "There is no such transaction", "No existe esa transacción"
-    ),
+    "transaction_not_found": Row(404, "There is no such transaction", "No existe esa transacción"),
     "method_not_allowed": Row(405, "Not with this method", "No con este método"),
     "request_timeout": Row(408, "The body came too slowly", "El cuerpo llegó muy despacio"),
     "customer_exists": Row(
@@ -87,12 +85,8 @@ PROBLEMS: dict[str, Row] = {
     ),
     "internal_error": Row(500, "Something is wrong here", "Algo falló en el servicio"),
     "overloaded": Row(503, "Too much to do right now", "Demasiado trabajo en este momento"),
-    "unavailable": Row(
-        503, "The database is out of reach", "La base de datos no está disponible"
-    ),
-    "outcome_unknown": Row(
-        504, "The outcome is not known yet", "Aún no se conoce el resultado"
-    ),
+    "unavailable": Row(503, "The database is out of reach", "La base de datos no está disponible"),
+    "outcome_unknown": Row(504, "The outcome is not known yet", "Aún no se conoce el resultado"),
 }
 """The one table of problems, by status."""
 
@@ -108,7 +102,7 @@ _BY_ERROR: dict[type[EngineError], str] = {
 
 
 @dataclass(slots=True)
-class Problem(Exception):  # noqa: N818 - the standard's own word
+class Problem(Exception):
     """One problem; `members` are what the code promises beyond the standard's."""
 
     code: str

@@ -33,9 +33,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", PAYMENT, CASHIERS, payments.get),
     _route("GET", CUSTOMER + "/wallets", EVERYONE, wallets.wallets),
     _route("GET", CUSTOMER + "/transactions", EVERYONE, wallets.transactions),
-    _route(
-        "GET", CUSTOMER + "/transactions/{transaction_id}", EVERYONE, wallets.transaction
-    ),
+    _route("GET", CUSTOMER + "/transactions/{transaction_id}", EVERYONE, wallets.transaction),
     _route("POST", "/v1/customers", EVERYONE, customers.register),
     _route("GET", CUSTOMER, EVERYONE, customers.get),
 )

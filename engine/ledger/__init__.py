@@ -1,1 +1,1 @@
-"""The ledger: operations are decided by the compiled core and appended to the journal in batches."""
+"""The ledger: operations are decided by the compiled core, and appended in batches."""

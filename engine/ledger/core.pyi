@@ -47,9 +47,7 @@ class Wallet:
     def holds(self) -> list[Hold]: ...
     @property
     def hash(self) -> bytes: ...
-    def available(
-        self, now: int, utc_offset: int
-    ) -> tuple[int, int, list[tuple[int, int]]]:
+    def available(self, now: int, utc_offset: int) -> tuple[int, int, list[tuple[int, int]]]:
         """Return (available, held, lots) at `now`, due lots and due holds taken into account."""
 
 @final
@@ -172,13 +170,13 @@ class Ledger:
         hash: bytes,  # noqa: A002
         recorded_at: int,
     ) -> None:
-        """Add a wallet as its newest row says; raises ValueError where the row contradicts itself."""
+        """Add a wallet as its newest row says; raises ValueError for one that contradicts itself."""
     def drop(self, customer_id: bytes) -> None:
         """Forget a customer, so that the next operation loads it."""
     def clear(self) -> None:
         """Forget everybody: a cache lives only as long as the connection that read it."""
     def trim(self, wallets_max: int, locked: Container[bytes]) -> None:
-        """Forget the least used customers, but for those in `locked`, down to `wallets_max` wallets."""
+        """Forget the least used customers but those in `locked`, down to `wallets_max` wallets."""
     def wallet(self, customer_id: bytes, asset: int) -> Wallet | None:
         """Return a committed wallet for reading, or None."""
     def decide(self, operations: list[Operation], now: int) -> Batch:
@@ -187,3 +185,20 @@ class Ledger:
         """Make what `batch` planned the committed state: its rows are durable."""
     def discard(self, batch: Batch) -> None:
         """Forget what `batch` planned: its rows are not in the journal and never will be."""
+
+@final
+class Auditor:
+    """Holds every row of the journal against the row before it in its wallet."""
+
+    rows: int
+    wallets: int
+    totals: dict[int, list[int]]
+    def __init__(self) -> None: ...
+    def feed(self, piece: bytes) -> list[str]:
+        """Check a piece of binary COPY, cut anywhere, and return the faults found in it.
+
+        Rows come in the order of (customer_id, asset, seq), with all columns. Raises ValueError
+        where the stream is no COPY of the journal.
+        """
+    def finish(self) -> list[str]:
+        """Close the last wallet and return the faults of the totals."""

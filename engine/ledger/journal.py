@@ -144,7 +144,10 @@ class Journal:
         # As a memoryview, for asyncpg takes plain bytes for the path of a file.
         source = memoryview(rows)
         await self._connection.copy_to_table(  # network op
-            table, source=source, columns=COLUMNS[table], format="binary"
+            table,
+            source=source,  # type: ignore[arg-type]  # the stubs know no buffers
+            columns=COLUMNS[table],
+            format="binary",
         )
 
     def _judge(self, error: BaseException) -> Verdict:
@@ -187,5 +190,3 @@ def wallet_facts(row: Any) -> tuple[int, int, int, int, int, bytes, bytes | None
         row["hash"],
         recorded_at,
     )
-
-

@@ -42,6 +42,7 @@ COLLECT_PASSES_MAX = 4
 """Turns of the event loop that a lane waits for more operations, as long as each brings some."""
 
 WATCH_INTERVAL_S = 0.25
+DRAIN_INTERVAL_S = 0.005
 RETRY_PAUSE_S = 0.05
 RECONNECT_PAUSE_S_MAX = 1.0
 
@@ -161,7 +162,9 @@ class Lane:
                 self._metrics.conflicts.inc()
                 operations = self._again(operations)
             elif verdict is Verdict.SEEN:
-                operations = self._again(await self._without_seen(journal, operations, replayed=True))
+                operations = self._again(
+                    await self._without_seen(journal, operations, replayed=True)
+                )
             elif verdict is Verdict.RETRY:
                 await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
                 operations = self._again(operations)
@@ -191,8 +194,8 @@ class Lane:
     async def drain(self) -> None:
         """Take no more operations, and return when all that were taken have their outcome."""
         self._closing = True
-        while not self.idle:
-            await asyncio.sleep(0.005)
+        while not self.idle:  # noqa: ASYNC110 - it ends once, and nothing on the hot path signals
+            await asyncio.sleep(DRAIN_INTERVAL_S)
 
     def close(self) -> None:
         """Let go of the connection and of batches whose outcome is still unknown."""
@@ -388,7 +391,7 @@ class Lane:
 
     @staticmethod
     def _halves(operations: list[Operation]) -> tuple[list[Operation], list[Operation]]:
-        """Split operations that are sorted by customer, between two customers where there are two."""
+        """Split operations that are sorted by customer, between two customers if possible."""
         middle = len(operations) // 2
         for at in range(middle, len(operations)):
             if operations[at].customer_id != operations[at - 1].customer_id:
@@ -416,7 +419,7 @@ class Lane:
         task.add_done_callback(self._resolvers.discard)
 
     async def _resolve(self, batch: Batch) -> None:
-        """Append the identical batch until its outcome is known; its accounts stay locked till then.
+        """Append the identical batch until its outcome is known; its accounts stay locked.
 
         It lands, or it cannot land any more because its keys or its places are taken: by itself,
         which the journal then shows, or by others. To look it up without appending would prove

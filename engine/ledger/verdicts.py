@@ -22,7 +22,7 @@ class Verdict(Enum):
     SEEN = "seen"
     """Not applied: a transaction or an invoice of it is in the journal already."""
     RETRY = "retry"
-    """Not applied, for a reason that passes: a deadlock, a lock or a statement that took too long."""
+    """Not applied, for a reason that passes: a deadlock, or a lock or statement too slow."""
     REFUSED = "refused"
     """Not applied, and never will be as it is: some operation in it is bad."""
     UNAVAILABLE = "unavailable"

@@ -1,7 +1,7 @@
 """The numbers that stand in the journal, and the words they stand for.
 
-The compiled core has the same numbers in C (`ext/core.pyx`); a test holds the two together. A number
-once written into a journal is never given another meaning.
+The compiled core has the same numbers in C (`ext/core.pyx`); a test holds the two together. A
+number once written into a journal is never given another meaning.
 """
 
 from __future__ import annotations

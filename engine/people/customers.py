@@ -43,7 +43,7 @@ class Customer(Profile):
     created_at: datetime
 
 
-class AlreadyRegistered(Exception):  # noqa: N818 - it says what was found, not what went wrong
+class AlreadyRegistered(Exception):
     """Someone has that document, e-mail or phone already."""
 
     def __init__(self, customer_id: UUID, kind: str) -> None:
@@ -65,7 +65,9 @@ class Customers:
         """
         phone = profile.phone and normalise_phone(profile.phone, profile.country)
         email = normalise_email(profile.email)
-        identity = document_identity(profile.document_type, profile.document_number, profile.country)
+        identity = document_identity(
+            profile.document_type, profile.document_number, profile.country
+        )
         identities = [("document", identity), ("email", email)]
         if phone:
             identities.append(("phone", phone))

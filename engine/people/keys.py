@@ -29,7 +29,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking. `scope` is the name space of their idempotency keys: their brand, or themselves."""
+    """Who is asking. `scope` is the name space of their idempotency keys: their brand, or they."""
 
     key_id: str
     role: Role

@@ -19,7 +19,7 @@ SERVER_MAJOR_MIN: Final = 15
 DURABILITY_SETTINGS: Final = ("fsync", "full_page_writes", "synchronous_commit")
 
 
-class UnsafeServer(Exception):  # noqa: N818 - the name says what is refused
+class UnsafeServer(Exception):
     """The server could lose or corrupt what it has confirmed, or is too old."""
 
 

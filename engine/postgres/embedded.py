@@ -21,7 +21,7 @@ from typing import Final, Self
 from engine.postgres.cluster import Cluster
 from engine.postgres.programs import PostgresStartError, environment, program
 
-__all__ = ["EmbeddedPostgres", "PostgresStartError"]
+__all__ = ["EmbeddedPostgres", "PostgresInUse", "PostgresStartError"]
 
 START_SECONDS_MAX: Final = 120.0
 STOP_FAST_SECONDS_MAX: Final = 60.0
@@ -31,6 +31,10 @@ ORPHANS_SECONDS_MAX: Final = 10.0
 POLL_SECONDS: Final = 0.03
 LOG_BYTES_MAX: Final = 50_000_000
 LOG_TAIL_LINES: Final = 15
+
+
+class PostgresInUse(PostgresStartError):
+    """Another process owns the cluster; its server may be used, but not started or stopped."""
 
 
 def _say_nothing(_: str) -> None:
@@ -81,6 +85,11 @@ class EmbeddedPostgres:
         except BaseException:
             self.stop()
             raise
+        return self.dsn
+
+    @property
+    def dsn(self) -> str:
+        """Where the server is reached, for asyncpg; also that of another owner."""
         return f"postgresql://leal@/leal?host={self._sockets}&port=5432"
 
     def stop(self) -> None:
@@ -118,7 +127,7 @@ class EmbeddedPostgres:
         except BlockingIOError:
             owner = os.read(lock, 32).decode().strip() or "unknown"
             os.close(lock)
-            raise PostgresStartError(
+            raise PostgresInUse(
                 f"The data folder {self._data_dir} is in use by the process {owner}. "
                 "Stop that process, or choose another data folder."
             ) from None

@@ -105,9 +105,11 @@ class Catalogue:
 
     async def load(self) -> None:
         """Read the whole catalogue in one transaction and replace the snapshot."""
-        async with self._pool.acquire() as connection:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                rows = {name: await connection.fetch(SQL[name]) for name in TABLES}  # network op
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            rows = {name: await connection.fetch(SQL[name]) for name in TABLES}  # network op
         self.now = snapshot_of(rows)
         log.info("catalogue_loaded", version=self.now.version, brands=len(self.now.brands))
 

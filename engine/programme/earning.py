@@ -10,7 +10,7 @@ from engine.programme.calendar import COINS_VALIDITY_MONTHS, add_months
 
 @dataclass(frozen=True, slots=True)
 class Programme:
-    """One version of a brand's programme: `points` for each `points_amount` minor units, and so on."""
+    """One version of a brand's programme: `points` for each `points_amount` minor units, …"""
 
     brand_id: int
     effective_from: float  # seconds since 1970

@@ -1,0 +1,266 @@
+"""The canonical workload: what cashiers and points of sale ask of the network, from a seed.
+
+Shared by bench, load and tests. The same seed gives the same requests, byte for byte; another seed
+gives other idempotency keys and invoice numbers, so two seeds never meet in one database.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import orjson
+
+LOOKUP: Final = "/v1/customers/lookup"
+CUSTOMER: Final = "/v1/customers/{customer_id}"
+ACCUMULATIONS: Final = CUSTOMER + "/accumulations"
+REDEMPTIONS: Final = CUSTOMER + "/redemptions"
+PAYMENTS: Final = CUSTOMER + "/payments"
+CONFIRM: Final = PAYMENTS + "/{payment_id}/confirm"
+WALLETS: Final = CUSTOMER + "/wallets"
+
+VISITS: Final = {"sale": 82, "look": 6, "redeem": 6, "pay": 6}
+"""Of a hundred visits to a till, how many are of each kind; every visit begins with a look-up."""
+
+BILLS: Final = {"COP": (45_000, 50, 100), "USD": (12, 0.05, 100), "GTQ": (95, 0.25, 100)}
+"""By currency: the median bill, the smallest step of a price, and the minor units of one."""
+
+BILLS_SIGMA: Final = 0.8
+"""Bills are log-normal: at 0.8 one bill in six is more than 2.2 times the median."""
+
+CODE_TEXT: Final = re.compile(r"pagar (\d+) coins .*\bes (\d{4,6})\.")
+"""What the message with a payment's code says: how many coins, and the code."""
+
+DONE: Final = frozenset({200, 201})
+DONE_OR_REFUSED: Final = DONE | {409}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; `statuses` are those that a healthy engine may answer it with."""
+
+    verb: str
+    method: str
+    route: str
+    path: str
+    role: str
+    body: bytes
+    idempotency_key: str | None
+    statuses: frozenset[int]
+
+    def encode(self, host: str, keys: Mapping[str, str]) -> bytes:
+        """Return the request as it goes over the wire, with the key of its role."""
+        lines = [
+            f"{self.method} {self.path} HTTP/1.1",
+            f"Host: {host}",
+            f"Authorization: Bearer {keys[self.role]}",
+        ]
+        if self.idempotency_key is not None:
+            lines.append(f"Idempotency-Key: {self.idempotency_key}")
+        if self.body:
+            lines += ["Content-Type: application/json", f"Content-Length: {len(self.body)}"]
+        return "\r\n".join((*lines, "", "")).encode() + self.body
+
+
+class Workload:
+    """Endless streams of requests on the demo network that `demo.json` describes.
+
+    Brands and customers are drawn by Zipf's law with the exponents given (0: all alike); with
+    `one_brand` every request is at the brand of the demo's store key. `invoices` is the share of
+    sales that carry an invoice number, as those of an integrated point of sale do.
+    """
+
+    def __init__(
+        self,
+        demo: Mapping[str, Any],
+        seed: int,
+        *,
+        zipf_brands: float = 1.0,
+        zipf_customers: float = 0.4,
+        one_brand: bool = False,
+        invoices: float = 1.0,
+    ) -> None:
+        self.seed = seed
+        self._dice = Random(f"workload {seed}")
+        self._invoices = invoices
+        self._number = itertools.count(1)
+        home = demo["keys"]["store"]["brand_id"]
+        self._brands = [b for b in demo["brands"] if not one_brand or b["brand_id"] == home]
+        self._stores = _by_brand(demo["stores"])
+        self._rewards = _by_brand(demo["rewards"])
+        self._tills = [s for s in demo["stores"] if s["accepts_coins"]]
+        if one_brand:
+            self._tills = [s for s in self._tills if s["brand_id"] == home]
+        self._customers = demo["customers"]
+        self._complete = [c for c in self._customers if c["profile_complete"]]
+        self._brand_weights = zipf(len(self._brands), zipf_brands)
+        self._customer_weights = zipf(len(self._customers), zipf_customers)
+        self._complete_weights = zipf(len(self._complete), zipf_customers)
+
+    # Streams.
+
+    def accumulations(self) -> Iterator[Request]:
+        """Yield sales and nothing else."""
+        while True:
+            yield self.accumulate(self._customer())
+
+    def visits(self) -> Iterator[tuple[Request, ...]]:
+        """Yield what one customer's visit to a till asks for, in order, by the shares of VISITS.
+
+        A payment ends with its hold; `confirmation` makes the next request of it.
+        """
+        kinds, weights = list(VISITS), list(itertools.accumulate(VISITS.values()))
+        while True:
+            kind = self._dice.choices(kinds, cum_weights=weights)[0]
+            customer = self._customer(complete=kind in ("redeem", "pay"))
+            found = self.lookup(customer)
+            if kind == "sale":
+                yield found, self.accumulate(customer)
+            elif kind == "look":
+                yield found, self.wallets(customer)
+            elif kind == "redeem":
+                yield found, self.wallets(customer), self.redeem(customer)
+            else:
+                yield found, self.pay(customer)
+
+    def mix(self) -> Iterator[Request]:
+        """Yield the requests of `visits` one after the other."""
+        return itertools.chain.from_iterable(self.visits())
+
+    # Single requests.
+
+    def accumulate(self, customer: Mapping[str, Any]) -> Request:
+        """A sale at some store of some brand; the customer earns."""
+        store = self._dice.choice(self._stores[self._brand()["brand_id"]])
+        body = {
+            "amount": self._bill(store["currency"]),
+            "currency": store["currency"],
+            "store_id": store["store_id"],
+        }
+        number = next(self._number)
+        if self._dice.random() < self._invoices:
+            body["invoice_number"] = f"F{self.seed}-{number}"
+        return self._posted("accumulate", ACCUMULATIONS, customer, body, number, DONE)
+
+    def lookup(self, customer: Mapping[str, Any]) -> Request:
+        """A cashier types the customer's document, or their phone."""
+        by_phone = customer["phone"] is not None and self._dice.random() < 0.3
+        body = {"phone": customer["phone"]} if by_phone else {"document": customer["document"]}
+        return Request(
+            "lookup", "POST", LOOKUP, LOOKUP, "network", orjson.dumps(body), None, DONE
+        )
+
+    def wallets(self, customer: Mapping[str, Any]) -> Request:
+        """What the customer has, as the till shows it."""
+        path = WALLETS.format(customer_id=customer["customer_id"])
+        return Request("wallets", "GET", WALLETS, path, "network", b"", None, DONE)
+
+    def redeem(self, customer: Mapping[str, Any]) -> Request:
+        """A reward for points; who has too few is refused."""
+        brand_id = self._brand()["brand_id"]
+        reward = self._dice.choice(self._rewards[brand_id])
+        store = self._dice.choice(self._stores[brand_id])
+        body = {"reward_id": reward["reward_id"], "store_id": store["store_id"]}
+        number = next(self._number)
+        return self._posted("redeem", REDEMPTIONS, customer, body, number, DONE_OR_REFUSED)
+
+    def pay(self, customer: Mapping[str, Any]) -> Request:
+        """Part of a bill in coins: the hold, which sends a code; who has too few is refused."""
+        body = {
+            "coins": self._dice.randint(1, 2_500),
+            "document_checked": True,
+            "store_id": self._dice.choice(self._tills)["store_id"],
+        }
+        number = next(self._number)
+        return self._posted("pay", PAYMENTS, customer, body, number, DONE_OR_REFUSED)
+
+    def confirmation(self, hold: Request, payment_id: str, code: str) -> Request:
+        """The code of the payment that `hold` began, as the customer reads it to the cashier."""
+        path = f"{hold.path}/{payment_id}/confirm"
+        key = f"{hold.idempotency_key}-confirm"
+        body = orjson.dumps({"code": code})
+        return Request("confirm", "POST", CONFIRM, path, hold.role, body, key, DONE)
+
+    # Dice.
+
+    def _brand(self) -> Mapping[str, Any]:
+        return self._dice.choices(self._brands, cum_weights=self._brand_weights)[0]
+
+    def _customer(self, *, complete: bool = False) -> Mapping[str, Any]:
+        if complete:
+            return self._dice.choices(self._complete, cum_weights=self._complete_weights)[0]
+        return self._dice.choices(self._customers, cum_weights=self._customer_weights)[0]
+
+    def _bill(self, currency: str) -> int:
+        median, step, minor = BILLS[currency]
+        steps = round(median * self._dice.lognormvariate(0, BILLS_SIGMA) / step)
+        return max(1, round(steps * step * minor))
+
+    def _posted(
+        self,
+        verb: str,
+        route: str,
+        customer: Mapping[str, Any],
+        body: Mapping[str, Any],
+        number: int,
+        statuses: frozenset[int],
+    ) -> Request:
+        path = route.format(customer_id=customer["customer_id"])
+        key = f"till-{self.seed}-{number}"
+        return Request(verb, "POST", route, path, "network", orjson.dumps(body), key, statuses)
+
+
+class Outbox:
+    """Reads the codes that the embedded sender wrote to `outbox.ndjson`, as they come."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._codes: dict[tuple[str, int], str] = {}
+
+    def code(self, customer: Mapping[str, Any], coins: int) -> str | None:
+        """Return the newest code sent to `customer` for that many coins, None where there is none."""
+        self._read()
+        return self._codes.pop((customer["phone"] or customer["email"], coins), None)
+
+    def _read(self) -> None:
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            fresh = file.read()
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            message = orjson.loads(line)
+            found = CODE_TEXT.search(message["text"])
+            if found is not None:
+                self._codes[message["to"], int(found[1])] = found[2]
+
+
+def demo_of(path: Path) -> dict[str, Any]:
+    """Read a `demo.json`."""
+    demo: dict[str, Any] = orjson.loads(path.read_bytes())
+    return demo
+
+
+def keys_of(demo: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keys of a `demo.json` by role."""
+    return {role: facts["key"] for role, facts in demo["keys"].items()}
+
+
+def zipf(count: int, exponent: float) -> list[float]:
+    """Return cumulative weights by Zipf's law: the n-th of `count` weighs n to the -exponent."""
+    return list(itertools.accumulate(rank**-exponent for rank in range(1, count + 1)))
+
+
+def _by_brand(rows: Sequence[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["brand_id"], []).append(row)
+    return found

@@ -1,0 +1,261 @@
+# The audit: every row of the journal is held against the row before it in its wallet.
+#
+# It reads the very bytes that the ledger wrote: PostgreSQL's COPY gives them back as they were, so
+# hashing them again needs no second encoder. The stream may be cut anywhere; what is left of a row
+# waits for the next piece.
+
+cdef enum:
+    FIELD_ASSET = 1
+    FIELD_SEQ = 2
+    FIELD_KIND = 5
+    FIELD_REFUSAL = 6
+    FIELD_AMOUNT = 8
+    FIELD_HELD_AMOUNT = 9
+    FIELD_BALANCE = 10
+    FIELD_HELD = 11
+    FIELD_COUNTER = 12
+    FIELD_LOTS = 18
+    FIELD_MOVED = 19
+    FIELD_HOLDS = 20
+    FIELD_RECORDED_AT = 24
+    FIELD_HASH = 28
+    COUNTERS = 16
+
+
+@cython.final
+cdef class Auditor:
+    """Checks rows in the order of (customer_id, asset, seq), as binary COPY of all columns.
+
+    `rows` and `wallets` count what was read. `totals` is by asset: [what the newest rows of its
+    wallets hold, what the counter-accounts got of all rows]; the two must cancel out.
+    """
+
+    cdef:
+        readonly int64_t rows
+        readonly int64_t wallets
+        readonly dict totals
+        list faults
+        bytes rest
+        bint started
+        bint within
+        uint8_t customer_id[16]
+        int32_t asset
+        State before
+        Lots moved
+        Lots lots
+        int64_t counters[COUNTERS]
+        const uint8_t* fields[JOURNAL_FIELDS]
+        int32_t lengths[JOURNAL_FIELDS]
+
+    def __cinit__(self):
+        self.totals = {}
+        self.faults = []
+        self.rest = b""
+
+    def __dealloc__(self):
+        free(self.before.lots.items)
+        free(self.moved.items)
+        free(self.lots.items)
+
+    def feed(self, bytes piece not None):
+        """Check the rows in `piece`, and return the faults found: sentences that name their row.
+
+        Raises ValueError where the stream is no COPY of the journal.
+        """
+        cdef:
+            bytes data = self.rest + piece if self.rest else piece
+            const uint8_t* start = <const uint8_t*> PyBytes_AS_STRING(data)
+            Py_ssize_t length = PyBytes_GET_SIZE(data)
+            Py_ssize_t at = 0
+            Py_ssize_t end
+        if not self.started:
+            if length < 19:
+                self.rest = data
+                return []
+            if memcmp(start, PyBytes_AS_STRING(COPY_HEADER), 11):
+                raise ValueError("the stream is no binary COPY")
+            self.started = True
+            at = 19
+        while True:
+            end = self.parse(start, at, length)
+            if end < 0:
+                break
+            self.check(&start[at], self.fields[FIELD_HASH] - 4 - &start[at])
+            at = end
+        self.rest = data[at:]
+        faults, self.faults = self.faults, []
+        return faults
+
+    def finish(self):
+        """Close the last wallet and return the faults of the totals."""
+        self.close_wallet()
+        faults = []
+        if len(self.rest) > 2:
+            faults.append("the stream of rows ended inside a row")
+        for asset, (held_by_customers, countered) in sorted(self.totals.items()):
+            if held_by_customers + countered:
+                faults.append(f"trial balance of asset {asset}: customers hold {held_by_customers}, "
+                              f"the accounts on the other side {countered}; the sum must be 0")
+        return faults
+
+    cdef Py_ssize_t parse(self, const uint8_t* start, Py_ssize_t at, Py_ssize_t length) except? -2:
+        """Find the fields of the row at `at`; return where it ends, -1 where it is not all there."""
+        cdef int32_t field
+        if length - at < 2:
+            return -1
+        if start[at] == 0xFF and start[at + 1] == 0xFF:
+            return -1
+        if ((<int> start[at]) << 8 | start[at + 1]) != JOURNAL_FIELDS:
+            raise ValueError(f"a row has not {JOURNAL_FIELDS} columns")
+        at += 2
+        for field in range(JOURNAL_FIELDS):
+            if length - at < 4:
+                return -1
+            self.lengths[field] = <int32_t> take_int32(&start[at])
+            at += 4
+            self.fields[field] = &start[at]
+            at += max(self.lengths[field], 0)
+        return at if at <= length else -1
+
+    cdef int64_t number(self, int field) noexcept:
+        if self.lengths[field] == 8:
+            return take_int64(self.fields[field])
+        if self.lengths[field] == 4:
+            return take_int32(self.fields[field])
+        return <int16_t> ((<uint16_t> self.fields[field][0]) << 8 | self.fields[field][1])
+
+    cdef int check(self, const uint8_t* row, Py_ssize_t hashed) except -1:
+        cdef:
+            uint8_t digest[HASH_SIZE]
+            int64_t amount = self.number(FIELD_AMOUNT)
+            int64_t held_amount = self.number(FIELD_HELD_AMOUNT)
+            int64_t balance = self.number(FIELD_BALANCE)
+            int64_t held = self.number(FIELD_HELD)
+            int64_t seq = self.number(FIELD_SEQ)
+            int64_t recorded_at = self.number(FIELD_RECORDED_AT)
+            int32_t counter = <int32_t> self.number(FIELD_COUNTER)
+        if (not self.within or self.asset != self.number(FIELD_ASSET)
+                or memcmp(self.customer_id, self.fields[0], 16)):
+            self.close_wallet()
+            self.open_wallet()
+        self.rows += 1
+        take_lots(&self.lots, self.fields[FIELD_LOTS], self.lengths[FIELD_LOTS])
+        take_lots(&self.moved, self.fields[FIELD_MOVED], self.lengths[FIELD_MOVED])
+        if seq != self.before.seq + 1:
+            self.fault(f"comes after seq {self.before.seq}; a row is missing")
+        chain_hash(self.before.hash, row, hashed, digest)
+        if self.lengths[FIELD_HASH] != HASH_SIZE or memcmp(digest, self.fields[FIELD_HASH], HASH_SIZE):
+            self.fault("does not have the hash of its content and the row before; it was changed")
+        if balance != self.before.balance + amount:
+            self.fault(f"has balance {balance}; the row before and its amount give "
+                       f"{self.before.balance + amount}")
+        if held != self.before.held + held_amount:
+            self.fault(f"has {held} held; the row before and its held amount give "
+                       f"{self.before.held + held_amount}")
+        if lots_total(&self.lots) != max(balance, 0):
+            self.fault(f"has lots of {lots_total(&self.lots)} for a balance of {balance}")
+        if not self.lots_follow(amount, held_amount):
+            self.fault("has lots that the row before and the lots it moved do not give")
+        if self.in_holds() != held:
+            self.fault(f"has holds of {self.in_holds()} for {held} held")
+        if (counter == NO_COUNTER) != (amount + held_amount == 0) and not self.may_be_empty():
+            self.fault(f"moves {amount + held_amount} with the counter-account {counter}")
+        if recorded_at < self.before.recorded_at:
+            self.fault("was recorded before the row before it")
+        if 0 <= counter < COUNTERS:
+            self.counters[counter] -= amount + held_amount
+        self.before.seq = seq
+        self.before.balance = balance
+        self.before.held = held
+        self.before.recorded_at = recorded_at
+        lots_copy(&self.before.lots, &self.lots)
+        memcpy(self.before.hash, self.fields[FIELD_HASH], HASH_SIZE)
+        return 0
+
+    cdef bint may_be_empty(self) noexcept:
+        """An accumulation names its counter-account even where the bill was too small to earn."""
+        return self.number(FIELD_KIND) == ACCUMULATION and self.number(FIELD_AMOUNT) == 0
+
+    cdef bint lots_follow(self, int64_t amount, int64_t held_amount) noexcept:
+        """Say whether the lots are those of the row before plus what was moved."""
+        cdef:
+            int32_t old = 0
+            int32_t moved = 0
+            int32_t new = 0
+            int64_t key, expected
+        if amount == 0 and held_amount != 0:
+            # A capture moves lots that were held, not open ones.
+            return lots_total(&self.moved) == held_amount and self.same_lots()
+        if lots_total(&self.moved) != amount:
+            return False
+        while old < self.before.lots.length or moved < self.moved.length:
+            if moved == self.moved.length or (
+                    old < self.before.lots.length
+                    and self.before.lots.items[old].key < self.moved.items[moved].key):
+                key = self.before.lots.items[old].key
+                expected = self.before.lots.items[old].amount
+                old += 1
+            else:
+                key = self.moved.items[moved].key
+                expected = self.moved.items[moved].amount
+                moved += 1
+                if old < self.before.lots.length and self.before.lots.items[old].key == key:
+                    expected += self.before.lots.items[old].amount
+                    old += 1
+            if expected == 0:
+                continue
+            if (new == self.lots.length or self.lots.items[new].key != key
+                    or self.lots.items[new].amount != expected):
+                return False
+            new += 1
+        return new == self.lots.length
+
+    cdef bint same_lots(self) noexcept:
+        return (self.lots.length == self.before.lots.length
+                and (self.lots.length == 0
+                     or memcmp(self.lots.items, self.before.lots.items,
+                               self.lots.length * sizeof(Lot)) == 0))
+
+    cdef int64_t in_holds(self) except? -1:
+        cdef:
+            int64_t total = 0
+            Hold hold
+        if self.lengths[FIELD_HOLDS] <= 0:
+            return 0
+        for hold in take_holds(PyBytes_FromStringAndSize(<const char*> self.fields[FIELD_HOLDS],
+                                                         self.lengths[FIELD_HOLDS])):
+            total += hold.coins
+        return total
+
+    cdef int open_wallet(self) except -1:
+        cdef Lots lots = self.before.lots
+        lots.length = 0
+        memcpy(self.customer_id, self.fields[0], 16)
+        self.asset = <int32_t> self.number(FIELD_ASSET)
+        memset(&self.before, 0, sizeof(State))
+        self.before.lots = lots
+        self.before.recorded_at = INT64_MIN
+        memset(self.counters, 0, sizeof(self.counters))
+        self.within = True
+        return 0
+
+    cdef int close_wallet(self) except -1:
+        cdef int64_t countered = 0
+        if not self.within:
+            return 0
+        for counter in range(COUNTERS):
+            countered += self.counters[counter]
+        total = self.totals.setdefault(self.asset, [0, 0])
+        total[0] += self.before.balance + self.before.held
+        total[1] += countered
+        self.wallets += 1
+        self.within = False
+        return 0
+
+    cdef int fault(self, str what) except -1:
+        customer = PyBytes_FromStringAndSize(<char*> self.fields[0], 16).hex()
+        name = "-".join((customer[:8], customer[8:12], customer[12:16], customer[16:20],
+                         customer[20:]))
+        self.faults.append(f"journal row (customer_id {name}, asset {self.number(FIELD_ASSET)}, "
+                           f"seq {self.number(FIELD_SEQ)}) {what}")
+        return 0

@@ -1,0 +1,1 @@
+"""The load test: many points of sale at once, and the books audited afterwards."""
