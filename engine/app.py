@@ -19,8 +19,9 @@ from time import perf_counter
 import structlog
 from aiohttp import web
 
-from engine.api.routes import add_routes
-from engine.api.services import SERVICES, Health, Services
+from engine.api.door import Door
+from engine.api.routes import OPEN_ROUTES, ROUTES
+from engine.api.services import Health, Services
 from engine.errors import EngineError
 from engine.ledger.committer import Committer
 from engine.ledger.journal import Journal
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 
 LOOP_LAG_INTERVAL_S = 0.25
 SECRET_SIZE = 32
+HEAD_LINE_BYTES_MAX = 4096
 
 
 @contextlib.asynccontextmanager
@@ -65,6 +67,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
                 lock_timeout_ms=settings.lock_timeout_ms,
                 application_name="leal-writer",
                 command_timeout_seconds=settings.append_timeout_ms / 1000,
+                look_ups_only=True,
             )
             return await Journal.open(connection, settings.append_timeout_ms)
 
@@ -96,16 +99,18 @@ async def serve(
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with services_of(settings, dsn) as services:
-        runner = web.AppRunner(
-            application(services),
+        runner = web.ServerRunner(
+            web.Server(
+                Door(services, ROUTES + OPEN_ROUTES),
+                access_log=None,
+                keepalive_timeout=settings.keepalive_timeout_s,
+                auto_decompress=False,
+                handler_cancellation=False,
+                max_line_size=HEAD_LINE_BYTES_MAX,
+                max_field_size=HEAD_LINE_BYTES_MAX,
+            ),
             handle_signals=False,
-            access_log=None,
-            keepalive_timeout=settings.keepalive_timeout_s,
-            auto_decompress=False,
-            handler_cancellation=False,
             shutdown_timeout=settings.drain_timeout_s,
-            max_line_size=4096,
-            max_field_size=4096,
         )
         await runner.setup()
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
@@ -120,15 +125,7 @@ async def serve(
         await drain(services, runner)
 
 
-def application(services: Services) -> web.Application:
-    """Return the aiohttp application of a worker."""
-    app = web.Application(client_max_size=services.settings.body_bytes_max)
-    app[SERVICES] = services
-    add_routes(app)
-    return app
-
-
-async def drain(services: Services, runner: web.AppRunner) -> None:
+async def drain(services: Services, runner: web.ServerRunner) -> None:
     """Turn readiness off, close the door, and bring what was taken to its outcome."""
     services.health.not_ready = "draining"
     log.info("draining", waiting=sum(lane.waiting for lane in services.committer.lanes))

@@ -18,6 +18,7 @@ One translation unit of several files, in the order in which they stand on each 
     audit.pxi     rows read back, each held against the one before
 """
 
+from itertools import islice
 from operator import attrgetter
 
 cimport cython

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from aiohttp import web
-
 from engine.api.answers import accumulation_answer
-from engine.api.door import answer, read_body
+from engine.api.door import Call, answer, read_body
 from engine.api.identity import (
     customer_id_of,
     fingerprint,
@@ -17,6 +15,7 @@ from engine.api.identity import (
 )
 from engine.api.places import store_of
 from engine.api.problems import Problem
+from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.wire import AMOUNT_MAX, Accumulation, Wire, fingerprint_fields
 from engine.ledger.core import Operation
@@ -32,15 +31,13 @@ FUTURE_SECONDS_MAX = 300
 WIRE = Wire(Accumulation)
 
 
-async def accumulate(
-    services: Services, request: web.Request, principal: Principal
-) -> web.Response:
+async def accumulate(services: Services, call: Call) -> Reply:
     """`POST /v1/customers/{customer_id}/accumulations`."""
-    customer_id = customer_id_of(request)
-    key = idempotency_key_of(request)
-    body = WIRE.decode(await read_body(services, request))
-    store = store_of(services.catalogue.now, principal, body.store_id)
-    operation = earn(services, principal, store, customer_id, str(key), body)
+    customer_id = customer_id_of(call.params)
+    key = idempotency_key_of(call.request)
+    body = WIRE.decode(await read_body(services, call.request))
+    store = store_of(services.catalogue.now, call.principal, body.store_id)
+    operation = earn(services, call.principal, store, customer_id, str(key), body)
     decided, replayed = await services.committer.submit(operation)
     return answer(accumulation_answer(decided), 201, replayed=replayed)
 

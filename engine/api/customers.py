@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from aiohttp import web
 
-from engine.api.door import answer, read_body
+from engine.api.door import Call, answer, read_body
 from engine.api.identity import customer_id_of
 from engine.api.problems import Problem
+from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.wallets import wallets_of
 from engine.api.wire import Lookup, Registration, Wire, one_of
@@ -28,10 +28,10 @@ SEES_DOCUMENTS = frozenset({Role.NETWORK, Role.APP})
 DEFAULT_COUNTRY = "CO"
 
 
-async def register(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def register(services: Services, call: Call) -> Reply:
     """`POST /v1/customers`: quick or full registration (CUS-3, CUS-4)."""
-    body = REGISTRATION.decode(await read_body(services, request))
-    country, city = _home(services, principal)
+    body = REGISTRATION.decode(await read_body(services, call.request))
+    country, city = _home(services, call.principal)
     profile = Profile(
         document_type=body.document.type,
         document_number=body.document.number,
@@ -51,14 +51,14 @@ async def register(services: Services, request: web.Request, principal: Principa
     except AlreadyRegistered as found:
         detail = f"Someone has this {found.kind} already; `customer_id` says who."
         raise Problem("customer_exists", detail, {"customer_id": str(found.customer_id)}) from None
-    return answer(orjson.dumps(customer_body(customer, principal)), 201)
+    return answer(orjson.dumps(customer_body(customer, call.principal)), 201)
 
 
-async def lookup(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def lookup(services: Services, call: Call) -> Reply:
     """`POST /v1/customers/lookup`: in a body, so that personal data stays out of URLs and logs."""
-    body = LOOKUP.decode(await read_body(services, request))
+    body = LOOKUP.decode(await read_body(services, call.request))
     kind = one_of(body, "document", "phone", "email", "qr")
-    country, _ = _home(services, principal)
+    country, _ = _home(services, call.principal)
     try:
         value = _identity_value(kind, body, country)
     except ValueError as error:
@@ -67,19 +67,19 @@ async def lookup(services: Services, request: web.Request, principal: Principal)
     customer = None if found is None else await services.customers.get(found)
     if customer is None:
         raise CustomerNotFound
-    wallets = await wallets_of(services, principal, customer.customer_id.bytes)
-    body_out = {"customer": customer_body(customer, principal, blocked=wallets.blocked)}
+    wallets = await wallets_of(services, call.principal, customer.customer_id.bytes)
+    body_out = {"customer": customer_body(customer, call.principal, blocked=wallets.blocked)}
     return answer(orjson.dumps(body_out | {"wallets": wallets.listed}))
 
 
-async def get(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def get(services: Services, call: Call) -> Reply:
     """`GET /v1/customers/{customer_id}`."""
-    customer_id = customer_id_of(request)
+    customer_id = customer_id_of(call.params)
     customer = await services.customers.get(UUID(bytes=customer_id))
     if customer is None:
         raise CustomerNotFound
-    wallets = await wallets_of(services, principal, customer_id)
-    return answer(orjson.dumps(customer_body(customer, principal, blocked=wallets.blocked)))
+    wallets = await wallets_of(services, call.principal, customer_id)
+    return answer(orjson.dumps(customer_body(customer, call.principal, blocked=wallets.blocked)))
 
 
 def customer_body(

@@ -1,15 +1,18 @@
 """The door: what every request passes on its way in and out, in one place.
 
-Who asks, may they, how long did it take, what is told when it goes wrong. A handler is a function
-of (services, request, principal); it raises a Problem or an EngineError, or returns an answer.
+Who asks, may they, how long did it take, what is told when it goes wrong. A handler takes the
+services and the call; it raises a Problem or an EngineError, or returns a Reply.
+
+It stands on aiohttp's low-level server: no request is routed, wrapped or resolved but here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -18,21 +21,29 @@ from aiohttp import web
 from uuid_utils import uuid7
 
 from engine.api.problems import CONTENT_TYPE, Problem, error_problem, language_of
-from engine.api.services import SERVICES, Services
+from engine.api.reply import Reply
+from engine.api.services import Services
 from engine.errors import EngineError
 from engine.people.keys import Principal, Role
 
 log = structlog.get_logger()
 
+STATUS_TEXTS = {status.value: str(status.value) for status in HTTPStatus}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-JSON_HEADERS = {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
 
-Handler = Callable[[Services, web.Request, Principal], Awaitable[web.Response]]
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way to a handler: who asks, and what its path named."""
+
+    request: web.BaseRequest
+    principal: Principal
+    params: dict[str, str]
+
+
+Handler = Callable[[Services, Call], Awaitable[Reply]]
+OpenHandler = Callable[[Services, web.BaseRequest], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,68 +56,141 @@ class Route:
     handler: Handler
 
 
-def answer(body: bytes, status: int = 200, *, replayed: bool = False) -> web.Response:
+@dataclass(frozen=True, slots=True)
+class OpenRoute:
+    """A call that needs no key: probes and metrics."""
+
+    method: str
+    path: str
+    handler: OpenHandler
+
+
+class Router:
+    """Finds a route by the shape of its path: its segments, those in braces standing for any text.
+
+    Two routes may not differ only in what they call a segment.
+    """
+
+    def __init__(self, routes: Iterable[Route | OpenRoute]) -> None:
+        self._exact: dict[str, dict[str, Route | OpenRoute]] = {}
+        self._shaped: dict[tuple[str | None, ...], dict[str, Route | OpenRoute]] = {}
+        self._names: dict[tuple[str | None, ...], tuple[tuple[int, str], ...]] = {}
+        for route in routes:
+            segments = route.path.split("/")
+            names = tuple((at, name[1:-1]) for at, name in enumerate(segments) if name[:1] == "{")
+            if not names:
+                self._exact.setdefault(route.path, {})[route.method] = route
+                continue
+            shape = tuple(None if name[:1] == "{" else name for name in segments)
+            self._names[shape] = names
+            self._shaped.setdefault(shape, {})[route.method] = route
+        # A path is tried against the shapes of its length, by which of its segments are fixed.
+        self._masks: dict[int, list[tuple[int, ...]]] = {}
+        for shape in self._shaped:
+            fixed = tuple(at for at, name in enumerate(shape) if name is not None)
+            masks = self._masks.setdefault(len(shape), [])
+            if fixed not in masks:
+                masks.append(fixed)
+
+    def find(self, path: str) -> tuple[dict[str, Route | OpenRoute], dict[str, str]]:
+        """Return (the routes of `path` by method, what its segments are); ({}, {}) for none."""
+        exact = self._exact.get(path)
+        if exact is not None:
+            return exact, {}
+        segments = path.split("/")
+        for fixed in self._masks.get(len(segments), ()):
+            shape: list[str | None] = [None] * len(segments)
+            for at in fixed:
+                shape[at] = segments[at]
+            key = tuple(shape)
+            found = self._shaped.get(key)
+            if found is not None:
+                return found, {name: segments[at] for at, name in self._names[key]}
+        return {}, {}
+
+
+class Door:
+    """Takes every request of a worker to its handler, and the answer back."""
+
+    def __init__(self, services: Services, routes: Iterable[Route | OpenRoute]) -> None:
+        self._services = services
+        self._router = Router(routes)
+
+    async def __call__(self, request: web.BaseRequest) -> Any:
+        """Answer one request, whatever happens; aiohttp calls it."""
+        started = perf_counter()
+        services = self._services
+        request_id = request.headers.get("X-Request-Id")
+        if request_id is None or REQUEST_ID.fullmatch(request_id) is None:
+            request_id = str(uuid7())
+        name = "unknown"
+        try:
+            routes, params = self._router.find(request.path)
+            route = routes.get(request.method)
+            if route is None:
+                raise _not_routed(routes)
+            name = route.path
+            if isinstance(route, OpenRoute):
+                return await route.handler(services, request)
+            principal = _authenticate(services, request)
+            if principal.role not in route.roles:
+                raise Problem("forbidden", f"This takes a key of {_listed(route.roles)}.")
+            reply = await route.handler(services, Call(request, principal, params))
+        except Problem as problem:
+            reply = _told(problem, request, request_id)
+        except EngineError as error:
+            reply = _told(error_problem(error), request, request_id)
+        except Exception:
+            log.exception("request_failed", request_id=request_id, route=name)
+            failure = Problem("internal_error", f"Tell support the request id {request_id}.")
+            reply = _told(failure, request, request_id)
+        reply.headers["X-Request-Id"] = request_id
+        if services.health.not_ready == "draining":
+            reply.force_close()
+        duration = perf_counter() - started
+        method = request.method if name != "unknown" else "other"
+        services.metrics.requests.observe((method, name, STATUS_TEXTS[reply.status]), duration)
+        if services.settings.log_requests or reply.status >= 500:
+            _log_request(request, reply.status, request_id, name, duration)
+        return reply
+
+
+def answer(body: bytes, status: int = 200, *, replayed: bool = False) -> Reply:
     """Return a JSON answer."""
-    response = web.Response(body=body, status=status, headers=JSON_HEADERS)
-    if replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return response
+    return Reply(body, status, headers={"Idempotent-Replayed": "true"} if replayed else None)
 
 
-async def read_body(services: Services, request: web.Request) -> bytes:
+async def read_body(services: Services, request: web.BaseRequest) -> bytes:
     """Return the whole body; raises Problem where it is too large, too slow or compressed."""
     if "Content-Encoding" in request.headers:
         raise Problem("unsupported_encoding", "Send the body as it is, without Content-Encoding.")
     limit = services.settings.body_bytes_max
-    if (request.content_length or 0) > limit:
+    if request.content.is_eof():  # it is here already: nothing to wait for
+        body = request.content.read_nowait()
+    elif (request.content_length or 0) > limit:
+        body = b"x" * (limit + 1)
+    else:
+        body = await _read_slowly(request, limit, services.settings.body_timeout_ms / 1000)
+    if len(body) > limit:
         raise Problem("body_too_large", f"A body has at most {limit} bytes.")
+    return body
+
+
+async def _read_slowly(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:
+    """Return a body that is still arriving, or as much of it as is already too much."""
+    pieces: list[bytes] = []
+    size = 0
     try:
-        if request.content.is_eof():
-            return await request.read()
-        async with asyncio.timeout(services.settings.body_timeout_ms / 1000):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise Problem("body_too_large", f"A body has at most {limit} bytes.") from None
+        async with asyncio.timeout(timeout_s):
+            while size <= limit and (piece := await request.content.readany()):
+                pieces.append(piece)
+                size += len(piece)
     except TimeoutError:
         raise Problem("request_timeout", "The whole body must arrive in a few seconds.") from None
+    return b"".join(pieces)
 
 
-def guarded(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Return what aiohttp calls for `route`: authentication, the handler, and how it is told."""
-    name = route.path
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        started = perf_counter()
-        services = request.app[SERVICES]
-        request_id = request.headers.get("X-Request-Id")
-        if request_id is None or REQUEST_ID.fullmatch(request_id) is None:
-            request_id = str(uuid7())
-        try:
-            principal = _authenticate(services, request)
-            if principal.role not in route.roles:
-                raise Problem("forbidden", f"This takes a key of {_listed(route.roles)}.")
-            response = await route.handler(services, request, principal)
-        except Problem as problem:
-            response = _told(problem, request, request_id)
-        except EngineError as error:
-            response = _told(error_problem(error), request, request_id)
-        except Exception:
-            log.exception("request_failed", request_id=request_id, route=name)
-            failure = Problem("internal_error", f"Tell support the request id {request_id}.")
-            response = _told(failure, request, request_id)
-        response.headers["X-Request-Id"] = request_id
-        if services.health.not_ready == "draining":
-            response.force_close()
-        duration = perf_counter() - started
-        services.metrics.request_child(route.method, name, response.status)(duration)
-        if services.settings.log_requests or response.status >= 500:
-            _log_request(request, response, request_id, name, duration)
-        return response
-
-    return handle
-
-
-def _authenticate(services: Services, request: web.Request) -> Principal:
+def _authenticate(services: Services, request: web.BaseRequest) -> Principal:
     header = request.headers.get("Authorization", "")
     principal = services.catalogue.now.principal(header[7:]) if header[:7] == "Bearer " else None
     if principal is None:
@@ -118,22 +202,32 @@ def _authenticate(services: Services, request: web.Request) -> Principal:
     return principal
 
 
-def _told(problem: Problem, request: web.Request, request_id: str) -> web.Response:
+def _not_routed(routes: dict[str, Route | OpenRoute]) -> Problem:
+    """Return the problem of a path that is not there, or not with this method."""
+    if not routes:
+        return Problem("not_found", "No call of the contract has this path.")
+    allowed = ", ".join(sorted(routes))
+    return Problem("method_not_allowed", f"This path takes {allowed}.", headers={"Allow": allowed})
+
+
+def _told(problem: Problem, request: web.BaseRequest, request_id: str) -> Reply:
     language = language_of(request.headers.get("Accept-Language"))
-    headers = {**JSON_HEADERS, **problem.headers, "Content-Type": CONTENT_TYPE}
-    return web.Response(
-        body=problem.body(request_id, language), status=problem.status, headers=headers
+    return Reply(
+        problem.body(request_id, language),
+        problem.status,
+        content_type=CONTENT_TYPE,
+        headers=dict(problem.headers),
     )
 
 
 def _log_request(
-    request: web.Request, response: web.StreamResponse, request_id: str, route: str, duration: float
+    request: web.BaseRequest, status: int, request_id: str, route: str, duration: float
 ) -> None:
     facts: dict[str, Any] = {
         "request_id": request_id,
         "method": request.method,
         "route": route,
-        "status": response.status,
+        "status": status,
         "duration_ms": round(duration * 1000, 2),
     }
     trace = TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
@@ -144,25 +238,3 @@ def _log_request(
 
 def _listed(roles: frozenset[Role]) -> str:
     return " or ".join(sorted(role.value for role in roles))
-
-
-async def nothing_here(request: web.Request) -> web.StreamResponse:
-    """Answer what no route takes: 405 where another method would do, else 404."""
-    request_id = str(uuid7())
-    allowed = set()
-    for resource in request.app.router.resources():
-        if "{tail" not in resource.canonical:
-            _, methods = await resource.resolve(request)
-            allowed |= methods
-    if allowed:
-        listed = ", ".join(sorted(allowed))
-        problem = Problem(
-            "method_not_allowed", f"This path takes {listed}.", headers={"Allow": listed}
-        )
-    else:
-        problem = Problem("not_found", "No call of the contract has this path.")
-    services = request.app[SERVICES]
-    services.metrics.request_child("other", "unknown", problem.status)(0.0)
-    response = _told(problem, request, request_id)
-    response.headers["X-Request-Id"] = request_id
-    return response

@@ -15,22 +15,22 @@ KEY_CHARACTERS_MAX = 255
 PRINTABLE = re.compile(r"[\x20-\x7e]+")
 
 
-def customer_id_of(request: web.Request) -> bytes:
+def customer_id_of(params: dict[str, str]) -> bytes:
     """Return the 16 bytes of the customer in the path; what is no UUID is nobody's."""
-    return _uuid_of(request, "customer_id", "customer_not_found")
+    return _uuid_of(params, "customer_id", "customer_not_found")
 
 
-def payment_id_of(request: web.Request) -> bytes:
+def payment_id_of(params: dict[str, str]) -> bytes:
     """Return the 16 bytes of the payment in the path."""
-    return _uuid_of(request, "payment_id", "payment_not_found")
+    return _uuid_of(params, "payment_id", "payment_not_found")
 
 
-def transaction_id_of(request: web.Request) -> bytes:
+def transaction_id_of(params: dict[str, str]) -> bytes:
     """Return the 16 bytes of the transaction in the path."""
-    return _uuid_of(request, "transaction_id", "transaction_not_found")
+    return _uuid_of(params, "transaction_id", "transaction_not_found")
 
 
-def idempotency_key_of(request: web.Request, *, required: bool = True) -> str | None:
+def idempotency_key_of(request: web.BaseRequest, *, required: bool = True) -> str | None:
     """Return the idempotency key, bare or quoted in the header; raises Problem."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
@@ -73,8 +73,8 @@ def uuid_text(raw: bytes) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def _uuid_of(request: web.Request, name: str, code: str) -> bytes:
-    text = request.match_info[name]
+def _uuid_of(params: dict[str, str], name: str, code: str) -> bytes:
+    text = params[name]
     if len(text) != 36 or UUID_TEXT.fullmatch(text) is None:
         raise Problem(code, f"{name} is a UUID, like 0b7c7e2e-3c1b-4f43-9d8e-0d5c1f1a2b3c.")
     return bytes.fromhex(text.replace("-", ""))

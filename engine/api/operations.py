@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import orjson
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from engine.api.services import SERVICES
+from engine.api.reply import Reply
+from engine.api.services import Services
 
 DATABASE_PROBE_S_MAX = 1.0
 
 
-def add_routes(app: web.Application) -> None:
-    """Register `/livez`, `/readyz`, `/startupz` and `/metrics`."""
-    app.router.add_get("/livez", livez)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/startupz", startupz)
-    app.router.add_get("/metrics", make_aiohttp_handler(app[SERVICES].metrics.registry))
-
-
-async def livez(_request: web.Request) -> web.Response:
+async def livez(_services: Services, _request: web.BaseRequest) -> Reply:
     """The event loop turns. Never touches the database."""
     return _told(None)
 
 
-async def readyz(request: web.Request) -> web.Response:
+async def readyz(services: Services, _request: web.BaseRequest) -> Reply:
     """Work can be taken: started, not draining, and the database answers."""
-    services = request.app[SERVICES]
     reason = services.health.not_ready
     if reason is None:
         try:
@@ -39,12 +32,16 @@ async def readyz(request: web.Request) -> web.Response:
     return _told(reason)
 
 
-async def startupz(request: web.Request) -> web.Response:
+async def startupz(services: Services, _request: web.BaseRequest) -> Reply:
     """Migrations are done and the catalogue is loaded."""
-    return _told(None if request.app[SERVICES].health.started else "starting")
+    return _told(None if services.health.started else "starting")
 
 
-def _told(reason: str | None) -> web.Response:
-    status = 200 if reason is None else 503
+async def metrics(services: Services, request: web.BaseRequest) -> Any:
+    """Everything that is counted, as Prometheus or OpenMetrics text."""
+    return await make_aiohttp_handler(services.metrics.registry)(request)  # type: ignore[arg-type]
+
+
+def _told(reason: str | None) -> Reply:
     body = orjson.dumps({"status": "ok" if reason is None else "unavailable", "reason": reason})
-    return web.Response(body=body, status=status, content_type="application/json")
+    return Reply(body, 200 if reason is None else 503)

@@ -11,11 +11,10 @@ from uuid import UUID
 
 import orjson
 import structlog
-from aiohttp import web
 from uuid_utils import uuid7
 
 from engine.api.answers import payment_answer, raise_refusal
-from engine.api.door import answer, read_body
+from engine.api.door import Call, answer, read_body
 from engine.api.identity import (
     customer_id_of,
     fingerprint,
@@ -26,6 +25,7 @@ from engine.api.identity import (
 )
 from engine.api.places import store_of
 from engine.api.problems import Problem, refusal_problem
+from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.wire import Confirmation, Nothing, Payment, Wire, fingerprint_fields
 from engine.errors import CustomerNotFound, PaymentNotFound
@@ -35,7 +35,6 @@ from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.people.codes import code_mac, make_code
 from engine.people.contacts import mask_email, mask_tail
 from engine.people.customers import Customer
-from engine.people.keys import Principal
 from engine.programme.catalogue import Store
 
 log = structlog.get_logger()
@@ -45,20 +44,20 @@ CONFIRMATION = Wire(Confirmation)
 NOTHING = Wire(Nothing)
 
 
-async def pay(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def pay(services: Services, call: Call) -> Reply:
     """`POST /v1/customers/{customer_id}/payments`: hold the coins, and send a code."""
-    customer_id = customer_id_of(request)
-    key = idempotency_key_of(request)
-    body = PAYMENT.decode(await read_body(services, request))
+    customer_id = customer_id_of(call.params)
+    key = idempotency_key_of(call.request)
+    body = PAYMENT.decode(await read_body(services, call.request))
     if not body.document_checked:
         raise Problem(
             "document_not_checked",
             "Check the customer's physical document, then send `document_checked: true`.",
         )
     snapshot = services.catalogue.now
-    store = store_of(snapshot, principal, body.store_id)
+    store = store_of(snapshot, call.principal, body.store_id)
     customer = await _customer(services, customer_id)
-    payment_id = transaction_id(principal, customer_id, str(key))
+    payment_id = transaction_id(call.principal, customer_id, str(key))
     code = make_code()
     sent_to = _masked(customer)
     operation = Operation(
@@ -88,13 +87,13 @@ async def pay(services: Services, request: web.Request, principal: Principal) ->
     return answer(payment_answer(decided, "requires_code"), 201, replayed=replayed)
 
 
-async def confirm(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def confirm(services: Services, call: Call) -> Reply:
     """`POST …/payments/{payment_id}/confirm`: capture the hold with the code that was typed."""
-    body = CONFIRMATION.decode(await read_body(services, request))
-    payment_id = payment_id_of(request)
-    hold = await _payment(services, request, principal)
+    body = CONFIRMATION.decode(await read_body(services, call.request))
+    payment_id = payment_id_of(call.params)
+    hold = await _payment(services, call)
     mac = code_mac(services.code_secret, payment_id, body.code)
-    operation = _operation(request, principal, hold, Kind.CAPTURE, fields=mac, mac=mac)
+    operation = _operation(call, hold, Kind.CAPTURE, fields=mac, mac=mac)
     try:
         decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
@@ -103,15 +102,15 @@ async def confirm(services: Services, request: web.Request, principal: Principal
     return answer(payment_answer(decided, "succeeded"), replayed=replayed)
 
 
-async def resend(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def resend(services: Services, call: Call) -> Reply:
     """`POST …/payments/{payment_id}/resend`: a new code to the same person (*Reenviar código*)."""
-    NOTHING.decode(await read_body(services, request))
-    payment_id = payment_id_of(request)
-    hold = await _payment(services, request, principal)
+    NOTHING.decode(await read_body(services, call.request))
+    payment_id = payment_id_of(call.params)
+    hold = await _payment(services, call)
     customer = await _customer(services, hold.customer_id)
     code = make_code()
     mac = code_mac(services.code_secret, payment_id, code)
-    operation = _operation(request, principal, hold, Kind.RESEND, mac=mac)
+    operation = _operation(call, hold, Kind.RESEND, mac=mac)
     try:
         decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
@@ -123,11 +122,11 @@ async def resend(services: Services, request: web.Request, principal: Principal)
     return answer(payment_answer(decided, "requires_code", hold=hold), replayed=replayed)
 
 
-async def void(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def void(services: Services, call: Call) -> Reply:
     """`POST …/payments/{payment_id}/void`: the held coins go back."""
-    NOTHING.decode(await read_body(services, request))
-    hold = await _payment(services, request, principal)
-    operation = _operation(request, principal, hold, Kind.VOID)
+    NOTHING.decode(await read_body(services, call.request))
+    hold = await _payment(services, call)
+    operation = _operation(call, hold, Kind.VOID)
     try:
         decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
@@ -135,10 +134,10 @@ async def void(services: Services, request: web.Request, principal: Principal) -
     return answer(payment_answer(decided, "voided"), replayed=replayed)
 
 
-async def get(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def get(services: Services, call: Call) -> Reply:
     """`GET …/payments/{payment_id}`: how the payment stands."""
-    hold = await _payment(services, request, principal)
-    postings = await services.statements.payment(hold.customer_id, payment_id_of(request))
+    hold = await _payment(services, call)
+    postings = await services.statements.payment(hold.customer_id, payment_id_of(call.params))
     last = postings[-1]
     return answer(payment_answer(last, _status(last, postings), hold=hold))
 
@@ -158,24 +157,23 @@ async def _customer(services: Services, customer_id: bytes) -> Customer:
     return customer
 
 
-async def _payment(services: Services, request: web.Request, principal: Principal) -> Receipt:
+async def _payment(services: Services, call: Call) -> Receipt:
     """Return the hold that a payment began with; another's is told like none at all."""
-    payment_id = payment_id_of(request)
-    hold = await services.statements.receipt(customer_id_of(request), payment_id)
+    payment_id = payment_id_of(call.params)
+    hold = await services.statements.receipt(customer_id_of(call.params), payment_id)
     if (
         hold is None
         or hold.kind != Kind.HOLD
         or hold.refusal
-        or not principal.sees_brand(hold.brand_id)
-        or principal.store_id not in (None, hold.store_id)
+        or not call.principal.sees_brand(hold.brand_id)
+        or call.principal.store_id not in (None, hold.store_id)
     ):
         raise Problem("payment_not_found", f"There is no payment {uuid_text(payment_id)}.")
     return hold
 
 
 def _operation(
-    request: web.Request,
-    principal: Principal,
+    call: Call,
     hold: Receipt,
     kind: Kind,
     *,
@@ -183,12 +181,12 @@ def _operation(
     mac: bytes | None = None,
 ) -> Operation:
     """Return an operation on an open payment; its key is optional, for it can be done only once."""
-    key = idempotency_key_of(request, required=False)
+    key = idempotency_key_of(call.request, required=False)
     verb = kind.name.lower()
     own_id = (
         uuid7().bytes
         if key is None
-        else transaction_id(principal, hold.customer_id, f"{verb}:{key}")
+        else transaction_id(call.principal, hold.customer_id, f"{verb}:{key}")
     )
     return Operation(
         kind=kind,
@@ -215,7 +213,7 @@ def _status(last: Receipt, postings: list[Receipt]) -> str:
     return "expired" if last.kind == Kind.RELEASE or expired else "requires_code"
 
 
-async def _over(services: Services, hold: Receipt, *, wanted: Kind | None) -> web.Response:
+async def _over(services: Services, hold: Receipt, *, wanted: Kind | None) -> Reply:
     """Answer for a payment that is not open any more: it is told the same for ever."""
     postings = await services.statements.payment(hold.customer_id, hold.transaction_id)
     last = postings[-1]

@@ -5,37 +5,36 @@ from __future__ import annotations
 import time
 
 import orjson
-from aiohttp import web
 
 from engine.api.answers import redemption_answer
-from engine.api.door import answer, read_body
+from engine.api.door import Call, answer, read_body
 from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of, transaction_id
 from engine.api.places import reward_of, store_of
 from engine.api.problems import Problem
+from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.wire import Redemption, Wire, fingerprint_fields
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind, Refusal
-from engine.people.keys import Principal
 
 WIRE = Wire(Redemption)
 
 
-async def redeem(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def redeem(services: Services, call: Call) -> Reply:
     """`POST /v1/customers/{customer_id}/redemptions`."""
-    customer_id = customer_id_of(request)
-    key = idempotency_key_of(request)
-    body = WIRE.decode(await read_body(services, request))
+    customer_id = customer_id_of(call.params)
+    key = idempotency_key_of(call.request)
+    body = WIRE.decode(await read_body(services, call.request))
     snapshot = services.catalogue.now
-    reward = reward_of(snapshot, principal, body.reward_id)
-    store = store_of(snapshot, principal, body.store_id)
+    reward = reward_of(snapshot, call.principal, body.reward_id)
+    store = store_of(snapshot, call.principal, body.store_id)
     if store.brand.brand_id != reward.brand.brand_id:
         raise Problem("reward_not_found", f"There is no reward {reward.reward_id} of this store.")
     item = {"reward_id": reward.reward_id, "name": reward.name, "points": reward.points}
     operation = Operation(
         kind=Kind.REDEMPTION,
         customer_id=customer_id,
-        transaction_id=transaction_id(principal, customer_id, str(key)),
+        transaction_id=transaction_id(call.principal, customer_id, str(key)),
         fingerprint=fingerprint("redemption", fingerprint_fields(body), store.store_id),
         brand_id=reward.brand.brand_id,
         store_id=store.store_id,

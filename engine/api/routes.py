@@ -1,14 +1,9 @@
-"""The routes: every call of the contract, and which roles may make it, in one table.
-
-The busiest stand first, for that is the order in which a path is matched.
-"""
+"""The routes: every call of the contract, and which roles may make it, in one table."""
 
 from __future__ import annotations
 
-from aiohttp import web
-
 from engine.api import accumulations, customers, operations, payments, redemptions, wallets
-from engine.api.door import Handler, Route, guarded, nothing_here
+from engine.api.door import Handler, OpenRoute, Route
 from engine.people.keys import Role
 
 CASHIERS = frozenset({Role.NETWORK, Role.BRAND, Role.STORE})
@@ -39,9 +34,10 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def add_routes(app: web.Application) -> None:
-    """Register every route, the probes and metrics, and the answer to anything else."""
-    for route in ROUTES:
-        app.router.add_route(route.method, route.path, guarded(route))
-    operations.add_routes(app)
-    app.router.add_route("*", "/{tail:.*}", nothing_here)
+OPEN_ROUTES: tuple[OpenRoute, ...] = (
+    OpenRoute("GET", "/livez", operations.livez),
+    OpenRoute("GET", "/readyz", operations.readyz),
+    OpenRoute("GET", "/startupz", operations.startupz),
+    OpenRoute("GET", "/metrics", operations.metrics),
+)
+"""For those who run the engine; no key is needed."""

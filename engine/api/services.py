@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aiohttp import web
-
 from engine.ledger.committer import Committer
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
@@ -38,6 +36,3 @@ class Services:
     sender: Sender
     code_secret: bytes
     health: Health = field(default_factory=Health)
-
-
-SERVICES = web.AppKey("services", Services)

@@ -12,9 +12,10 @@ import orjson
 from aiohttp import web
 
 from engine.api.answers import recorded_answer
-from engine.api.door import answer
+from engine.api.door import Call, answer
 from engine.api.identity import customer_id_of, transaction_id_of, uuid_text
 from engine.api.problems import Problem
+from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.wire import query_int
 from engine.errors import CustomerNotFound
@@ -61,32 +62,31 @@ async def wallets_of(services: Services, principal: Principal, customer_id: byte
     )
 
 
-async def wallets(services: Services, request: web.Request, principal: Principal) -> web.Response:
+async def wallets(services: Services, call: Call) -> Reply:
     """`GET /v1/customers/{customer_id}/wallets`."""
-    customer_id = customer_id_of(request)
-    seen = await wallets_of(services, principal, customer_id)
+    customer_id = customer_id_of(call.params)
+    seen = await wallets_of(services, call.principal, customer_id)
     if not seen.listed or not any(wallet["balance"] for wallet in seen.listed):
         await _refuse_unknown(services, customer_id)
     return answer(orjson.dumps({"wallets": seen.listed, "as_of": seen.as_of}))
 
 
-async def transactions(
-    services: Services, request: web.Request, principal: Principal
-) -> web.Response:
+async def transactions(services: Services, call: Call) -> Reply:
     """`GET /v1/customers/{customer_id}/transactions`: postings, newest first."""
-    customer_id = customer_id_of(request)
+    customer_id = customer_id_of(call.params)
     limit_max = services.settings.page_transactions_max
-    limit = query_int(request, "limit", min(PAGE_TRANSACTIONS, limit_max), limit_max)
-    asset, brand_id = _asset_filter(request)
-    if principal.brand_id is not None:
-        if brand_id not in (None, principal.brand_id):
+    limit = query_int(call.request, "limit", min(PAGE_TRANSACTIONS, limit_max), limit_max)
+    asset, brand_id = _asset_filter(call.request)
+    own_brand = call.principal.brand_id
+    if own_brand is not None:
+        if brand_id not in (None, own_brand):
             raise Problem("not_found", f"This key sees nothing of brand {brand_id}.")
-        brand_id = principal.brand_id
+        brand_id = own_brand
     rows = await services.statements.history(
         customer_id,
         asset=COINS if asset == "coins" else None,
         brand_id=brand_id,
-        before=_cursor(request.query.get("cursor")),
+        before=_cursor(call.request.query.get("cursor")),
         limit=limit + 1,
         points_only=asset == "points",
     )
@@ -98,13 +98,15 @@ async def transactions(
     return answer(orjson.dumps({"transactions": listed, "next_cursor": next_cursor}))
 
 
-async def transaction(
-    services: Services, request: web.Request, principal: Principal
-) -> web.Response:
+async def transaction(services: Services, call: Call) -> Reply:
     """`GET …/transactions/{transaction_id}`: the recorded answer, or the recorded refusal."""
-    transaction_id = transaction_id_of(request)
-    receipt = await services.statements.receipt(customer_id_of(request), transaction_id)
-    if receipt is None or not principal.sees_brand(receipt.brand_id) or receipt.kind == Kind.EXPIRY:
+    transaction_id = transaction_id_of(call.params)
+    receipt = await services.statements.receipt(customer_id_of(call.params), transaction_id)
+    if (
+        receipt is None
+        or not call.principal.sees_brand(receipt.brand_id)
+        or receipt.kind == Kind.EXPIRY
+    ):
         raise Problem(
             "transaction_not_found", f"There is no transaction {uuid_text(transaction_id)}."
         )
@@ -143,7 +145,7 @@ def _posting_body(row: Any) -> dict[str, Any]:
     }
 
 
-def _asset_filter(request: web.Request) -> tuple[str | None, int | None]:
+def _asset_filter(request: web.BaseRequest) -> tuple[str | None, int | None]:
     asset = request.query.get("asset")
     if asset not in (None, "points", "coins"):
         raise Problem("invalid_request", "`asset` is points or coins.")

@@ -138,7 +138,7 @@ def _sentence(error: msgspec.ValidationError) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
-def query_int(request: web.Request, name: str, default: int, at_most: int) -> int:
+def query_int(request: web.BaseRequest, name: str, default: int, at_most: int) -> int:
     """Return an integer of the query string in 1 … at_most; raises Problem where it is none."""
     text = request.query.get(name)
     if text is None:

@@ -170,7 +170,7 @@ class Ledger:
         hash: bytes,  # noqa: A002
         recorded_at: int,
     ) -> None:
-        """Add a wallet as its newest row says; raises ValueError for one that contradicts itself."""
+        """Add a wallet as its newest row says; raises ValueError where it contradicts itself."""
     def drop(self, customer_id: bytes) -> None:
         """Forget a customer, so that the next operation loads it."""
     def clear(self) -> None:

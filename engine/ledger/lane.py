@@ -41,6 +41,9 @@ log = structlog.get_logger()
 COLLECT_PASSES_MAX = 4
 """Turns of the event loop that a lane waits for more operations, as long as each brings some."""
 
+KIND_WORDS = {kind.value: kind.name.lower() for kind in Kind}
+REFUSAL_WORDS = {0: "none"} | {refusal.value: refusal.code for refusal in Refusal}
+
 WATCH_INTERVAL_S = 0.25
 DRAIN_INTERVAL_S = 0.005
 RETRY_PAUSE_S = 0.05
@@ -88,6 +91,9 @@ class Lane:
             if under_way.waiter.done():  # it was told that the outcome is unknown, and asks again
                 under_way.waiter = asyncio.get_running_loop().create_future()
                 under_way.waiting_since = time.monotonic()
+                self._under_way[operation.transaction_id] = self._under_way.pop(
+                    operation.transaction_id
+                )
             return under_way
         if len(self._queue) >= self._settings.queue_operations_max or self._closing:
             raise Overloaded
@@ -121,8 +127,8 @@ class Lane:
 
     def oldest_waiting_s(self) -> float:
         """Return the age of the operation that has been under way for the longest time."""
-        now = time.monotonic()
-        return max((now - op.waiting_since for op in self._under_way.values()), default=0.0)
+        oldest = next(iter(self._under_way.values()), None)
+        return 0.0 if oldest is None else time.monotonic() - oldest.waiting_since
 
     # The loop.
 
@@ -186,8 +192,9 @@ class Lane:
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
             limit = time.monotonic() - deadline
-            overdue = [op for op in self._under_way.values() if op.waiting_since < limit]
-            for operation in overdue:
+            for operation in self._under_way.values():
+                if operation.waiting_since >= limit:
+                    break  # who came first stands first
                 if not operation.waiter.done():
                     operation.waiter.set_exception(OutcomeUnknown())
 
@@ -357,9 +364,9 @@ class Lane:
     def _answer(self, operations: list[Operation]) -> None:
         for operation in operations:
             if operation.outcome == Outcome.POSTED:
-                kind = Kind(operation.kind).name.lower()
-                refusal = Refusal(operation.refusal).code if operation.refusal else "none"
-                self._metrics.operation_child(kind, refusal)()
+                self._metrics.operations.add(
+                    (KIND_WORDS[operation.kind], REFUSAL_WORDS[operation.refusal])
+                )
             self._finish(operation)
         self.ledger.trim(self._settings.wallets_cached_max, self._locked)
 

@@ -16,6 +16,14 @@ PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 CONNECT_SECONDS_MAX: Final = 10.0
 SERVER_MAJOR_MIN: Final = 15
+# Every statement of the engine looks up by index. On young tables, whose statistics are not there
+# yet, the planner prefers to read and hash the whole of them, at each batch.
+LOOK_UPS_ONLY: Final = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
 DURABILITY_SETTINGS: Final = ("fsync", "full_page_writes", "synchronous_commit")
 
 
@@ -30,6 +38,7 @@ async def connect(
     lock_timeout_ms: int,
     application_name: str,
     command_timeout_seconds: float = 4.0,
+    look_ups_only: bool = False,
 ) -> Connection:
     """A connection for one writer. The server's deadlines end before the driver's does."""
     return await asyncpg.connect(  # network op
@@ -43,6 +52,7 @@ async def connect(
             "lock_timeout": f"{lock_timeout_ms}ms",
             "idle_in_transaction_session_timeout": "5s",
             "jit": "off",
+            **(LOOK_UPS_ONLY if look_ups_only else {}),
         },
     )
 
@@ -70,6 +80,7 @@ async def create_read_pool(
             "idle_in_transaction_session_timeout": "5s",
             "default_transaction_read_only": "off",
             "jit": "off",
+            **LOOK_UPS_ONLY,
         },
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 UTC_OFFSETS: dict[str, int] = {"CO": -5 * 3600, "PA": -5 * 3600, "SV": -6 * 3600, "GT": -6 * 3600}
 """Seconds east of UTC, by ISO 3166 country."""
@@ -41,4 +42,10 @@ def iso_day(day: int) -> str:
 def iso_moment(microseconds: int) -> str:
     """Return RFC 3339 in UTC, with microseconds, of a moment since 1970."""
     seconds, fraction = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:06d}Z"
+    return f"{_iso_second(seconds)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=256)
+def _iso_second(seconds: int) -> str:
+    """Return a moment to the second; most answers are of the same few."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
