@@ -1,1 +1,1 @@
-"""Benchmarks: the canonical workload, a lean client, contestants side by side, and micro-benchmarks."""
+"""Benchmarks: the canonical workload, a lean client, contestants, and micro-benchmarks."""

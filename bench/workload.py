@@ -151,9 +151,7 @@ class Workload:
         """A cashier types the customer's document, or their phone."""
         by_phone = customer["phone"] is not None and self._dice.random() < 0.3
         body = {"phone": customer["phone"]} if by_phone else {"document": customer["document"]}
-        return Request(
-            "lookup", "POST", LOOKUP, LOOKUP, "network", orjson.dumps(body), None, DONE
-        )
+        return Request("lookup", "POST", LOOKUP, LOOKUP, "network", orjson.dumps(body), None, DONE)
 
     def wallets(self, customer: Mapping[str, Any]) -> Request:
         """What the customer has, as the till shows it."""
@@ -224,7 +222,7 @@ class Outbox:
         self._codes: dict[tuple[str, int], str] = {}
 
     def code(self, customer: Mapping[str, Any], coins: int) -> str | None:
-        """Return the newest code sent to `customer` for that many coins, None where there is none."""
+        """Return the newest code sent to `customer` for that many coins, or None."""
         self._read()
         return self._codes.pop((customer["phone"] or customer["email"], coins), None)
 

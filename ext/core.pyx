@@ -12,6 +12,7 @@ One translation unit of several files, in the order in which they stand on each 
     lots.pxi      what expires when, and who issued it
     holds.pxi     coins set aside for payments
     wallet.pxi    a wallet's state, committed and planned
+    ids.pxi       ids as text and as bytes, fingerprints
     operation.pxi what a caller asks for and what it got
     rows.pxi      a posting becomes a COPY row, chained to the one before
     decide.pxi    the rules: the ladder of refusals, then the change
@@ -87,6 +88,7 @@ include "buffer.pxi"
 include "lots.pxi"
 include "holds.pxi"
 include "wallet.pxi"
+include "ids.pxi"
 include "operation.pxi"
 include "rows.pxi"
 include "decide.pxi"

@@ -21,6 +21,7 @@ from engine.ledger.vocabulary import COINS, Counter, Kind, Outcome, Refusal
 from tests import copy_format
 from tests.copy_format import Hold, Lots, Posting, chained, derived_id, negated
 
+BLOCKED = vocabulary.FLAG_BLOCKED
 NO_COUNTER = (Counter.NONE, 0)  # between available and held of one wallet
 
 
@@ -133,14 +134,13 @@ class Decision:
             self.asks.outcome = Outcome.UNKNOWN_CUSTOMER
             return
         self.asks.missing_fields = self.ledger.missing_fields[self.asks.customer_id]
-        kinds = {Kind.ACCUMULATION: self.accumulate, Kind.REDEMPTION: self.redeem}
-        kinds |= {Kind.HOLD: self.hold}
-        kinds.get(self.asks.kind, self.follow_up)(self.asks)
+        own = {Kind.ACCUMULATION: self.earn, Kind.REDEMPTION: self.redeem, Kind.HOLD: self.hold}
+        own.get(self.asks.kind, self.follow_up)(self.asks)
 
-    def accumulate(self, asks: Operation) -> None:
+    def earn(self, asks: Operation) -> None:
         """Earn points of a brand (PTS-3), and coins where the brand issues them (COI-2)."""
         points = self.open(asks.asset)
-        if self.blocked():  # CUS-9
+        if self.flags() & BLOCKED:  # CUS-9
             return self.refuse(points, Refusal.CUSTOMER_BLOCKED)
         if asks.barred:  # the invoice earned before (PTS-7)
             return self.refuse(points, asks.barred)
@@ -152,8 +152,7 @@ class Decision:
 
         moved = {(asks.expires_day, 0): asks.requested} if asks.requested else {}
         points = self.post(points.after(moved), moved, (Counter.POINTS_ISSUED, asks.asset))
-        until = asks.expires_day if asks.requested else 0
-        self.answer(points, asks.requested, earned_expires_day=until)
+        self.answer(points, asks.requested, earned_expires_day=asks.expires_day * bool(moved))
         if coins:  # each knows its issuer (COI-9), and its expiry (COI-4)
             moved = {(asks.coins_expires_day, asks.brand_id): asks.coins}
             issuer = (Counter.COINS_ISSUED, asks.brand_id)
@@ -196,7 +195,7 @@ class Decision:
         return self.answer(coins, -asks.requested, tries_left=asks.tries_max)
 
     def follow_up(self, asks: Operation) -> None:
-        """Capture, void or resend what is held, in the name of the store that asked for it."""
+        """Capture, void or resend what is held; it takes place where the payment did."""
         coins = self.open(COINS)
         hold = next((hold for hold in coins.holds if hold.payment_id == asks.reference), None)
         if hold is None:
@@ -206,11 +205,10 @@ class Decision:
         elif asks.kind == Kind.RESEND and not hold.resends_left:
             self.refuse(coins, Refusal.LIMIT_REACHED)
         elif asks.kind == Kind.RESEND:  # another code; the tries that are gone stay gone (COI-6)
-            left = hold.resends_left - 1
-            resent = replace(hold, code_mac=asks.code_mac, resends_left=left)
+            resent = replace(hold, code_mac=asks.code_mac, resends_left=hold.resends_left - 1)
             coins = self.post(coins.with_hold(hold, resent), {}, **about(hold))
             self.answer(coins, 0, tries_left=hold.tries_left)
-        elif self.blocked():  # CUS-9
+        elif self.flags() & BLOCKED:  # CUS-9
             self.refuse(coins, Refusal.CUSTOMER_BLOCKED)
         elif asks.code_mac == hold.code_mac:  # from the coins' issuers to the receiver (COI-9)
             moved, receiver = negated(hold.lots), (Counter.COINS_SETTLED, hold.brand_id)
@@ -240,18 +238,15 @@ class Decision:
         return known or Wallet(*at, flags=self.flags())
 
     def flags(self) -> int:
-        """Return the flags of the customer: every wallet carries them."""
+        """Return the flags of the customer, which every wallet carries (CUS-9)."""
         wallets = (self.ledger.committed | self.batch.planned).values()
         flags = (wallet.flags for wallet in wallets if wallet.customer_id == self.asks.customer_id)
         return reduce(or_, flags, 0)
 
-    def blocked(self) -> bool:
-        return bool(self.flags() & vocabulary.FLAG_BLOCKED)
-
     def refusal_to_spend(self, wallet: Wallet, insufficient: Refusal) -> int:
         """Return the first reason not to spend (CUS-9, CUS-7 and COI-5, COI-7), or 0."""
         ladder = (
-            (self.blocked(), Refusal.CUSTOMER_BLOCKED),
+            (self.flags() & BLOCKED, Refusal.CUSTOMER_BLOCKED),
             (self.asks.needs_profile and self.asks.missing_fields, Refusal.PROFILE_INCOMPLETE),
             (wallet.balance < self.asks.requested, insufficient),
             (self.asks.barred, self.asks.barred),
@@ -287,7 +282,7 @@ class Decision:
     def post(self, wallet: Wallet, moved: Lots, counter=NO_COUNTER, **columns: Any) -> Wallet:
         """Write the row that leads to `wallet`, whose lots and holds are as after it."""
         before = self.current(wallet.asset)
-        row = {column: getattr(self.asks, column) for column in ASKED + PLACE + TEXTS} | columns
+        row = {column: getattr(self.asks, column) for column in ASKED + TEXTS} | columns
         row |= {column: getattr(wallet, column) for column in STATE} | {"moved": moved}
         row["bill_amount"] = None if row["bill_amount"] == -1 else row["bill_amount"]
         row["counter"], row["counter_party"] = counter
@@ -316,9 +311,9 @@ def about(hold: Hold) -> dict[str, Any]:
 
 
 STATE = ("customer_id", "asset", "balance", "held", "flags", "lots", "holds")
-PLACE = ("brand_id", "store_id", "reference")
 TEXTS = ("bill_amount", "invoice_number", "details")  # what a second leg does not repeat
 ASKED = ("transaction_id", "kind", "requested", "fingerprint", "occurred_at", "missing_fields")
+ASKED += ("brand_id", "store_id", "reference")
 NOBODYS = {"fingerprint": 0, "store_id": 0} | dict.fromkeys(("reference", *TEXTS))
 RESULTS = ("outcome", "refusal", "missing_fields", "amount", "balance", "held", "recorded_at")
 RESULTS += ("earned_expires_day", "has_coins", "coins_amount", "coins_balance", "tries_left")

@@ -22,7 +22,7 @@ EXAMPLE = {
 }
 """An answer to an accumulation at a brand that issues coins."""
 
-ANSWER_BYTES = 323
+ANSWER_BYTES = 309
 """The size of EXAMPLE as JSON."""
 
 

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from engine.api.identity import uuid_text
 from engine.api.problems import Problem, refusal_problem
+from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Kind, Refusal
 from engine.people.profile import names_of

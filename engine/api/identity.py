@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from hashlib import blake2b, sha1
+from hashlib import sha1
 
 from aiohttp import web
 
 from engine.api.problems import Problem
+from engine.ledger.core import fingerprint_of, uuid_bytes
 from engine.people.keys import Principal
 
-UUID_TEXT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 KEY_CHARACTERS_MAX = 255
 PRINTABLE = re.compile(r"[\x20-\x7e]+")
 
@@ -63,18 +63,11 @@ def transaction_id(principal: Principal, customer_id: bytes, key: str) -> bytes:
 
 def fingerprint(verb: str, fields: bytes, place: int) -> int:
     """Return 64 bits that tell one request from another under the same key."""
-    digest = blake2b(b"%s:%d:%s" % (verb.encode(), place, fields), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
-
-
-def uuid_text(raw: bytes) -> str:
-    """Return the text of a UUID's 16 bytes."""
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return fingerprint_of(b"%s:%d:%s" % (verb.encode(), place, fields))
 
 
 def _uuid_of(params: dict[str, str], name: str, code: str) -> bytes:
-    text = params[name]
-    if len(text) != 36 or UUID_TEXT.fullmatch(text) is None:
+    raw = uuid_bytes(params[name])
+    if raw is None:
         raise Problem(code, f"{name} is a UUID, like 0b7c7e2e-3c1b-4f43-9d8e-0d5c1f1a2b3c.")
-    return bytes.fromhex(text.replace("-", ""))
+    return raw

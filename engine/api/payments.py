@@ -21,7 +21,6 @@ from engine.api.identity import (
     idempotency_key_of,
     payment_id_of,
     transaction_id,
-    uuid_text,
 )
 from engine.api.places import store_of
 from engine.api.problems import Problem, refusal_problem
@@ -29,7 +28,7 @@ from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.wire import Confirmation, Nothing, Payment, Wire, fingerprint_fields
 from engine.errors import CustomerNotFound, PaymentNotFound
-from engine.ledger.core import Operation
+from engine.ledger.core import Operation, uuid_text
 from engine.ledger.receipts import Receipt
 from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.people.codes import code_mac, make_code

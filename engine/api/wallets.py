@@ -13,12 +13,13 @@ from aiohttp import web
 
 from engine.api.answers import recorded_answer
 from engine.api.door import Call, answer
-from engine.api.identity import customer_id_of, transaction_id_of, uuid_text
+from engine.api.identity import customer_id_of, transaction_id_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.wire import query_int
 from engine.errors import CustomerNotFound
+from engine.ledger.core import uuid_text
 from engine.ledger.receipts import microseconds
 from engine.ledger.vocabulary import COINS, Kind
 from engine.people.keys import Principal

@@ -15,6 +15,15 @@ ZERO_HASH: bytes
 def hash_row(previous: bytes, row: bytes) -> bytes:
     """Return BLAKE2b-128 of `previous` ‖ `row`; `row` is a COPY row without its last field."""
 
+def uuid_bytes(text: str) -> bytes | None:
+    """Return the 16 bytes of a UUID's text, None for other text."""
+
+def uuid_text(raw: bytes) -> str:
+    """Return the text of a UUID's 16 bytes; raises ValueError for another number of them."""
+
+def fingerprint_of(meaning: bytes) -> int:
+    """Return 64 bits of BLAKE2b of what a request means."""
+
 @final
 class Hold:
     """Coins set aside for a payment, with the very lots that they were taken from."""

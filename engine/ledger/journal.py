@@ -146,7 +146,6 @@ class Journal:
         await self._connection.copy_to_table(  # network op
             table,
             source=source,  # type: ignore[arg-type]  # the stubs know no buffers
-            columns=COLUMNS[table],
             format="binary",
         )
 

@@ -41,6 +41,7 @@ log = structlog.get_logger()
 COLLECT_PASSES_MAX = 4
 """Turns of the event loop that a lane waits for more operations, as long as each brings some."""
 
+POSTED = Outcome.POSTED.value
 KIND_WORDS = {kind.value: kind.name.lower() for kind in Kind}
 REFUSAL_WORDS = {0: "none"} | {refusal.value: refusal.code for refusal in Refusal}
 
@@ -142,7 +143,7 @@ class Lane:
                 log.exception("commit_broke", operations=len(operations))
                 self._disconnect()
                 self._fail([op for op in operations if not op.waiter.done()], OutcomeUnknown())
-            self._unlock({op.customer_id for op in operations} - self._unresolved)
+            self._unlock(op.customer_id for op in operations)
 
     async def commit(self, operations: list[Operation]) -> None:
         """Bring every one of `operations` to its outcome: the one place where that is decided."""
@@ -227,17 +228,18 @@ class Lane:
                     break
             batch: list[Operation] = []
             taken: set[bytes] = set()
-            while self._queue and len(batch) < self._settings.batch_operations_max:
-                operation = self._queue.popleft()
+            queue, locked = self._queue, self._locked
+            room = self._settings.batch_operations_max
+            while queue and len(batch) < room:
+                operation = queue.popleft()
                 customer_id = operation.customer_id
-                if customer_id in taken:
-                    batch.append(operation)
-                elif customer_id in self._locked:
-                    self._locked[customer_id].append(operation)
-                else:
-                    self._locked[customer_id] = deque()
+                if customer_id not in locked:
+                    locked[customer_id] = deque()
                     taken.add(customer_id)
-                    batch.append(operation)
+                elif customer_id not in taken:
+                    locked[customer_id].append(operation)
+                    continue
+                batch.append(operation)
             if batch:
                 self._metrics.stage["collect"](time.perf_counter() - started)
                 return batch
@@ -362,11 +364,10 @@ class Lane:
         return [operation for operation in operations if operation.waiting_since >= limit]
 
     def _answer(self, operations: list[Operation]) -> None:
+        count = self._metrics.operations.add
         for operation in operations:
-            if operation.outcome == Outcome.POSTED:
-                self._metrics.operations.add(
-                    (KIND_WORDS[operation.kind], REFUSAL_WORDS[operation.refusal])
-                )
+            if operation.outcome == POSTED:
+                count((KIND_WORDS[operation.kind], REFUSAL_WORDS[operation.refusal]))
             self._finish(operation)
         self.ledger.trim(self._settings.wallets_cached_max, self._locked)
 
@@ -389,8 +390,10 @@ class Lane:
                 operation.waiter.set_exception(error)
 
     def _unlock(self, customer_ids: Iterable[bytes]) -> None:
-        """Unlock accounts; what was parked behind them goes to the head of the queue, in order."""
+        """Unlock accounts whose outcome is known; who was parked behind them goes first."""
         for customer_id in customer_ids:
+            if customer_id in self._unresolved:
+                continue
             parked = self._locked.pop(customer_id, None)
             if parked:
                 self._queue.extendleft(reversed(parked))

@@ -15,7 +15,7 @@ UNHURRIED = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
 settings.register_profile("default", max_examples=120, stateful_step_count=50, **UNHURRIED)
-settings.register_profile("nightly", max_examples=4_200, stateful_step_count=50, **UNHURRIED)
+settings.register_profile("nightly", max_examples=4_800, stateful_step_count=50, **UNHURRIED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

@@ -373,10 +373,12 @@ def test_coins_expire_by_their_own_calendar_wherever_they_are_asked_for(ledger):
     assert (breakage.counter, breakage.counter_party) == (Counter.COINS_EXPIRED, COINS)
 
 
-def test_all_lots_that_are_due_leave_in_one_row_before_the_verb(ledger):
-    post(ledger, earn(1, last_day=TODAY), earn(2, last_day=TODAY + 1), earn(4))
-    kinds = [(row.kind, row.amount) for row in post(ledger, earn(8), now=NOW + 2 * DAY_S * SECOND)]
-    assert kinds == [(Kind.EXPIRY, -3), (Kind.ACCUMULATION, 8)]
+def test_all_lots_that_are_due_and_no_others_leave_in_one_row_before_the_verb(ledger):
+    post(ledger, *(earn(2**n, last_day=TODAY + n) for n in range(4)))
+    rows = post(ledger, earn(8), now=NOW + 2 * DAY_S * SECOND)
+    kinds = [(Kind.EXPIRY, -3), (Kind.ACCUMULATION, 8)]
+    assert [(row.kind, row.amount) for row in rows] == kinds
+    assert rows[0].lots == {(TODAY + 2, 0): 4, (TODAY + 3, 0): 8}
 
 
 def test_what_nobody_asked_for_has_an_id_made_from_its_place(ledger):

@@ -1,0 +1,63 @@
+# Ids as text and as bytes, and the fingerprint of a request: small, and on every request's way.
+
+cdef const char* HEX = b"0123456789abcdef"
+
+
+cdef inline int hex_value(Py_UCS4 character) noexcept nogil:
+    if 48 <= character <= 57:
+        return <int> character - 48
+    if 97 <= character <= 102:
+        return <int> character - 87
+    if 65 <= character <= 70:
+        return <int> character - 55
+    return -1
+
+
+def uuid_bytes(str text not None):
+    """Return the 16 bytes of a UUID's text (8-4-4-4-12 hexadecimal digits), None for other text."""
+    cdef:
+        uint8_t raw[16]
+        Py_ssize_t at = 0
+        int byte, high, low
+    if len(text) != 36:
+        return None
+    for byte in range(16):
+        if byte in (4, 6, 8, 10):
+            if text[at] != "-":
+                return None
+            at += 1
+        high = hex_value(text[at])
+        low = hex_value(text[at + 1])
+        if high < 0 or low < 0:
+            return None
+        raw[byte] = <uint8_t> (high << 4 | low)
+        at += 2
+    return PyBytes_FromStringAndSize(<char*> raw, 16)
+
+
+def uuid_text(bytes raw not None):
+    """Return the text of a UUID's 16 bytes; raises ValueError for another number of them."""
+    cdef:
+        char text[36]
+        int at = 0
+        int byte
+        uint8_t value
+    if PyBytes_GET_SIZE(raw) != 16:
+        raise ValueError("a UUID has 16 bytes")
+    for byte in range(16):
+        if byte in (4, 6, 8, 10):
+            text[at] = 45
+            at += 1
+        value = <uint8_t> PyBytes_AS_STRING(raw)[byte]
+        text[at] = HEX[value >> 4]
+        text[at + 1] = HEX[value & 15]
+        at += 2
+    return text[:36].decode("ascii")
+
+
+def fingerprint_of(bytes meaning not None):
+    """Return 64 bits of BLAKE2b of what a request means: they tell a retry from a reused key."""
+    cdef uint8_t digest[HASH_SIZE]
+    chain_hash(<const uint8_t*> PyBytes_AS_STRING(ZERO_HASH),
+               <const uint8_t*> PyBytes_AS_STRING(meaning), PyBytes_GET_SIZE(meaning), digest)
+    return take_int64(digest)

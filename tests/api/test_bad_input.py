@@ -1,0 +1,375 @@
+"""Whatever is sent: its documented problem, never a 5xx, and a neighbour is served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from itertools import count
+from uuid import uuid4
+
+import pytest
+from harness import connection_to, raw_request
+
+SALE = {"amount": 5_400_000, "currency": "COP"}
+numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def engine_flags():
+    return ("--body-timeout-ms", "300")
+
+
+@pytest.fixture(scope="module")
+def neighbour_id(people):
+    """Return the customer of the requests that are made beside the bad ones."""
+    return people.complete()["customer_id"]
+
+
+@pytest.fixture
+def beside(api, neighbour_id):
+    """Return what makes a good request at the same moment as another, and returns the other's."""
+
+    async def both(bad):
+        reply, good = await asyncio.gather(bad, api.store.accumulate(neighbour_id, **SALE))
+        assert good.status == 201
+        assert reply.status < 500
+        return reply
+
+    return both
+
+
+@pytest.fixture
+async def posted(api, database, customer_id, beside):
+    """Give what posts a body as an accumulation, and see that a refused one leaves no trace."""
+
+    async def post(body, **more):
+        more.setdefault("idempotency", f"k-{next(numbers)}")
+        path = f"/v1/customers/{customer_id}/accumulations"
+        return await beside(api.store.request("POST", path, body, **more))
+
+    yield post
+    async with connection_to(database) as connection:
+        query = "select count(*) from journal where customer_id = $1"
+        assert await connection.fetchval(query, customer_id) == 0
+
+
+MALFORMED = {
+    "nothing": b"",
+    "white space": b"  \n",
+    "half an object": b'{"amount": 5400000',
+    "no JSON": b"amount=5400000",
+    "single quotes": b"{'amount': 5400000}",
+    "a comment": b'{"amount": 5400000 /* pesos */}',
+    "a trailing comma": b'{"amount": 5400000,}',
+    "two objects": b'{"amount": 5400000}{"amount": 5400000}',
+    "not a number": b'{"amount": NaN}',
+    "infinity": b'{"amount": Infinity}',
+    "a leading zero": b'{"amount": 05400000}',
+    "a plus": b'{"amount": +5400000}',
+    "invalid UTF-8": b'{"amount": 1, "invoice_number": "\xff\xfe"}',
+    "overlong UTF-8": b'{"amount": 1, "invoice_number": "\xc0\xaf"}',
+    "UTF-16": '{"amount": 1}'.encode("utf-16"),
+    "a byte order mark": b'\xef\xbb\xbf{"amount": 5400000}',
+    "a raw control character": b'{"amount": 1, "invoice_number": "a\x01"}',
+    "a raw NUL": b'{"amount": 1, "invoice_number": "a\x00"}',
+    "a lone surrogate": b'{"amount": 1, "invoice_number": "\\ud800"}',
+    "a surrogate the wrong way round": b'{"amount": 1, "invoice_number": "\\udc00\\ud800"}',
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+async def test_what_is_no_json_is_malformed(posted, body):
+    reply = await posted(body)
+    assert (reply.status, reply.code) == (400, "malformed_json")
+
+
+WRONG_AMOUNTS = {
+    "a float": b"54000.5",
+    "a whole float": b"54000.0",
+    "an exponent": b"54e3",
+    "a string": b'"5400000"',
+    "true": b"true",
+    "a list": b"[5400000]",
+    "an object": b'{"value": 5400000}',
+    "zero": b"0",
+    "minus zero": b"-0",
+    "negative": b"-5400000",
+    "one too many": b"1000000000001",
+    "2^31": b"-2147483648",
+    "2^53": b"9007199254740993",
+    "2^63": b"9223372036854775808",
+    "2^64": b"18446744073709551616",
+    "hexadecimal": b"0x10",
+    "1e400": b"1e400",
+    "1e-400": b"1e-400",
+    "a number of 5000 digits": b"9" * 5000,
+}
+
+
+@pytest.mark.parametrize("amount", WRONG_AMOUNTS.values(), ids=WRONG_AMOUNTS)
+async def test_an_amount_is_an_integer_in_its_range(posted, amount):
+    reply = await posted(b'{"currency": "COP", "amount": %b}' % amount)
+    assert reply.status == 400
+    assert reply.code in ("invalid_request", "malformed_json")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        SALE | {"unknown": 1},
+        SALE | {"Amount": 1},
+        SALE | {"customer_id": "x"},
+        SALE | {"": 1},
+        SALE | {"points": 100},
+        {"amount": 1, "currency": "cop"},
+        {"amount": 1, "currency": "EUR"},
+        {"amount": 1, "currency": 170},
+        SALE | {"store_id": "1"},
+        SALE | {"store_id": 1.0},
+        SALE | {"store_id": True},
+        SALE | {"store_id": 0},
+        SALE | {"store_id": -1},
+        SALE | {"store_id": 2**31},
+        SALE | {"store_id": 2**64},
+        SALE | {"invoice_number": ""},
+        SALE | {"invoice_number": "F" * 65},
+        SALE | {"invoice_number": 17},
+        SALE | {"invoice_number": "a\nb"},
+        SALE | {"invoice_number": "a\x00"},
+        SALE | {"invoice_number": "Ñ-1"},
+        SALE | {"invoice_number": "\u202e1"},
+        [],
+        [SALE],
+        "text",
+        17,
+        None,
+        True,
+    ],
+    ids=lambda body: json.dumps(body)[-40:],
+)
+async def test_a_body_of_another_shape_is_refused(posted, body):
+    reply = await posted(json.dumps(body).encode())
+    assert (reply.status, reply.code) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"amount":[', b'{"amount":{"a":'])
+async def test_deep_nesting_is_refused(posted, opening):
+    reply = await posted(opening * (16_000 // len(opening)))
+    assert reply.status == 400
+    assert reply.code in ("invalid_request", "malformed_json")
+
+
+async def test_a_value_is_not_repeated_where_it_could_be_personal(api):
+    email = "someone secret@example.com"
+    reply = await api.store.register(document={"type": "CC", "number": "1020304050"}, email=email)
+    assert reply.status == 400
+    assert "secret" not in str(reply.json)
+
+
+# Idempotency keys.
+
+
+async def test_a_key_is_needed(posted):
+    reply = await posted(SALE, idempotency=None)
+    assert (reply.status, reply.code) == (400, "idempotency_key_missing")
+
+
+@pytest.mark.parametrize(
+    "key", ["", '""', "k" * 256, '"' + "k" * 256 + '"', "k\tk", "ñ", "ключ", "🙂"]
+)
+async def test_a_key_is_printable_ascii_of_sane_length(posted, key):
+    reply = await posted(SALE, idempotency=key)
+    assert (reply.status, reply.code) == (400, "idempotency_key_invalid")
+
+
+@pytest.mark.parametrize("key", ["k", "k" * 255, "!~ :/\\{}", '"', "'; drop table journal; --"])
+async def test_odd_keys_work(api, people, key):
+    customer_id = people.complete()["customer_id"]
+    first = await api.store.accumulate(customer_id, key, **SALE)
+    again = await api.store.accumulate(customer_id, key, **SALE)
+    assert (first.status, again.status) == (201, 201)
+    assert first.json == again.json
+
+
+async def test_quoted_and_bare_are_one_key(api, people):
+    customer_id = people.complete()["customer_id"]
+    first = await api.store.accumulate(customer_id, 'a"b', **SALE)
+    again = await api.store.accumulate(customer_id, r'"a\"b"', **SALE)
+    assert again.json == first.json
+    assert again.replayed
+
+
+# Sizes, encodings, slowness.
+
+
+def padded(size):
+    """Return an accumulation of exactly `size` bytes."""
+    body = json.dumps(SALE).encode()
+    return body[:1] + b" " * (size - len(body)) + body[1:]
+
+
+async def chunks_of(body, size=1000):
+    for at in range(0, len(body), size):
+        yield body[at : at + size]
+
+
+async def test_a_body_has_at_most_16_kib(api, people, posted):
+    customer_id = people.complete()["customer_id"]
+    path = f"/v1/customers/{customer_id}/accumulations"
+    for body in (padded(16 * 1024), chunks_of(padded(16 * 1024))):
+        async with api.session.post(
+            api.store.url + path,
+            data=body,
+            headers={"Authorization": f"Bearer {api.store.key}", "Idempotency-Key": str(uuid4())},
+        ) as response:
+            assert response.status == 201
+    reply = await posted(padded(16 * 1024 + 1))
+    assert (reply.status, reply.code) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("size", [16 * 1024 + 1, 1_000_000])
+async def test_a_larger_body_is_refused_without_its_length_too(api, customer_id, beside, size):
+    async def send():
+        async with api.session.post(
+            f"{api.store.url}/v1/customers/{customer_id}/accumulations",
+            data=chunks_of(padded(size)),
+            headers={"Authorization": f"Bearer {api.store.key}", "Idempotency-Key": "k"},
+        ) as response:
+            from harness import Reply
+
+            return Reply(response.status, response.headers, await response.json(content_type=None))
+
+    reply = await beside(send())
+    assert (reply.status, reply.code) == (413, "body_too_large")
+
+
+async def test_a_promised_giant_is_refused_at_once(api, engine, customer_id, beside):
+    reply = await beside(raw_request(engine.url, head(api, customer_id, length=10**12)))
+    assert (reply.status, reply.code) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
+async def test_a_compressed_body_is_not_taken(posted, encoding):
+    body = gzip.compress(json.dumps(SALE).encode())
+    reply = await posted(body, headers={"Content-Encoding": encoding})
+    assert (reply.status, reply.code) == (415, "unsupported_encoding")
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(api, engine, customer_id, beside):
+    request = head(api, customer_id, length=100) + b'{"amount":'
+    reply = await beside(raw_request(engine.url, request))
+    assert (reply.status, reply.code) == (408, "request_timeout")
+
+
+async def test_a_body_that_drips_is_not_waited_for(api, engine, customer_id):
+    host, _, port = engine.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(head(api, customer_id, length=10_000))
+
+    async def drip():
+        while True:
+            writer.write(b" ")
+            await asyncio.sleep(0.02)
+
+    dripping = asyncio.create_task(drip())
+    async with asyncio.timeout(20):
+        status = await reader.readline()
+    dripping.cancel()
+    writer.close()
+    assert b" 408 " in status
+
+
+async def test_a_client_that_hangs_up_in_its_body_breaks_nothing(api, engine, customer_id):
+    before = len(engine.logs)
+    host, _, port = engine.url.removeprefix("http://").partition(":")
+    for part in (b"", b'{"amount":'):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head(api, customer_id, length=100) + part)
+        await writer.drain()
+        writer.transport.abort()
+    assert (await api.store.customer(customer_id)).status == 200
+    errors = [line for line in engine.logs[before:] if line["level"] == "error"]
+    assert [line for line in errors if line["event"] != "library"] == []
+
+
+def head(api, customer_id, *, length=None, more=b""):
+    lines = [
+        f"POST /v1/customers/{customer_id}/accumulations HTTP/1.1",
+        "Host: engine",
+        f"Authorization: Bearer {api.store.key}",
+        "Idempotency-Key: k",
+        "Content-Type: application/json",
+    ]
+    if length is not None:
+        lines.append(f"Content-Length: {length}")
+    return "\r\n".join(lines).encode() + b"\r\n" + more + b"\r\n"
+
+
+SALE_BYTES = b'{"amount": 100, "currency": "COP"}'
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+RAW = {
+    "a chunk of no size": (CHUNKED, b"zz\r\n" + SALE_BYTES + b"\r\n0\r\n\r\n"),
+    "a chunk that is longer than it says": (CHUNKED, b"5\r\n" + SALE_BYTES + b"\r\n0\r\n\r\n"),
+    "both lengths": (CHUNKED + b"Content-Length: 3\r\n", b"0\r\n\r\n"),
+    "two lengths": (b"Content-Length: 3\r\nContent-Length: 4\r\n", b"{}  "),
+    "a negative length": (b"Content-Length: -1\r\n", b""),
+    "a length that is no number": (b"Content-Length: 1x\r\n", b""),
+    "a header without a colon": (b"Nonsense\r\n", b""),
+    "a NUL in a header": (b"X-A: a\x00b\r\n", b""),
+    "a header of 100 kB": (b"X-A: " + b"a" * 100_000 + b"\r\n", b""),
+    "a thousand headers": (b"".join(b"X-%d: a\r\n" % n for n in range(1000)) + b"X: y", b""),
+}
+
+
+@pytest.mark.parametrize(("more", "body"), RAW.values(), ids=RAW)
+async def test_broken_http_is_the_clients_fault(api, engine, customer_id, beside, more, body):
+    request = head(api, customer_id, more=more) + body
+    try:
+        reply = await beside(raw_request(engine.url, request))
+    except (asyncio.IncompleteReadError, ConnectionResetError):
+        pass  # hung up on, which is an answer too
+    else:
+        assert 400 <= reply.status < 500
+    assert (await api.store.points(customer_id, 1)) == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Idempotency-Key: \xff\xfe",
+        b"Authorization: Bearer %b_\xff\xfe",
+        b"Authorization: Bearer %b_\xc3\xb1",
+        b"X-Request-Id: \xff",
+        b"Accept-Language: \xff\xfe",
+        b"traceparent: \xff",
+    ],
+)
+async def test_headers_that_are_no_text_break_nothing(api, engine, customer_id, beside, line):
+    key_id = api.store.key.rpartition("_")[0].encode()
+    name = line.partition(b":")[0]
+    request = head(api, customer_id, length=1)
+    kept = [one for one in request.split(b"\r\n") if not one.startswith(name + b":")]
+    sent = b"\r\n".join([kept[0], line.replace(b"%b", key_id), *kept[1:]]) + b"["
+    reply = await beside(raw_request(engine.url, sent))
+    assert reply.status in (400, 401)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//", "/v1", "/v1/", "/V1/customers", "/v1/customers/", "/%2e%2e/%2e%2e/etc/passwd", "/v1/customers/%ff/wallets", "/\x7f", "/v1/customers/a/b/c/d"],
+)  # fmt: skip
+async def test_a_path_of_nothing_is_not_found(api, engine, path):
+    request = f"GET {path} HTTP/1.1\r\nHost: e\r\nAuthorization: Bearer {api.store.key}\r\n\r\n"
+    reply = await raw_request(engine.url, request.encode())
+    assert reply.status in (400, 404)
+
+
+async def test_nothing_of_all_this_was_an_error_of_ours(engine):
+    """The last test of the module: what went before left no error in the log.
+
+    aiohttp logs broken HTTP as an error of its own; that is none of ours.
+    """
+    errors = [line for line in engine.logs if line["level"] in ("error", "critical")]
+    assert [line for line in errors if line["event"] != "library"] == []
+    assert engine.process.poll() is None

@@ -1,0 +1,137 @@
+"""Every problem has its code, its status and its titles, and a test that brings it about."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from engine.api.problems import PROBLEMS
+from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
+
+NOT_TESTED_HERE = {
+    "internal_error": "it stands for what nobody foresaw; no request is known to bring it about",
+    "customer_blocked": "nobody can be blocked by the API yet; the ledger's own tests refuse it",
+    "out_of_stock": "rewards have no stock yet",
+}
+"""Codes that no test of the running engine brings about, and why."""
+
+TESTS = Path(__file__).parent.parent
+TITLES = {
+    **{code: (row.title_en, row.title_es) for code, row in PROBLEMS.items()},
+    **{refusal.code: (row.title_en, row.title_es) for refusal, row in REFUSALS.items()},
+}
+
+
+def test_every_refusal_has_its_text():
+    assert set(REFUSALS) == set(Refusal)
+    assert list(REFUSALS) == sorted(REFUSALS)
+    assert not {refusal.code for refusal in Refusal} & set(PROBLEMS)
+
+
+@pytest.mark.parametrize("code", TITLES)
+def test_titles_are_told_in_english_and_in_spanish(code):
+    english, spanish = TITLES[code]
+    assert english
+    assert spanish
+    assert english != spanish
+    assert not english.endswith(".")
+    assert re.fullmatch(r"[a-z][a-z_]*[a-z]", code)
+
+
+def test_every_code_is_brought_about_by_a_test_of_the_running_engine():
+    mentioned = set()
+    for folder in ("api", "faults"):
+        for file in (TESTS / folder).glob("test_*.py"):
+            if file.name != Path(__file__).name:
+                mentioned |= set(re.findall(r'"([a-z_]+)"', file.read_text()))
+    mentioned |= set(re.findall(r'"([a-z_]+)"', Path(__file__).read_text().partition("BROUGHT")[2]))
+    assert set(TITLES) - mentioned - set(NOT_TESTED_HERE) == set()
+    assert set(NOT_TESTED_HERE) <= set(TITLES)
+
+
+BROUGHT_ABOUT_HERE = {
+    "malformed_json": (400, {"body": b"{"}),
+    "invalid_request": (400, {"body": {"amount": "x"}}),
+    "currency_mismatch": (400, {"body": {"amount": 1, "currency": "USD"}}),
+    "amount_required": (400, {"body": {}}),
+    "idempotency_key_missing": (400, {"body": {"amount": 1}, "idempotency": None}),
+    "idempotency_key_invalid": (400, {"body": {"amount": 1}, "idempotency": "k" * 256}),
+    "unauthorized": (401, {"headers": {"Authorization": "Bearer x"}}),
+    "customer_not_found": (404, {"path": f"/v1/customers/{uuid4()}/accumulations"}),
+    "not_found": (404, {"path": "/v1/nothing"}),
+    "method_not_allowed": (405, {"method": "DELETE"}),
+    "body_too_large": (413, {"body": b"x" * 20_000}),
+    "unsupported_encoding": (415, {"headers": {"Content-Encoding": "gzip"}}),
+}
+
+
+async def bring_about(api, customer_id, facts, language):
+    asked = {
+        "method": "POST",
+        "path": f"/v1/customers/{customer_id}/accumulations",
+        "body": {"amount": 100, "currency": "COP"},
+        "idempotency": "k",
+    } | facts
+    headers = {"Accept-Language": language, "X-Request-Id": "asked-1"} | asked.pop("headers", {})
+    method, path, body = (asked.pop(name) for name in ("method", "path", "body"))
+    return await api.store.request(method, path, body, headers=headers, **asked)
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("code", BROUGHT_ABOUT_HERE)
+async def test_a_problem_has_the_shape_of_the_standard(api, customer_id, code, language):
+    status, facts = BROUGHT_ABOUT_HERE[code]
+    reply = await bring_about(api, customer_id, facts, language)
+    assert (reply.status, reply.code) == (status, code)
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.headers["X-Request-Id"] == "asked-1"
+    english, spanish = TITLES[code]
+    problem = reply.json
+    assert problem.pop("detail")
+    assert problem == {
+        "type": f"urn:leal:problem:{code}",
+        "title": spanish if language == "es" else english,
+        "status": status,
+        "code": code,
+        "request_id": "asked-1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("es", "es"),
+        ("es-CO,es;q=0.9,en;q=0.8", "es"),
+        ("en-US,en;q=0.9", "en"),
+        ("fr-FR, es;q=0.5", "es"),
+        ("en;q=0.5, es;q=0.9", "es"),
+        ("es;q=0, en", "en"),
+        ("ES", "es"),
+        ("fr", "en"),
+        ("*", "en"),
+        ("", "en"),
+        (";;,,=q", "en"),
+        ("español", "en"),
+    ],
+)
+async def test_the_title_follows_the_language_that_is_preferred(api, header, language):
+    reply = await api.store.lookup(email="nobody@example.com")
+    assert reply.json["title"] == TITLES["customer_not_found"][0]
+    reply = await api.store.request(
+        "POST",
+        "/v1/customers/lookup",
+        {"email": "nobody@example.com"},
+        headers={"Accept-Language": header},
+    )
+    assert reply.json["title"] == TITLES["customer_not_found"][language == "es"]
+
+
+async def test_a_refusal_of_the_ledger_has_the_shape_of_the_standard(api, customer_id):
+    reply = await api.store.pay(customer_id, coins=5)
+    assert reply.status == HTTP_STATUS_REFUSED
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert set(reply.json) >= {"type", "title", "status", "detail", "code", "request_id"}
+    assert reply.json["request_id"] == reply.headers["X-Request-Id"]
