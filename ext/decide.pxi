@@ -240,6 +240,8 @@ cdef class Ledger:
             return self.refuse(batch, customer, points, operation, CUSTOMER_BLOCKED)
         if operation.barred:
             return self.refuse(batch, customer, points, operation, operation.barred)
+        if operation.invoice_number is not None and batch.claims_already(operation):
+            return self.refuse(batch, customer, points, operation, INVOICE_ALREADY_CLAIMED)
         if points.planned.balance > BALANCE_MAX - operation.requested:
             return self.refuse(batch, customer, points, operation, LIMIT_REACHED)
         if operation.coins:
@@ -273,8 +275,7 @@ cdef class Ledger:
             operation.coins_amount = operation.coins
             operation.coins_balance = coins.planned.balance
         if operation.invoice_number is not None:
-            batch.new_claims.append((operation.store_id, operation.invoice_number,
-                                     operation.customer_id, operation.transaction_id))
+            batch.claim(operation)
         return 0
 
     cdef int redeem(self, Batch batch, Customer customer, Operation operation,

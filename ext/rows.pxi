@@ -52,7 +52,7 @@ cdef class Batch:
         list touched
         list customers
         list new_wallets                # (customer_id, asset)
-        list new_claims                 # (store_id, invoice_number, customer_id, transaction_id)
+        dict new_claims                 # (store_id, invoice_number): the operation that earned
         Buffer buffer
         Lots moved
         Row* rows
@@ -61,7 +61,7 @@ cdef class Batch:
     def __cinit__(self, list operations not None):
         self.operations = operations
         self.new_wallets = []
-        self.new_claims = []
+        self.new_claims = {}
         self.touched = []
         self.customers = []
 
@@ -125,16 +125,25 @@ cdef class Batch:
             put_int32_field(&self.buffer, asset)
         return self.copy_of_buffer()
 
+    cdef bint claims_already(self, Operation operation) except -1:
+        """Return whether an operation before this one claims its invoice (PTS-7)."""
+        return (operation.store_id, operation.invoice_number) in self.new_claims
+
+    cdef int claim(self, Operation operation) except -1:
+        self.new_claims[operation.store_id, operation.invoice_number] = operation
+        return 0
+
     cdef bytes copy_of_claims(self):
+        cdef Operation operation
         self.buffer.length = 0
-        self.new_claims.sort()
-        for store_id, invoice_number, customer_id, transaction_id in self.new_claims:
+        for store_id, invoice_number in sorted(self.new_claims):
+            operation = self.new_claims[store_id, invoice_number]
             reserve(&self.buffer, 64 + len(invoice_number))
             put_int16(&self.buffer, 4)
             put_int32_field(&self.buffer, store_id)
             put_optional_bytes(&self.buffer, invoice_number)
-            put_optional_bytes(&self.buffer, customer_id)
-            put_optional_bytes(&self.buffer, transaction_id)
+            put_optional_bytes(&self.buffer, operation.customer_id)
+            put_optional_bytes(&self.buffer, operation.transaction_id)
         return self.copy_of_buffer()
 
     cdef bytes copy_of_buffer(self):

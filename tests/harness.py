@@ -71,7 +71,7 @@ class Api:
             method, self.url + path, data=data, headers=headers, **more
         ) as response:
             read = await response.read()
-            is_json = "json" in response.headers.get("Content-Type", "")
+            is_json = read and "json" in response.headers.get("Content-Type", "")
             return Reply(response.status, response.headers, orjson.loads(read) if is_json else read)
 
     async def register(self, **body: Any) -> Reply:

@@ -144,6 +144,8 @@ class Decision:
             return self.refuse(points, Refusal.CUSTOMER_BLOCKED)
         if asks.barred:  # the invoice earned before (PTS-7)
             return self.refuse(points, asks.barred)
+        if (asks.store_id, asks.invoice_number) in self.claims():  # or it earns in this batch
+            return self.refuse(points, Refusal.INVOICE_ALREADY_CLAIMED)
         if points.balance + asks.requested > vocabulary.BALANCE_MAX:
             return self.refuse(points, Refusal.LIMIT_REACHED)
         coins = self.open(COINS) if asks.coins else None
@@ -163,6 +165,9 @@ class Decision:
             claim = (asks.store_id, asks.invoice_number, asks.customer_id, asks.transaction_id)
             self.batch.claimed.append(claim)
         return None
+
+    def claims(self) -> set[tuple[int, bytes]]:
+        return {(store_id, number) for store_id, number, *_ in self.batch.claimed}
 
     def redeem(self, asks: Operation) -> None:
         """Take the price of a reward (RED-5) from the points of its brand (PTS-1)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from engine.api.answers import accumulation_answer
+from engine.api.answers import accumulation_answer, raise_refusal
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import (
     customer_id_of,
@@ -37,8 +37,18 @@ async def accumulate(services: Services, call: Call) -> Reply:
     key = idempotency_key_of(call.request)
     body = WIRE.decode(await read_body(services, call.request))
     store = store_of(services.catalogue.now, call.principal, body.store_id)
-    operation = earn(services, call.principal, store, customer_id, str(key), body)
+    try:
+        operation = earn(services, call.principal, store, customer_id, str(key), body)
+    except Problem:
+        # A retry is answered from the books, even where the sale is too old for a new one by now.
+        transaction = transaction_id(call.principal, customer_id, str(key))
+        recorded = await services.statements.receipt(customer_id, transaction)
+        if recorded is None or recorded.fingerprint != _fingerprint(body, store):
+            raise
+        raise_refusal(recorded, replayed=True)
+        return answer(accumulation_answer(recorded), 201, replayed=True)
     decided, replayed = await services.committer.submit(operation)
+    raise_refusal(decided, replayed=replayed)
     return answer(accumulation_answer(decided), 201, replayed=replayed)
 
 
@@ -67,7 +77,7 @@ def earn(
         kind=Kind.ACCUMULATION,
         customer_id=customer_id,
         transaction_id=transaction_id(principal, customer_id, key),
-        fingerprint=fingerprint("accumulation", fingerprint_fields(body), store.store_id),
+        fingerprint=_fingerprint(body, store),
         brand_id=brand.brand_id,
         store_id=store.store_id,
         asset=brand.brand_id,
@@ -80,6 +90,10 @@ def earn(
         bill_amount=body.amount,
         invoice_number=None if body.invoice_number is None else body.invoice_number.encode(),
     )
+
+
+def _fingerprint(body: Accumulation, store: Store) -> int:
+    return fingerprint("accumulation", fingerprint_fields(body), store.store_id)
 
 
 def occurred_at_s(occurred_at: datetime | None, days_max: int) -> float:

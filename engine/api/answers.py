@@ -17,13 +17,16 @@ from engine.ledger.vocabulary import Kind, Refusal
 from engine.people.profile import names_of
 from engine.programme.calendar import iso_day, iso_moment
 
+REPLAYED = {"Idempotent-Replayed": "true"}
+"""The header of an answer that was given before, success or refusal."""
+
 iso_day_cached = lru_cache(maxsize=4096)(iso_day)
 
 
-def raise_refusal(decided: Answer, **members: Any) -> None:
+def raise_refusal(decided: Answer, *, replayed: bool = False) -> None:
     """Raise the Problem of a refused operation, with what its code promises; else do nothing."""
     if decided.refusal:
-        _refuse(decided, **members)
+        _refuse(decided, replayed=replayed)
 
 
 def accumulation_answer(decided: Answer) -> bytes:
@@ -85,14 +88,17 @@ def payment_answer(decided: Answer, status: str, hold: Answer | None = None) -> 
     return orjson.dumps(body | {"recorded_at": iso_moment(decided.recorded_at)})
 
 
-def recorded_answer(decided: Answer) -> bytes:
-    """Return the recorded answer of any transaction that a client asked for; raises Problem."""
+def recorded_answer(decided: Answer, hold: Answer | None = None) -> bytes:
+    """Return the recorded answer of any transaction that a client asked for; raises Problem.
+
+    `hold` is what the payment of a resent code began with.
+    """
     if decided.kind == Kind.ACCUMULATION:
         return accumulation_answer(decided)
     if decided.kind == Kind.REDEMPTION:
         return redemption_answer(decided)
     raise_refusal(decided)
-    return payment_answer(decided, PAYMENT_STATUS[Kind(decided.kind)])
+    return payment_answer(decided, PAYMENT_STATUS[Kind(decided.kind)], hold)
 
 
 PAYMENT_STATUS = {
@@ -104,15 +110,18 @@ PAYMENT_STATUS = {
 }
 
 
-def _refuse(decided: Answer, **members: Any) -> NoReturn:
+def _refuse(decided: Answer, *, replayed: bool = False) -> NoReturn:
     refusal = Refusal(decided.refusal)
+    members: dict[str, Any] = {}
     if refusal is Refusal.PROFILE_INCOMPLETE:
         members = {"missing_fields": names_of(decided.missing_fields)}
     elif refusal in (Refusal.INSUFFICIENT_POINTS, Refusal.INSUFFICIENT_COINS):
         members = {"available": decided.balance, "required": decided.requested}
-    elif refusal is not Refusal.CODE_INVALID:
-        members = {}
+    elif refusal is Refusal.CODE_INVALID:
+        members = {"tries_left": decided.tries_left}
     problem: Problem = refusal_problem(refusal, **members)
+    if replayed:
+        problem.headers |= REPLAYED
     raise problem
 
 

@@ -14,12 +14,13 @@ from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.wallets import wallets_of
 from engine.api.wire import Lookup, Registration, Wire, one_of
-from engine.errors import CustomerNotFound
+from engine.errors import CustomerNotFound, OutcomeUnknown
 from engine.people.contacts import mask_tail, normalise_email, normalise_phone
 from engine.people.customers import AlreadyRegistered, Customer, Profile
 from engine.people.documents import document_identity
 from engine.people.keys import Principal, Role
 from engine.people.profile import names_of
+from engine.postgres.connections import OUT_OF_REACH
 
 REGISTRATION = Wire(Registration)
 LOOKUP = Wire(Lookup)
@@ -48,6 +49,8 @@ async def register(services: Services, call: Call) -> Reply:
         customer = await services.customers.register(profile)
     except ValueError as error:
         raise Problem("invalid_request", str(error)) from None
+    except OUT_OF_REACH:
+        raise OutcomeUnknown("Whether this was done is not known: send it again.") from None
     except AlreadyRegistered as found:
         detail = f"Someone has this {found.kind} already; `customer_id` says who."
         raise Problem("customer_exists", detail, {"customer_id": str(found.customer_id)}) from None

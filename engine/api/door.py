@@ -17,16 +17,21 @@ from time import perf_counter
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 from uuid_utils import uuid7
 
 from engine.api.problems import CONTENT_TYPE, Problem, error_problem, language_of
 from engine.api.reply import Reply
 from engine.api.services import Services
-from engine.errors import EngineError
+from engine.errors import EngineError, Unavailable
 from engine.people.keys import Principal, Role
+from engine.postgres.connections import OUT_OF_REACH
 
 log = structlog.get_logger()
+
+BROKEN_OFF = (ConnectionError, ClientPayloadError, HttpProcessingError)
+"""What reading a body raises where its client hangs up, or does not send what it said it would."""
 
 STATUS_TEXTS = {status.value: str(status.value) for status in HTTPStatus}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -126,12 +131,14 @@ class Door:
         name = "unknown"
         try:
             routes, params = self._router.find(request.path)
-            route = routes.get(request.method)
+            route = routes.get("GET" if request.method == "HEAD" else request.method)
             if route is None:
                 raise _not_routed(routes)
             name = route.path
             if isinstance(route, OpenRoute):
-                return await route.handler(services, request)
+                response = await route.handler(services, request)
+                response.headers["X-Request-Id"] = request_id
+                return response
             principal = _authenticate(services, request)
             if principal.role not in route.roles:
                 raise Problem("forbidden", f"This takes a key of {_listed(route.roles)}.")
@@ -140,6 +147,9 @@ class Door:
             reply = _told(problem, request, request_id)
         except EngineError as error:
             reply = _told(error_problem(error), request, request_id)
+        except OUT_OF_REACH as error:
+            log.warning("database_out_of_reach", route=name, error=type(error).__name__)
+            reply = _told(error_problem(Unavailable()), request, request_id)
         except Exception:
             log.exception("request_failed", request_id=request_id, route=name)
             failure = Problem("internal_error", f"Tell support the request id {request_id}.")
@@ -187,6 +197,8 @@ async def _read_slowly(request: web.BaseRequest, limit: int, timeout_s: float) -
                 size += len(piece)
     except TimeoutError:
         raise Problem("request_timeout", "The whole body must arrive in a few seconds.") from None
+    except BROKEN_OFF:
+        raise Problem("malformed_json", "The body broke off.") from None
     return b"".join(pieces)
 
 

@@ -80,7 +80,7 @@ async def pay(services: Services, call: Call) -> Reply:
         barred=_barred(store, body),
     )
     decided, replayed = await services.committer.submit(operation)
-    raise_refusal(decided)
+    raise_refusal(decided, replayed=replayed)
     if not replayed:
         await _send_code(services, customer, store, body.coins, code)
     return answer(payment_answer(decided, "requires_code"), 201, replayed=replayed)
@@ -97,7 +97,7 @@ async def confirm(services: Services, call: Call) -> Reply:
         decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
         return await _over(services, hold, wanted=Kind.CAPTURE)
-    raise_refusal(decided, tries_left=decided.tries_left)
+    raise_refusal(decided, replayed=replayed)
     return answer(payment_answer(decided, "succeeded"), replayed=replayed)
 
 
@@ -114,7 +114,7 @@ async def resend(services: Services, call: Call) -> Reply:
         decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
         return await _over(services, hold, wanted=None)
-    raise_refusal(decided)
+    raise_refusal(decided, replayed=replayed)
     if not replayed:
         store = services.catalogue.now.stores[hold.store_id]
         await _send_code(services, customer, store, hold.requested, code)

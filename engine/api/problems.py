@@ -6,6 +6,7 @@ precedence, in engine.ledger.vocabulary.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = "1"
+QUALITY = re.compile(r"q\s*=\s*([01](?:\.[0-9]{0,3})?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,12 @@ def error_problem(error: EngineError) -> Problem:
 
 def language_of(accept_language: str | None) -> str:
     """Return 'es' where the client prefers it to English, else 'en'."""
+    best, best_quality = "en", 0.0
     for part in (accept_language or "").lower().split(","):
-        tag = part.split(";")[0].strip()
-        if tag[:2] in ("es", "en"):
-            return tag[:2]
-    return "en"
+        tag, _, quality = part.partition(";")
+        language = tag.strip().partition("-")[0]
+        number = QUALITY.fullmatch(quality.strip())
+        weight = 1.0 if number is None else float(number[1])
+        if language in ("es", "en") and weight > best_quality:
+            best, best_quality = language, weight
+    return best

@@ -6,7 +6,7 @@ import time
 
 import orjson
 
-from engine.api.answers import redemption_answer
+from engine.api.answers import raise_refusal, redemption_answer
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of, transaction_id
 from engine.api.places import reward_of, store_of
@@ -47,4 +47,5 @@ async def redeem(services: Services, call: Call) -> Reply:
         barred=0 if reward.available else Refusal.NOT_AVAILABLE,
     )
     decided, replayed = await services.committer.submit(operation)
+    raise_refusal(decided, replayed=replayed)
     return answer(redemption_answer(decided), 201, replayed=replayed)

@@ -67,7 +67,10 @@ class Reply:
             f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{extra}"
             f"{'' if self.keep_alive else CLOSE}\r\n"
         )
-        transport.write(_STATUS_LINES[self.status] + date_header() + head.encode() + self.body)
+        # An answer to HEAD has the headers of one to GET, and no body: a body would be read as
+        # the beginning of the next answer.
+        body = b"" if self._request.method == "HEAD" else self.body
+        transport.write(_STATUS_LINES[self.status] + date_header() + head.encode() + body)
         if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             await self._request.writer.drain()
 

@@ -111,7 +111,10 @@ async def transaction(services: Services, call: Call) -> Reply:
         raise Problem(
             "transaction_not_found", f"There is no transaction {uuid_text(transaction_id)}."
         )
-    return answer(recorded_answer(receipt))
+    hold = None
+    if receipt.kind == Kind.RESEND and receipt.reference is not None:
+        hold = await services.statements.receipt(receipt.customer_id, receipt.reference)
+    return answer(recorded_answer(receipt, hold))
 
 
 def _wallet_body(

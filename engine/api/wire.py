@@ -143,6 +143,6 @@ def query_int(request: web.BaseRequest, name: str, default: int, at_most: int) -
     text = request.query.get(name)
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= at_most:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:19]) <= at_most:
         raise Problem("invalid_request", f"`{name}` is a whole number from 1 to {at_most}.")
     return int(text)

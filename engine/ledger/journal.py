@@ -12,13 +12,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import asyncpg
+import structlog
 from asyncpg.pgproto.pgproto import UUID
 
+from engine.errors import EngineError
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.receipts import Receipt, receipt_of
 from engine.ledger.verdicts import Verdict, sqlstate_of, verdict_of
 from engine.postgres.connections import Connection
 from engine.postgres.sql import queries
+
+log = structlog.get_logger()
 
 SQL = queries("journal")
 POSTGRES_EPOCH = 946_684_800_000_000
@@ -53,6 +57,10 @@ class Journal:
         journal._load = await connection.prepare(SQL["load"])  # network op
         journal._find = await connection.prepare(SQL["find"])  # network op
         journal._find_claims = await connection.prepare(SQL["find_claims"])  # network op
+        for table, columns in COLUMNS.items():
+            found = await connection.fetchval(SQL["columns"], table)  # network op
+            if found != columns:
+                raise EngineError(f"The table {table} has other columns than this version writes.")
         return journal
 
     @property
@@ -64,20 +72,29 @@ class Journal:
         """Drop the connection without a word to the server."""
         self._connection.terminate()
 
-    async def load(self, ledger: Ledger, customer_ids: Iterable[bytes]) -> None:
+    async def load(self, ledger: Ledger, customer_ids: Iterable[bytes]) -> set[bytes]:
         """Put customers and the state of their wallets into `ledger`, as committed.
 
-        Raises what asyncpg raises, and ValueError where a row contradicts itself.
+        Returns the customers of whom a row contradicts itself: nothing may be decided on them.
+        Raises what asyncpg raises.
         """
         rows = await self._load.fetch([UUID(id_) for id_ in customer_ids])  # network op
         started: set[bytes] = set()
+        broken: set[bytes] = set()
         for row in rows:
             customer_id = row["customer_id"].bytes
             if customer_id not in started:
                 started.add(customer_id)
                 ledger.load_customer(customer_id, row["missing_fields"])
             if row["seq"] is not None:
-                ledger.load_wallet(customer_id, *wallet_facts(row))
+                try:
+                    ledger.load_wallet(customer_id, *wallet_facts(row))
+                except ValueError as error:
+                    log.error("wallet_contradicts_itself", detail=str(error))
+                    broken.add(customer_id)
+        for customer_id in broken:
+            ledger.drop(customer_id)
+        return broken
 
     async def append(self, batch: Batch) -> Verdict:
         """Append a batch in one transaction; say what came of it. Raises nothing of asyncpg's."""
@@ -141,7 +158,8 @@ class Journal:
             raise asyncpg.InternalServerError(f"commit was answered by {status}")
 
     async def _copy(self, table: str, rows: bytes) -> None:
-        # As a memoryview, for asyncpg takes plain bytes for the path of a file.
+        # Without naming columns, for parsing 29 names costs more than a row; `open` has checked
+        # them. As a memoryview, for asyncpg takes plain bytes for the path of a file.
         source = memoryview(rows)
         await self._connection.copy_to_table(  # network op
             table,

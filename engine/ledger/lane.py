@@ -149,8 +149,12 @@ class Lane:
         """Bring every one of `operations` to its outcome: the one place where that is decided."""
         while operations:
             journal = await self._connected_journal(operations)
-            if journal is None or not await self._load(journal, operations):
+            broken = None if journal is None else await self._load(journal, operations)
+            if journal is None or broken is None:
                 operations = self._still_wanted(operations)
+                continue
+            if broken:
+                operations = self._without_broken(operations, broken)
                 continue
             batch = self._decide(operations)
             if batch is None:
@@ -258,25 +262,25 @@ class Lane:
         self.connected = True
         return self._journal
 
-    async def _load(self, journal: Journal, operations: list[Operation]) -> bool:
-        """Load what the decision needs; return whether it could be had."""
+    async def _load(self, journal: Journal, operations: list[Operation]) -> set[bytes] | None:
+        """Load what the decision needs; return whose wallets are broken, None where it failed."""
         missing = {op.customer_id for op in operations if self.ledger.needs_load(op)}
         if not missing:
-            return True
+            return set()
         started = time.perf_counter()
         for customer_id in missing:
             self.ledger.drop(customer_id)
         try:
             async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
-                await journal.load(self.ledger, sorted(missing))
+                broken = await journal.load(self.ledger, sorted(missing))
         except Exception as error:  # noqa: BLE001 - nothing was written; the next round tries again
             log.warning("load_failed", error=type(error).__name__, detail=str(error))
             journal.terminate()
             self._disconnect()
             await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
-            return False
+            return None
         self._metrics.stage["load"](time.perf_counter() - started)
-        return True
+        return broken
 
     def _decide(self, operations: list[Operation]) -> Batch | None:
         """Decide; return None where no operation leaves a row, and all are answered."""
@@ -354,7 +358,33 @@ class Lane:
                 operation.replayed = replayed
                 self._metrics.replays.labels("replay").inc(replayed)
                 self._finish(operation)
-        return unseen
+        return self._first_claims(unseen)
+
+    def _without_broken(
+        self, operations: list[Operation], broken: set[bytes]
+    ) -> list[Operation]:
+        """Give up the operations of customers whose wallets contradict themselves."""
+        for operation in operations:
+            if operation.customer_id in broken:
+                self._quarantine(operation, "contradiction")
+        return [operation for operation in operations if operation.customer_id not in broken]
+
+    def _first_claims(self, operations: list[Operation]) -> list[Operation]:
+        """Park the operations that claim an invoice which one before them claims already.
+
+        One batch cannot hold both; they are decided when what became of the first is known.
+        """
+        claimed: set[tuple[int, bytes]] = set()
+        first = []
+        for operation in operations:
+            if operation.invoice_number is not None and not operation.barred:
+                claim = (operation.store_id, operation.invoice_number)
+                if claim in claimed:
+                    self._locked[operation.customer_id].append(operation)
+                    continue
+                claimed.add(claim)
+            first.append(operation)
+        return first
 
     def _still_wanted(self, operations: list[Operation]) -> list[Operation]:
         """Fail the operations that nobody waits for any more; nothing of them was sent."""

@@ -67,7 +67,7 @@ def principal_of(key_id: str, role: str, brand_id: int | None, store_id: int | N
 def split_key(key: str) -> tuple[str, str] | None:
     """Return (key id, secret) of what looks like a key, else None."""
     parts = key.split("_")
-    if len(parts) != 3 or parts[0] != PREFIX or len(key) > KEY_CHARACTERS_MAX:
+    if len(parts) != 3 or parts[0] != PREFIX or len(key) > KEY_CHARACTERS_MAX or not key.isascii():
         return None
     return parts[1], parts[2]
 

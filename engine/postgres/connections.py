@@ -24,6 +24,16 @@ LOOK_UPS_ONLY: Final = {
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
 }
+OUT_OF_REACH: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting up, a statement that took too long
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+"""What a read raises that may well succeed when it is tried again."""
+
 DURABILITY_SETTINGS: Final = ("fsync", "full_page_writes", "synchronous_commit")
 
 

@@ -86,7 +86,7 @@ def operation_from(ask, number, now, payments):
         keywords |= {"expires_day": today + ask["days"], "bill_amount": chances.of(3) - 1}
         keywords |= {"coins": min(chances.of(10) * ask["amount"], BALANCE_MAX)}
         keywords |= {"coins_expires_day": today + 2 * ask["days"]}
-        keywords |= {"invoice_number": [None, b"F-%d" % number][chances.of(2)]}
+        keywords |= {"invoice_number": [None, b"F-%d" % (number % 3)][chances.of(2)]}
     if kind == Kind.HOLD:
         keywords |= {"requested": ask["amount"], "reference": keywords["transaction_id"]}
         keywords |= {"hold_expires_at": now + LIFETIMES[chances.of(len(LIFETIMES))]}

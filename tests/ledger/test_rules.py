@@ -168,6 +168,17 @@ def test_an_invoice_is_claimed_by_the_posting_that_earns(ledger):
     assert ledger.decide([earn(1)], NOW).claims is None
 
 
+def test_an_invoice_earns_once_in_a_batch_whoever_claims_it(ledger):
+    ledger.load_customer(BEA, 0)
+    claims = earn(1, customer_id=ANA, store_id=70, invoice_number=b"F-1")
+    comes_late = earn(1, customer_id=BEA, store_id=70, invoice_number=b"F-1")
+    other_store = earn(1, customer_id=BEA, store_id=71, invoice_number=b"F-1")
+    batch = ledger.decide([claims, comes_late, other_store], NOW)
+    refusals = [one.refusal for one in (claims, comes_late, other_store)]
+    assert refusals == [0, Refusal.INVOICE_ALREADY_CLAIMED, 0]
+    assert len(list(decode_rows(batch.claims))) == 2
+
+
 def test_a_wallet_is_new_with_its_first_row_and_only_then(ledger):
     batch = ledger.decide([earn(1, coins=1), earn(1)], NOW)
     new = [[ANA, (0).to_bytes(4, "big")], [ANA, CAFE.to_bytes(4, "big")]]

@@ -80,3 +80,9 @@ select h.*
    and not ($8::boolean and w.asset = 0)
  order by h.recorded_at desc, h.asset desc, h.seq desc
  limit $7
+
+-- columns --
+-- The columns of a table in their order: rows are appended without naming them.
+select array_agg(attname::text order by attnum)
+  from pg_attribute
+ where attrelid = to_regclass($1) and attnum > 0 and not attisdropped
