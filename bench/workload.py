@@ -91,6 +91,7 @@ class Workload:
         self._number = itertools.count(1)
         home = demo["keys"]["store"]["brand_id"]
         self._brands = [b for b in demo["brands"] if not one_brand or b["brand_id"] == home]
+        self._issuers = [b for b in self._brands if b["issuer"]]
         self._stores = _by_brand(demo["stores"])
         self._rewards = _by_brand(demo["rewards"])
         self._tills = [s for s in demo["stores"] if s["accepts_coins"]]
@@ -124,9 +125,12 @@ class Workload:
             elif kind == "look":
                 yield found, self.wallets(customer)
             elif kind == "redeem":
-                yield found, self.wallets(customer), self.redeem(customer)
+                brand = self._brand()
+                sale = self.accumulate(customer, brand["brand_id"])
+                yield found, sale, self.wallets(customer), self.redeem(customer, brand["brand_id"])
             else:
-                yield found, self.pay(customer)
+                brand = self._dice.choice(self._issuers)
+                yield found, self.accumulate(customer, brand["brand_id"]), self.pay(customer)
 
     def mix(self) -> Iterator[Request]:
         """Yield the requests of `visits` one after the other."""
@@ -134,9 +138,9 @@ class Workload:
 
     # Single requests.
 
-    def accumulate(self, customer: Mapping[str, Any]) -> Request:
-        """A sale at some store of some brand; the customer earns."""
-        store = self._dice.choice(self._stores[self._brand()["brand_id"]])
+    def accumulate(self, customer: Mapping[str, Any], brand_id: int | None = None) -> Request:
+        """A sale at some store of a brand, by default of any; the customer earns."""
+        store = self._dice.choice(self._stores[brand_id or self._brand()["brand_id"]])
         body = {
             "amount": self._bill(store["currency"]),
             "currency": store["currency"],
@@ -158,9 +162,8 @@ class Workload:
         path = WALLETS.format(customer_id=customer["customer_id"])
         return Request("wallets", "GET", WALLETS, path, "network", b"", None, DONE)
 
-    def redeem(self, customer: Mapping[str, Any]) -> Request:
-        """A reward for points; who has too few is refused."""
-        brand_id = self._brand()["brand_id"]
+    def redeem(self, customer: Mapping[str, Any], brand_id: int) -> Request:
+        """A reward for a brand's points; who has too few is refused."""
         reward = self._dice.choice(self._rewards[brand_id])
         store = self._dice.choice(self._stores[brand_id])
         body = {"reward_id": reward["reward_id"], "store_id": store["store_id"]}
@@ -170,7 +173,7 @@ class Workload:
     def pay(self, customer: Mapping[str, Any]) -> Request:
         """Part of a bill in coins: the hold, which sends a code; who has too few is refused."""
         body = {
-            "coins": self._dice.randint(1, 2_500),
+            "coins": self._dice.randint(1, 400),
             "document_checked": True,
             "store_id": self._dice.choice(self._tills)["store_id"],
         }

@@ -128,7 +128,7 @@ async def serve(
 async def drain(services: Services, runner: web.ServerRunner) -> None:
     """Turn readiness off, close the door, and bring what was taken to its outcome."""
     services.health.not_ready = "draining"
-    log.info("draining", waiting=sum(lane.waiting for lane in services.committer.lanes))
+    log.info("draining", waiting=sum(lane.room.waiting for lane in services.committer.lanes))
     await asyncio.sleep(services.settings.drain_delay_ms / 1000)
     for site in list(runner.sites):
         await site.stop()

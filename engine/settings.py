@@ -30,7 +30,7 @@ class Settings:
     secret: Annotated[str, "key for code hashes, >= 32 characters; empty makes a file"] = ""
 
     # The committer.
-    lanes: Annotated[int, "batches in flight at once; each owns a part of the customers"] = 2
+    lanes: Annotated[int, "batches in flight at once; each owns a part of the customers"] = 1
     batch_operations_max: Annotated[int, "operations in one batch"] = 512
     queue_operations_max: Annotated[int, "operations waiting in one lane"] = 4096
     account_operations_max: Annotated[int, "operations waiting for one locked customer"] = 64

@@ -94,12 +94,13 @@ cdef class Auditor:
             faults.append("the stream of rows ended inside a row")
         for asset, (held_by_customers, countered) in sorted(self.totals.items()):
             if held_by_customers + countered:
-                faults.append(f"trial balance of asset {asset}: customers hold {held_by_customers}, "
-                              f"the accounts on the other side {countered}; the sum must be 0")
+                faults.append(f"trial balance of asset {asset}: customers hold "
+                              f"{held_by_customers}, the accounts on the other side "
+                              f"{countered}; the sum must be 0")
         return faults
 
     cdef Py_ssize_t parse(self, const uint8_t* start, Py_ssize_t at, Py_ssize_t length) except? -2:
-        """Find the fields of the row at `at`; return where it ends, -1 where it is not all there."""
+        """Find the fields of the row at `at`; return where it ends, -1 if it is not all there."""
         cdef int32_t field
         if length - at < 2:
             return -1
@@ -144,7 +145,8 @@ cdef class Auditor:
         if seq != self.before.seq + 1:
             self.fault(f"comes after seq {self.before.seq}; a row is missing")
         chain_hash(self.before.hash, row, hashed, digest)
-        if self.lengths[FIELD_HASH] != HASH_SIZE or memcmp(digest, self.fields[FIELD_HASH], HASH_SIZE):
+        if (self.lengths[FIELD_HASH] != HASH_SIZE
+                or memcmp(digest, self.fields[FIELD_HASH], HASH_SIZE)):
             self.fault("does not have the hash of its content and the row before; it was changed")
         if balance != self.before.balance + amount:
             self.fault(f"has balance {balance}; the row before and its amount give "

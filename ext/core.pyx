@@ -15,7 +15,8 @@ One translation unit of several files, in the order in which they stand on each 
     ids.pxi       ids as text and as bytes, fingerprints
     operation.pxi what a caller asks for and what it got
     rows.pxi      a posting becomes a COPY row, chained to the one before
-    decide.pxi    the rules: the ladder of refusals, then the change
+    ledger.pxi    what is loaded, what is due, and the decision of a batch
+    verbs.pxi     the rules: a ladder of refusals, then the change
     audit.pxi     rows read back, each held against the one before
 """
 
@@ -91,7 +92,8 @@ include "wallet.pxi"
 include "ids.pxi"
 include "operation.pxi"
 include "rows.pxi"
-include "decide.pxi"
+include "ledger.pxi"
+include "verbs.pxi"
 include "audit.pxi"
 
 # What the tests hold against engine.ledger.vocabulary: one number, one meaning, on both sides.

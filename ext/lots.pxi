@@ -78,7 +78,7 @@ cdef void lots_drop_first(Lots* lots, int32_t count) noexcept nogil:
 
 
 cdef int lots_spend(Lots* lots, int64_t amount, Lots* moved) except -1:
-    """Take `amount`, which must be there, from the earliest lots on; `moved` gets what was taken."""
+    """Take `amount`, which must be there, from the earliest lots on; `moved` gets what left."""
     cdef:
         int32_t emptied = 0
         int64_t taken

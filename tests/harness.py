@@ -207,6 +207,10 @@ class EngineProcess:
         """Send SIGTERM; return the exit code."""
         return self._end(signal.SIGTERM)
 
+    def wait_for_end(self) -> int:
+        """Return the exit code once the process has ended by itself."""
+        return self._end(None)
+
     def kill(self) -> int:
         """Send SIGKILL; return the exit code."""
         return self._end(signal.SIGKILL)
@@ -245,10 +249,10 @@ class EngineProcess:
         path = self.folder / "outbox.ndjson"
         return [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
-    def _end(self, sign: int) -> int:
+    def _end(self, sign: int | None) -> int:
         process = self.process
         assert process is not None
-        if process.poll() is None:
+        if sign is not None and process.poll() is None:
             process.send_signal(sign)
         code = process.wait(END_SECONDS_MAX)
         if self._reader is not None:
@@ -292,13 +296,13 @@ class Network:
     """A server with a database that has the demo network, to make copies of."""
 
     def __init__(self, server_dsn: str, folder: Path) -> None:
-        self._server_dsn = server_dsn
+        self.server_dsn = server_dsn
         self.folder = folder
 
     async def load(self) -> Network:
         """Migrate and load the network into the server's own database."""
         connection = await connect(
-            self._server_dsn,
+            self.server_dsn,
             statement_timeout_ms=60_000,
             lock_timeout_ms=60_000,
             application_name="test",
@@ -315,11 +319,11 @@ class Network:
 
     async def _new_database(self) -> str:
         name = f"copy_{next(database_numbers)}"
-        other = self._server_dsn.replace("/leal?", "/postgres?")
+        other = self.server_dsn.replace("/leal?", "/postgres?")
         connection = await asyncpg.connect(other)
         await connection.execute(f"create database {name} template leal strategy file_copy")
         await connection.close()
-        return self._server_dsn.replace("/leal?", f"/{name}?")
+        return self.server_dsn.replace("/leal?", f"/{name}?")
 
     def engine(
         self, dsn: str, folder: Path, *flags: str, command: tuple[str, ...] = ("-m", "engine")

@@ -95,11 +95,11 @@ class Committer:
         return {
             "leal_queue_operations": (
                 "Operations that wait for a batch.",
-                sum(lane.waiting for lane in self.lanes),
+                sum(lane.room.waiting for lane in self.lanes),
             ),
             "leal_oldest_waiting_seconds": (
                 "Age of the operation that has been under way for the longest time.",
-                max(lane.oldest_waiting_s() for lane in self.lanes),
+                max(lane.room.oldest_s() for lane in self.lanes),
             ),
             "leal_wallets_cached": (
                 "Wallets kept in memory.",
@@ -107,6 +107,6 @@ class Committer:
             ),
             "leal_accounts_locked": (
                 "Customers with an operation in a batch in flight or of unknown outcome.",
-                sum(lane.locked for lane in self.lanes),
+                sum(len(lane.room.locked) for lane in self.lanes),
             ),
         }

@@ -16,8 +16,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -33,6 +32,7 @@ from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import Kind, Outcome, Refusal
+from engine.ledger.waiting import WaitingRoom
 from engine.metrics import Metrics
 from engine.settings import Settings
 
@@ -64,72 +64,22 @@ class Lane:
         self._metrics = metrics
         self.ledger = ledger
 
-        # All of the lane's mutable state: who waits, whose account is locked and who waits for
-        # that, which keys are under way, and the connection that the cache was read by.
-        self._queue: deque[Operation] = deque()
-        self._locked: dict[bytes, deque[Operation]] = {}
-        self._under_way: dict[bytes, Operation] = {}
+        # All of the lane's mutable state: who waits, the connection that the cache was read by,
+        # and the accounts of batches whose outcome is unknown.
+        self.room = WaitingRoom(settings.queue_operations_max, settings.account_operations_max)
         self._journal: Journal | None = None
-        self._arrived = asyncio.Event()
         self._unresolved: set[bytes] = set()
         self._resolvers: set[asyncio.Task[None]] = set()
-        self._closing = False
         self.connected = False
 
-    # What callers use.
-
     def submit(self, operation: Operation) -> Operation:
-        """Queue an operation and return the one whose `waiter` will have the outcome.
-
-        That is another one where the same key is under way already. Raises Overloaded where the
-        lane or the account has too much waiting, KeyReused where the key is under way for another
-        request.
-        """
-        under_way = self._under_way.get(operation.transaction_id)
-        if under_way is not None:
-            if under_way.fingerprint != operation.fingerprint:
-                raise KeyReused
-            if under_way.waiter.done():  # it was told that the outcome is unknown, and asks again
-                under_way.waiter = asyncio.get_running_loop().create_future()
-                under_way.waiting_since = time.monotonic()
-                self._under_way[operation.transaction_id] = self._under_way.pop(
-                    operation.transaction_id
-                )
-            return under_way
-        if len(self._queue) >= self._settings.queue_operations_max or self._closing:
-            raise Overloaded
-        parked = self._locked.get(operation.customer_id)
-        if parked is not None and len(parked) >= self._settings.account_operations_max:
-            raise Overloaded
-        operation.waiter = asyncio.get_running_loop().create_future()
-        operation.waiting_since = time.monotonic()
-        self._under_way[operation.transaction_id] = operation
-        if parked is not None:
-            parked.append(operation)
-        else:
-            self._queue.append(operation)
-            self._arrived.set()
-        return operation
-
-    @property
-    def waiting(self) -> int:
-        """Operations that wait for a batch, and those parked behind a locked account."""
-        return len(self._queue) + sum(map(len, self._locked.values()))
-
-    @property
-    def locked(self) -> int:
-        """Accounts of a batch in flight or of unknown outcome."""
-        return len(self._locked)
+        """Let an operation wait; see `WaitingRoom.enter`."""
+        return self.room.enter(operation)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is waiting or under way."""
-        return not self._under_way
-
-    def oldest_waiting_s(self) -> float:
-        """Return the age of the operation that has been under way for the longest time."""
-        oldest = next(iter(self._under_way.values()), None)
-        return 0.0 if oldest is None else time.monotonic() - oldest.waiting_since
+        return self.room.empty
 
     # The loop.
 
@@ -143,7 +93,7 @@ class Lane:
                 log.exception("commit_broke", operations=len(operations))
                 self._disconnect()
                 self._fail([op for op in operations if not op.waiter.done()], OutcomeUnknown())
-            self._unlock(op.customer_id for op in operations)
+            self._unlock(operations)
 
     async def commit(self, operations: list[Operation]) -> None:
         """Bring every one of `operations` to its outcome: the one place where that is decided."""
@@ -196,16 +146,11 @@ class Lane:
         deadline = self._settings.answer_timeout_ms / 1000
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
-            limit = time.monotonic() - deadline
-            for operation in self._under_way.values():
-                if operation.waiting_since >= limit:
-                    break  # who came first stands first
-                if not operation.waiter.done():
-                    operation.waiter.set_exception(OutcomeUnknown())
+            self.room.tell_overdue(time.monotonic() - deadline)
 
     async def drain(self) -> None:
         """Take no more operations, and return when all that were taken have their outcome."""
-        self._closing = True
+        self.room.closed = True
         while not self.idle:  # noqa: ASYNC110 - it ends once, and nothing on the hot path signals
             await asyncio.sleep(DRAIN_INTERVAL_S)
 
@@ -221,29 +166,14 @@ class Lane:
     async def _collect(self) -> list[Operation]:
         """Wait for operations, take those whose account is free, and lock their accounts."""
         while True:
-            if not self._queue:
-                self._arrived.clear()
-                await self._arrived.wait()
+            await self.room.someone()
             started = time.perf_counter()
             for _ in range(COLLECT_PASSES_MAX):
-                before = len(self._queue)
+                before = self.room.queued
                 await asyncio.sleep(0)
-                if len(self._queue) == before:
+                if self.room.queued == before:
                     break
-            batch: list[Operation] = []
-            taken: set[bytes] = set()
-            queue, locked = self._queue, self._locked
-            room = self._settings.batch_operations_max
-            while queue and len(batch) < room:
-                operation = queue.popleft()
-                customer_id = operation.customer_id
-                if customer_id not in locked:
-                    locked[customer_id] = deque()
-                    taken.add(customer_id)
-                elif customer_id not in taken:
-                    locked[customer_id].append(operation)
-                    continue
-                batch.append(operation)
+            batch = self.room.take(self._settings.batch_operations_max)
             if batch:
                 self._metrics.stage["collect"](time.perf_counter() - started)
                 return batch
@@ -324,7 +254,7 @@ class Lane:
             if operation.tries < self._settings.tries_max:
                 again.append(operation)
             else:
-                self._finish(operation, Overloaded())
+                self.room.finish(operation, Overloaded())
         return again
 
     async def _without_seen(
@@ -352,45 +282,26 @@ class Lane:
                 unseen.append(operation)
             elif receipt.fingerprint != operation.fingerprint:
                 self._metrics.replays.labels("reused").inc()
-                self._finish(operation, KeyReused())
+                self.room.finish(operation, KeyReused())
             else:
                 operation.recorded = receipt
                 operation.replayed = replayed
                 self._metrics.replays.labels("replay").inc(replayed)
-                self._finish(operation)
-        return self._first_claims(unseen)
+                self.room.finish(operation)
+        return unseen
 
-    def _without_broken(
-        self, operations: list[Operation], broken: set[bytes]
-    ) -> list[Operation]:
+    def _without_broken(self, operations: list[Operation], broken: set[bytes]) -> list[Operation]:
         """Give up the operations of customers whose wallets contradict themselves."""
         for operation in operations:
             if operation.customer_id in broken:
                 self._quarantine(operation, "contradiction")
         return [operation for operation in operations if operation.customer_id not in broken]
 
-    def _first_claims(self, operations: list[Operation]) -> list[Operation]:
-        """Park the operations that claim an invoice which one before them claims already.
-
-        One batch cannot hold both; they are decided when what became of the first is known.
-        """
-        claimed: set[tuple[int, bytes]] = set()
-        first = []
-        for operation in operations:
-            if operation.invoice_number is not None and not operation.barred:
-                claim = (operation.store_id, operation.invoice_number)
-                if claim in claimed:
-                    self._locked[operation.customer_id].append(operation)
-                    continue
-                claimed.add(claim)
-            first.append(operation)
-        return first
-
     def _still_wanted(self, operations: list[Operation]) -> list[Operation]:
         """Fail the operations that nobody waits for any more; nothing of them was sent."""
         limit = time.monotonic() - self._settings.answer_timeout_ms / 1000
         for operation in [op for op in operations if op.waiting_since < limit]:
-            self._finish(operation, Unavailable())
+            self.room.finish(operation, Unavailable())
         return [operation for operation in operations if operation.waiting_since >= limit]
 
     def _answer(self, operations: list[Operation]) -> None:
@@ -398,36 +309,25 @@ class Lane:
         for operation in operations:
             if operation.outcome == POSTED:
                 count((KIND_WORDS[operation.kind], REFUSAL_WORDS[operation.refusal]))
-            self._finish(operation)
-        self.ledger.trim(self._settings.wallets_cached_max, self._locked)
+            self.room.finish(operation)
+        self.ledger.trim(self._settings.wallets_cached_max, self.room.locked)
 
     def _fail(self, operations: Sequence[Operation], error: EngineError) -> None:
         for operation in operations:
-            self._finish(operation, error)
+            self.room.finish(operation, error)
 
     def _quarantine(self, operation: Operation, sqlstate: str) -> None:
         log.error("operation_quarantined", sqlstate=sqlstate, kind=Kind(operation.kind).name)
         self.ledger.drop(operation.customer_id)
-        self._finish(operation, Quarantined())
+        self.room.finish(operation, Quarantined())
 
-    def _finish(self, operation: Operation, error: EngineError | None = None) -> None:
-        """Give an operation its outcome."""
-        self._under_way.pop(operation.transaction_id, None)
-        if not operation.waiter.done():
-            if error is None:
-                operation.waiter.set_result(None)
-            else:
-                operation.waiter.set_exception(error)
-
-    def _unlock(self, customer_ids: Iterable[bytes]) -> None:
-        """Unlock accounts whose outcome is known; who was parked behind them goes first."""
-        for customer_id in customer_ids:
-            if customer_id in self._unresolved:
-                continue
-            parked = self._locked.pop(customer_id, None)
-            if parked:
-                self._queue.extendleft(reversed(parked))
-                self._arrived.set()
+    def _unlock(self, operations: Sequence[Operation]) -> None:
+        """Free the accounts of settled operations; those of unknown outcome stay locked."""
+        self.room.unlock(
+            operation.customer_id
+            for operation in operations
+            if operation.customer_id not in self._unresolved
+        )
 
     @staticmethod
     def _halves(operations: list[Operation]) -> tuple[list[Operation], list[Operation]]:
@@ -441,13 +341,8 @@ class Lane:
 
     def _without_unresolved(self, operations: list[Operation]) -> list[Operation]:
         """Park the operations whose account has just got an unknown outcome; return the others."""
-        free = []
-        for operation in operations:
-            if operation.customer_id in self._unresolved:
-                self._locked[operation.customer_id].append(operation)
-            else:
-                free.append(operation)
-        return free
+        self.room.park(op for op in operations if op.customer_id in self._unresolved)
+        return [op for op in operations if op.customer_id not in self._unresolved]
 
     # A batch whose outcome is unknown.
 
@@ -488,14 +383,12 @@ class Lane:
                 self._requeue(operations)
                 operations = []
             journal.terminate()
-        customers = {op.customer_id for op in batch.operations}
-        self._unresolved -= customers
-        self._unlock(customers)
+        self._unresolved.difference_update(op.customer_id for op in batch.operations)
+        self._unlock(batch.operations)
 
     def _requeue(self, operations: Sequence[Operation]) -> None:
         """Let operations that were proved not to be done be decided again, first of all."""
-        for operation in reversed(self._again(operations)):
-            self._locked[operation.customer_id].appendleft(operation)
+        self.room.park(self._again(operations))
 
     def _disconnect(self) -> None:
         """Drop the connection and every wallet that was read by it."""

@@ -1,0 +1,285 @@
+# The verbs. Each is one function of three parts: a ladder of refusals in the order of their codes,
+# a line that says nothing can fail from here, and the change.
+#
+# A refusal is a posting of amount 0 under the same compare-and-set, so that a refused key stays
+# refused.
+
+
+cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation operation,
+                    int64_t now) except -1:
+    cdef:
+        Wallet points = ledger.open(batch, customer, operation.asset, operation.utc_offset, now)
+        Wallet coins = None
+        Posting posting = posting_of(operation)
+    if customer.flags() & FLAG_BLOCKED:
+        return refuse(batch, customer, points, operation, CUSTOMER_BLOCKED)
+    if operation.barred:
+        return refuse(batch, customer, points, operation, operation.barred)
+    if operation.invoice_number is not None and batch.claims_already(operation):
+        return refuse(batch, customer, points, operation, INVOICE_ALREADY_CLAIMED)
+    if points.planned.balance > BALANCE_MAX - operation.requested:
+        return refuse(batch, customer, points, operation, LIMIT_REACHED)
+    if operation.coins:
+        # What is held counts, for it may come back. A wallet made here always has room, so
+        # none is left without a row.
+        coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
+        if coins.planned.balance + coins.planned.held > BALANCE_MAX - operation.coins:
+            return refuse(batch, customer, points, operation, LIMIT_REACHED)
+
+    # Nothing can fail from here but for want of memory.
+    credit(batch, points, lot_key(operation.expires_day, 0), operation.requested)
+    posting.amount = operation.requested
+    posting.counter = POINTS_ISSUED
+    posting.counter_party = operation.asset
+    batch.put(customer, points, &posting, operation.transaction_id, operation.reference,
+              operation)
+    operation.succeed(operation.requested, points)
+    operation.earned_expires_day = operation.expires_day if operation.requested else 0
+    operation.has_coins = coins is not None
+    if coins is not None:
+        credit(batch, coins, lot_key(operation.coins_expires_day, operation.brand_id),
+               operation.coins)
+        posting.leg = 1
+        posting.requested = operation.coins
+        posting.amount = operation.coins
+        posting.counter = COINS_ISSUED
+        posting.counter_party = operation.brand_id
+        posting.bill_amount = NO_BILL
+        batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
+                  None)
+        operation.coins_amount = operation.coins
+        operation.coins_balance = coins.planned.balance
+    if operation.invoice_number is not None:
+        batch.claim(operation)
+    return 0
+
+
+cdef int redeem(Ledger ledger, Batch batch, Customer customer, Operation operation,
+                int64_t now) except -1:
+    cdef:
+        Wallet points = ledger.open(batch, customer, operation.asset, operation.utc_offset, now)
+        Posting posting = posting_of(operation)
+    if customer.flags() & FLAG_BLOCKED:
+        return refuse(batch, customer, points, operation, CUSTOMER_BLOCKED)
+    if operation.needs_profile and customer.missing_fields:
+        return refuse(batch, customer, points, operation, PROFILE_INCOMPLETE)
+    if points.planned.balance < operation.requested:
+        return refuse(batch, customer, points, operation, INSUFFICIENT_POINTS)
+    if operation.barred:
+        return refuse(batch, customer, points, operation, operation.barred)
+
+    # Nothing can fail from here but for want of memory.
+    lots_spend(&points.planned.lots, operation.requested, &batch.moved)
+    points.planned.balance -= operation.requested
+    posting.amount = -operation.requested
+    posting.moved_sign = -1
+    posting.counter = POINTS_REDEEMED
+    posting.counter_party = operation.asset
+    batch.put(customer, points, &posting, operation.transaction_id, operation.reference,
+              operation)
+    operation.succeed(-operation.requested, points)
+    return 0
+
+
+cdef int hold(Ledger ledger, Batch batch, Customer customer, Operation operation,
+              int64_t now) except -1:
+    cdef:
+        Wallet coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
+        Posting posting = posting_of(operation)
+        Hold held
+    if customer.flags() & FLAG_BLOCKED:
+        return refuse(batch, customer, coins, operation, CUSTOMER_BLOCKED)
+    if operation.needs_profile and customer.missing_fields:
+        return refuse(batch, customer, coins, operation, PROFILE_INCOMPLETE)
+    if coins.planned.balance < operation.requested:
+        return refuse(batch, customer, coins, operation, INSUFFICIENT_COINS)
+    if operation.barred:
+        return refuse(batch, customer, coins, operation, operation.barred)
+
+    # Nothing can fail from here but for want of memory.
+    held = Hold.__new__(Hold)
+    held.payment_id = operation.transaction_id
+    held.code_mac = operation.code_mac
+    held.coins = operation.requested
+    held.expires_at = operation.hold_expires_at
+    held.brand_id = operation.brand_id
+    held.store_id = operation.store_id
+    held.tries_left = operation.tries_max
+    held.resends_left = operation.resends_max
+    lots_spend(&coins.planned.lots, operation.requested, &held.lots_taken)
+    lots_copy(&batch.moved, &held.lots_taken)
+    coins.planned.balance -= operation.requested
+    coins.planned.held += operation.requested
+    coins.planned_holds = coins.planned_holds + [held]
+    posting.amount = -operation.requested
+    posting.held_amount = operation.requested
+    posting.moved_sign = -1
+    batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
+              operation)
+    operation.succeed(-operation.requested, coins)
+    operation.tries_left = operation.tries_max
+    return 0
+
+
+cdef int capture(Ledger ledger, Batch batch, Customer customer, Operation operation,
+                 int64_t now) except -1:
+    """Judge a typed code: the hold becomes a payment, or one of its tries is gone."""
+    cdef:
+        Wallet coins = ledger.open_existing(batch, customer, now)
+        Posting posting = posting_of(operation)
+        Hold held = find_planned_hold(coins, operation.reference)
+    if held is None:
+        operation.outcome = UNKNOWN_PAYMENT
+        return 0
+    if customer.flags() & FLAG_BLOCKED:
+        return refuse(batch, customer, coins, operation, CUSTOMER_BLOCKED)
+    posting.brand_id = held.brand_id
+    posting.store_id = held.store_id
+    posting.requested = held.coins
+    if held.code_mac != operation.code_mac:
+        return count_wrong_code(ledger, batch, customer, coins, operation, held, &posting)
+
+    # Nothing can fail from here but for want of memory.
+    replace_hold(coins, held, None)
+    coins.planned.held -= held.coins
+    lots_copy(&batch.moved, &held.lots_taken)
+    posting.held_amount = -held.coins
+    posting.moved_sign = -1
+    posting.counter = COINS_SETTLED
+    posting.counter_party = held.brand_id
+    batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
+              operation)
+    operation.succeed(-held.coins, coins)
+    return 0
+
+
+cdef int count_wrong_code(Ledger ledger, Batch batch, Customer customer, Wallet coins,
+                          Operation operation, Hold held, Posting* posting) except -1:
+    """Write down a wrong code; with the last try the coins go back at once."""
+    posting.refusal = CODE_INVALID
+    batch.moved.length = 0
+    if held.tries_left > 1:
+        replace_hold(coins, held, hold_with(held, held.code_mac, held.tries_left - 1,
+                                            held.resends_left))
+    else:
+        give_back(batch, coins, held, posting)
+    batch.put(customer, coins, posting, operation.transaction_id, operation.reference,
+              operation)
+    ledger.expire_due(batch, customer, coins, ledger.coins_utc_offset, batch.now)
+    operation.refuse(CODE_INVALID, coins)
+    operation.tries_left = held.tries_left - 1
+    return 0
+
+
+cdef int void(Ledger ledger, Batch batch, Customer customer, Operation operation,
+              int64_t now) except -1:
+    cdef:
+        Wallet coins = ledger.open_existing(batch, customer, now)
+        Posting posting = posting_of(operation)
+        Hold held = find_planned_hold(coins, operation.reference)
+    if held is None:
+        operation.outcome = UNKNOWN_PAYMENT
+        return 0
+
+    # Nothing can fail from here but for want of memory.
+    posting.brand_id = held.brand_id
+    posting.store_id = held.store_id
+    posting.requested = held.coins
+    give_back(batch, coins, held, &posting)
+    batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
+              operation)
+    ledger.expire_due(batch, customer, coins, ledger.coins_utc_offset, now)
+    operation.succeed(held.coins, coins)
+    return 0
+
+
+cdef int resend(Ledger ledger, Batch batch, Customer customer, Operation operation,
+                int64_t now) except -1:
+    """Replace the code of a hold; the tries that are gone stay gone."""
+    cdef:
+        Wallet coins = ledger.open_existing(batch, customer, now)
+        Posting posting = posting_of(operation)
+        Hold held = find_planned_hold(coins, operation.reference)
+    if held is None:
+        operation.outcome = UNKNOWN_PAYMENT
+        return 0
+    if held.resends_left == 0:
+        return refuse(batch, customer, coins, operation, LIMIT_REACHED)
+
+    # Nothing can fail from here but for want of memory.
+    posting.brand_id = held.brand_id
+    posting.store_id = held.store_id
+    posting.requested = held.coins
+    batch.moved.length = 0
+    replace_hold(coins, held, hold_with(held, operation.code_mac, held.tries_left,
+                                        held.resends_left - 1))
+    batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
+              operation)
+    operation.succeed(0, coins)
+    operation.tries_left = held.tries_left
+    return 0
+
+
+cdef int refuse(Batch batch, Customer customer, Wallet wallet, Operation operation,
+                int code) except -1:
+    cdef Posting posting = posting_of(operation)
+    posting.refusal = code
+    batch.moved.length = 0
+    batch.put(customer, wallet, &posting, operation.transaction_id, operation.reference,
+              operation)
+    operation.refuse(code, wallet)
+    return 0
+
+
+cdef int credit(Batch batch, Wallet wallet, int64_t key, int64_t amount) except -1:
+    batch.moved.length = 0
+    lots_add(&batch.moved, key, amount)
+    lots_add(&wallet.planned.lots, key, amount)
+    wallet.planned.balance = add_checked(wallet.planned.balance, amount)
+    return 0
+
+
+cdef int give_back(Batch batch, Wallet wallet, Hold hold, Posting* posting) except -1:
+    """Return the lots of `hold` to its wallet, with the expiry they had."""
+    cdef int32_t at
+    lots_copy(&batch.moved, &hold.lots_taken)
+    for at in range(hold.lots_taken.length):
+        lots_add(&wallet.planned.lots, hold.lots_taken.items[at].key,
+                 hold.lots_taken.items[at].amount)
+    wallet.planned.balance = add_checked(wallet.planned.balance, hold.coins)
+    wallet.planned.held = subtract_checked(wallet.planned.held, hold.coins)
+    replace_hold(wallet, hold, None)
+    posting.amount = hold.coins
+    posting.held_amount = -hold.coins
+    posting.moved_sign = 1
+    return 0
+
+
+cdef int replace_hold(Wallet wallet, Hold hold, Hold successor) except -1:
+    """Put `successor` in the place of `hold`, or nothing where it is None."""
+    cdef list holds = []
+    for other in wallet.planned_holds:
+        if other is not hold:
+            holds.append(other)
+        elif successor is not None:
+            holds.append(successor)
+    wallet.planned_holds = holds
+    return 0
+
+
+cdef Hold find_hold(Wallet wallet, bytes payment_id):
+    cdef Hold hold
+    if wallet is not None:
+        for hold in wallet.committed_holds:
+            if hold.payment_id == payment_id:
+                return hold
+    return None
+
+
+cdef Hold find_planned_hold(Wallet wallet, bytes payment_id):
+    cdef Hold hold
+    if wallet is not None:
+        for hold in wallet.planned_holds:
+            if hold.payment_id == payment_id:
+                return hold
+    return None

@@ -1,0 +1,121 @@
+"""kill -9 under load: nothing acknowledged is lost, nothing is done twice (rules 1, 2 and 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from harness import Network, People, clients_of, connection_to
+from traffic import faults_of, plan, send_all, settle
+
+from engine.postgres.embedded import EmbeddedPostgres
+
+KILLS = 4
+LAUNCHER = str(Path(__file__).parent / "early_answers.py")
+
+
+@pytest.fixture(scope="module")
+def durable(tmp_path_factory):
+    """Give a network on a server that keeps what it has confirmed."""
+    folder = tmp_path_factory.mktemp("durable")
+    with EmbeddedPostgres(folder) as server:
+        yield asyncio.run(Network(server.start(), folder).load())
+
+
+@pytest.fixture
+def stage(durable, tmp_path):
+    """Return (the DSN of a fresh database, what makes an engine on it)."""
+    dsn = durable.new_database()
+    engines = []
+
+    def make(*command):
+        engine = durable.engine(dsn, tmp_path / "data", command=command or ("-m", "engine"))
+        engines.append(engine)
+        return engine
+
+    yield dsn, make
+    for engine in engines:
+        engine.stop()
+
+
+async def test_a_killed_worker_loses_nothing_it_acknowledged_and_doubles_nothing(
+    stage, dice
+):
+    dsn, make = stage
+    engine = make()
+    await asyncio.to_thread(engine.start)
+    customers = People(engine.demo).several(40)
+    everything, hit, replayed = [], 0, 0
+    for round_number in range(KILLS):
+        intents = plan(dice, customers, 400, f"round-{round_number}")
+        everything += intents
+        async with clients_of(engine) as clients:
+            in_flight = await send_all(
+                intents,
+                clients.store,
+                after=dice.randrange(60, 200),
+                then=lambda: os.kill(engine.pid, signal.SIGKILL),
+            )
+        assert in_flight, "the kill hit no request"
+        lost_answers = [intent for intent in in_flight if intent.answer is None]
+        assert lost_answers, "every request in flight was answered before the kill"
+        hit += len(lost_answers)
+        assert engine.kill() == -signal.SIGKILL
+        async with connection_to(dsn) as connection:
+            # What was acknowledged is there before anybody retries anything.
+            assert await faults_of(connection, everything) == []
+        await asyncio.to_thread(engine.restart)
+        async with clients_of(engine) as clients:
+            await settle(intents, clients)
+            replayed += sum(intent.answer.replayed for intent in lost_answers)
+    assert all(intent.answer is not None for intent in everything)
+    async with connection_to(dsn) as connection:
+        assert await faults_of(connection, everything) == []
+    print(f"{KILLS} kills hit {hit} requests in flight, {replayed} of which had been committed")
+
+
+async def test_the_checker_sees_an_engine_that_answers_before_it_commits(stage, dice):
+    dsn, make = stage
+    engine = make(LAUNCHER)
+    await asyncio.to_thread(engine.start)
+    customers = People(engine.demo).several(40)
+    intents = plan(dice, customers, 400, "early")
+    async with clients_of(engine) as clients:
+        await send_all(
+            intents,
+            clients.store,
+            after=100,
+            then=lambda: os.kill(engine.pid, signal.SIGKILL),
+        )
+    engine.kill()
+    async with connection_to(dsn) as connection:
+        faults = await faults_of(connection, intents)
+    assert [fault for fault in faults if "not in the journal" in fault]
+
+
+async def test_the_checker_sees_what_was_done_twice_or_changed(stage, dice):
+    dsn, make = stage
+    engine = make()
+    await asyncio.to_thread(engine.start)
+    customers = People(engine.demo).several(5)
+    intents = plan(dice, customers, 60, "seen")
+    async with clients_of(engine) as clients:
+        await settle(intents, clients)
+        async with connection_to(dsn) as connection:
+            assert await faults_of(connection, intents) == []
+            # Done twice: the same request under another key.
+            first = next(intent for intent in intents if intent.verb == "accumulate")
+            await clients.store.accumulate(first.customer_id, "doubled", amount=100_000)
+            faults = await faults_of(connection, intents)
+            assert [fault for fault in faults if "nobody asked" in fault]
+            # A number changed behind the engine's back.
+            changed = first.transaction_id
+            await connection.execute(
+                "update journal set amount = amount + 1 where transaction_id = $1 and leg = 0",
+                changed,
+            )
+            faults = await faults_of(connection, intents)
+            assert [fault for fault in faults if first.key in fault or "sum" in fault]

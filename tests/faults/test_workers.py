@@ -1,0 +1,101 @@
+"""Two engines on one database, without affinity: the compare-and-set keeps them apart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+
+import pytest
+from harness import People, clients_of, connection_to
+from traffic import faults_of, plan, send_all, settle
+
+SALE = {"amount": 5_400_000, "currency": "COP"}
+DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
+
+
+@pytest.fixture
+async def two(loaded_network, dsn, make_engine):
+    """Give (clients of one engine, clients of the other, a connection, the customers)."""
+    engines = [make_engine(loaded_network, dsn) for _ in range(2)]
+    await asyncio.gather(*(asyncio.to_thread(engine.start) for engine in engines))
+    async with AsyncExitStack() as stack:
+        one, other = [await stack.enter_async_context(clients_of(engine)) for engine in engines]
+        connection = await stack.enter_async_context(connection_to(dsn))
+        yield one, other, connection, People(engines[0].demo)
+
+
+async def test_customers_hammered_from_both_sides_have_straight_books(two, dice):
+    one, other, connection, people = two
+    customers = people.several(8)
+    intents = plan(dice, customers, 800, "both")
+    await asyncio.gather(
+        send_all(intents[::2], one.store, at_once=24),
+        send_all(intents[1::2], other.store, at_once=24),
+    )
+    await settle(intents, one)
+    statuses = Counter(reply.status for intent in intents for reply in intent.replies)
+    assert set(statuses) <= {201, 409, 503}
+    assert await faults_of(connection, intents) == []
+    assert await connection.fetchval(DEADLOCKS) == 0
+    seen = await asyncio.gather(*(one.store.wallets(customer) for customer in customers))
+    told = await asyncio.gather(*(other.store.wallets(customer) for customer in customers))
+    for a, b in zip(seen, told, strict=True):
+        assert a.json["wallets"] == b.json["wallets"]
+
+
+async def test_the_same_key_on_both_at_once_has_one_effect(two):
+    one, other, connection, people = two
+    customers = people.several(30)
+    pairs = await asyncio.gather(
+        *(
+            asyncio.gather(
+                one.store.accumulate(customer, "same", **SALE),
+                other.store.accumulate(customer, "same", **SALE),
+            )
+            for customer in customers
+        )
+    )
+    for first, second in pairs:
+        assert (first.status, second.status) == (201, 201)
+        assert first.json == second.json
+        assert sorted((first.replayed, second.replayed)) == [False, True]
+    for customer in customers:
+        assert await one.store.points(customer, 1) == 54
+    assert await faults_of(connection, []) == []
+
+
+async def test_the_same_invoice_on_both_at_once_earns_once(two):
+    one, other, connection, people = two
+    pairs = await asyncio.gather(
+        *(
+            asyncio.gather(
+                one.store.accumulate(first, **SALE, invoice_number=f"both-{number}"),
+                other.store.accumulate(second, **SALE, invoice_number=f"both-{number}"),
+            )
+            for number, (first, second) in enumerate(
+                (people.several(2)) for _ in range(30)
+            )
+        )
+    )
+    for pair in pairs:
+        assert sorted(reply.status for reply in pair) == [201, 409]
+        assert {reply.code for reply in pair} == {None, "invoice_already_claimed"}
+    assert await faults_of(connection, []) == []
+
+
+async def test_a_payment_held_on_one_is_confirmed_on_the_other(two):
+    """Each engine has its own folder here, so they share the secret of the codes by a setting."""
+    one, other, _, people = two
+    customer = people.complete()["customer_id"]
+    await one.store.accumulate(customer, **SALE)
+    payment = (await one.store.pay(customer, coins=100)).json
+    stands = await other.store.payment(customer, payment["payment_id"])
+    assert (stands.status, stands.json) == (200, payment)
+    voids = await asyncio.gather(
+        one.store.void(customer, payment["payment_id"]),
+        other.store.void(customer, payment["payment_id"]),
+    )
+    assert [reply.status for reply in voids] == [200, 200]
+    assert voids[0].json == voids[1].json
+    assert await one.store.coins(customer) == 540
