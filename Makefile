@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
 .PHONY: run test lint bench load load-ui audit clean

@@ -103,6 +103,10 @@ def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
             )
             for one, other in RATIOS
         },
+        "cpu_ratios": {
+            f"{one}/{other}": _spread([_cpu(r[other]) / _cpu(r[one]) for r in rounds])
+            for one, other in RATIOS
+        },
     }
 
 
@@ -123,6 +127,12 @@ def _contestant(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if "batch_operations" in runs[0]:
         found["batch_operations"] = median(run["batch_operations"] for run in runs)
     return found
+
+
+def _cpu(run: dict[str, Any]) -> float:
+    """CPU time of an operation on the serving side: of the server and of PostgreSQL."""
+    cpu: dict[str, float] = run["cpu_us_per_operation"]
+    return cpu["server"] + cpu["postgres"]
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
@@ -149,7 +159,7 @@ def show(figures: dict[str, Any], console: Console) -> None:
         "postgres",
         "client",
     ):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, facts in figures["summary"]["contestants"].items():
         rate, cpu = facts["per_second"], facts["cpu_us_per_operation"]
         table.add_row(
@@ -163,14 +173,12 @@ def show(figures: dict[str, Any], console: Console) -> None:
         )
     console.print(table)
     ratios = Table(title="Ratios, each within a round")
-    for heading in ("", "median", "min … max"):
+    for heading in ("", "per second", "min … max", "per CPU second", "min … max"):
         ratios.add_column(heading, justify="right")
-    for name, ratio in figures["summary"]["ratios"].items():
-        ratios.add_row(
-            name.replace("/", " / "),
-            f"{ratio['median']:.2f}",
-            f"{ratio['min']:.2f} … {ratio['max']:.2f}",
-        )
+    for name in figures["summary"]["ratios"]:
+        both = [figures["summary"][kind][name] for kind in ("ratios", "cpu_ratios")]
+        cells = [(f"{one['median']:.2f}", f"{one['min']:.2f} … {one['max']:.2f}") for one in both]
+        ratios.add_row(name.replace("/", " / "), *cells[0], *cells[1])
     console.print(ratios)
     pools = ", ".join(f"{size}: {rate:,.0f}" for size, rate in figures["textbook_pools"].items())
     console.print(f"Textbook by pool size, per second: {pools}; the best one was taken.")

@@ -34,7 +34,8 @@ from engine.postgres.embedded import EmbeddedPostgres
 RESULTS: Final = Path(__file__).parent / "results"
 POOL_SIZES: Final = (8, 16, 32)
 SEED: Final = 2026
-CANNED_PER_SECOND_MAX: Final = 60_000
+TABLE_WIDTH_MIN: Final = 100
+CANNED_OPTIONS: Final = ("--per-second-max", "120000", "--warm", "0.2")
 TEXTBOOK_PER_SECOND_MAX: Final = 5_000
 
 
@@ -152,12 +153,16 @@ def engine(bench: Bench) -> Iterator[Contestant]:
 
 
 def best_pool(bench: Bench, progress: Progress) -> dict[int, float]:
-    """Try pool sizes for the textbook service; return what each reached, the best one first."""
-    task = progress.add_task("textbook: which pool", total=len(POOL_SIZES))
-    reached = {}
-    for size in POOL_SIZES:
+    """Try pool sizes for the textbook service, twice; return the best of each, the best one first.
+
+    The best, not the mean: whatever else the machine does can only slow a run down.
+    """
+    task = progress.add_task("textbook: which pool", total=2 * len(POOL_SIZES))
+    reached = dict.fromkeys(POOL_SIZES, 0.0)
+    for size in (*POOL_SIZES, *POOL_SIZES):
         with textbook(bench, size) as contestant:
-            reached[size] = bench.run(contestant, seconds=bench.seconds / 2)["per_second"]
+            figures = bench.run(contestant, seconds=max(0.6, bench.seconds / 4))
+        reached[size] = max(reached[size], figures["per_second"])
         progress.advance(task)
     return dict(sorted(reached.items(), key=lambda item: -item[1]))
 
@@ -199,9 +204,8 @@ def compare(bench: Bench, count: int, progress: Progress) -> dict[str, Any]:
     asyncio.run(_execute(bench.dsn, "create database textbook"))
     with contextlib.ExitStack() as stack:
         spread = stack.enter_context(engine(bench))
-        options = ["--per-second-max", str(CANNED_PER_SECOND_MAX)]
-        with bare(bench, "canned", *options) as canned:
-            ceiling = bench.run(canned, seconds=0.5)
+        with bare(bench, "canned", *CANNED_OPTIONS) as canned:
+            ceiling = bench.run(canned, seconds=1.0)
         pools = best_pool(bench, progress)
         one_brand = Contestant(
             "one_brand", spread.url, spread.pid, ["--one-brand"], has_metrics=True
@@ -240,6 +244,7 @@ def main() -> None:
     count = options.rounds or (3 if options.quick else 5)
     seconds = options.seconds or (1.2 if options.quick else 4.0)
     console = Console()
+    console.width = max(console.width, TABLE_WIDTH_MIN)
     columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn())
     with (
         _folder() as folder,

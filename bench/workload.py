@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -90,14 +91,16 @@ class Workload:
         self._invoices = invoices
         self._number = itertools.count(1)
         home = demo["keys"]["store"]["brand_id"]
-        self._brands = [b for b in demo["brands"] if not one_brand or b["brand_id"] == home]
+        self._brands: list[Mapping[str, Any]] = [
+            b for b in demo["brands"] if not one_brand or b["brand_id"] == home
+        ]
         self._issuers = [b for b in self._brands if b["issuer"]]
         self._stores = _by_brand(demo["stores"])
         self._rewards = _by_brand(demo["rewards"])
         self._tills = [s for s in demo["stores"] if s["accepts_coins"]]
         if one_brand:
             self._tills = [s for s in self._tills if s["brand_id"] == home]
-        self._customers = demo["customers"]
+        self._customers: list[Mapping[str, Any]] = demo["customers"]
         self._complete = [c for c in self._customers if c["profile_complete"]]
         self._brand_weights = zipf(len(self._brands), zipf_brands)
         self._customer_weights = zipf(len(self._customers), zipf_customers)
@@ -255,9 +258,10 @@ def keys_of(demo: Mapping[str, Any]) -> dict[str, str]:
     return {role: facts["key"] for role, facts in demo["keys"].items()}
 
 
-def zipf(count: int, exponent: float) -> list[float]:
+@cache
+def zipf(count: int, exponent: float) -> tuple[float, ...]:
     """Return cumulative weights by Zipf's law: the n-th of `count` weighs n to the -exponent."""
-    return list(itertools.accumulate(rank**-exponent for rank in range(1, count + 1)))
+    return tuple(itertools.accumulate(rank**-exponent for rank in range(1, count + 1)))
 
 
 def _by_brand(rows: Sequence[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:

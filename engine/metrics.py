@@ -40,7 +40,13 @@ class Metrics:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
 
-        # The HTTP side: rate, errors, duration.
+        self._make_http()
+        self._make_committer()
+        self._make_rest()
+        self.stage = {stage: self.batch_stage.labels(stage).observe for stage in STAGES}
+
+    def _make_http(self) -> None:
+        """The HTTP side: rate, errors, duration."""
         self.requests = PlainHistogram(
             "leal_http_request_duration_seconds",
             "Time from a request's head to its answer, by route and status; its count is the rate.",
@@ -48,7 +54,7 @@ class Metrics:
             LATENCY_BUCKETS,
         )
         self.registry.register(self.requests)
-        self.refused_connections = Counter(
+        self.shed = Counter(
             "leal_http_shed_total",
             "Requests answered at once without doing anything, by reason.",
             ["reason"],
@@ -61,7 +67,8 @@ class Metrics:
             registry=self.registry,
         )
 
-        # The committer.
+    def _make_committer(self) -> None:
+        """The committer: batches, their stages, and what went another way than a plain commit."""
         self.batch_operations = Histogram(
             "leal_batch_operations",
             "Operations committed together in one batch.",
@@ -107,6 +114,9 @@ class Metrics:
             "When the last batch was committed, as a Unix time.",
             registry=self.registry,
         )
+
+    def _make_rest(self) -> None:
+        """The event loop, and what is sent to customers."""
         self.loop_lag = Histogram(
             "leal_event_loop_lag_seconds",
             "How much later than asked for the event loop runs a timer.",
@@ -119,12 +129,10 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        for reason in ("overloaded", "unavailable", "draining"):
-            self.refused_connections.labels(reason)
+        for reason in ("overloaded", "unavailable"):
+            self.shed.labels(reason)
         for outcome in ("replay", "reused"):
             self.replays.labels(outcome)
-
-        self.stage = {stage: self.batch_stage.labels(stage).observe for stage in STAGES}
 
     def watch(self, read: Callable[[], dict[str, tuple[str, float]]]) -> None:
         """Export what `read` returns at each scrape: name → (help, value), all gauges."""

@@ -55,6 +55,25 @@ def uuid_text(bytes raw not None):
     return text[:36].decode("ascii")
 
 
+def transaction_id_of(bytes scope not None, bytes customer_id not None, bytes key not None):
+    """Return the UUIDv8 of an idempotency key: BLAKE2b of its scope (16 bytes), customer and key."""
+    cdef:
+        uint8_t digest[HASH_SIZE]
+        bytes name = customer_id + key
+    if PyBytes_GET_SIZE(scope) != HASH_SIZE or PyBytes_GET_SIZE(customer_id) != 16:
+        raise ValueError("a scope and a customer id have 16 bytes")
+    chain_hash(<const uint8_t*> PyBytes_AS_STRING(scope),
+               <const uint8_t*> PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name), digest)
+    return uuid_of(digest)
+
+
+cdef bytes uuid_of(uint8_t* digest):
+    """Return a hash as a UUID of version 8: made by our own rule (RFC 9562)."""
+    digest[6] = (digest[6] & 0x0F) | 0x80
+    digest[8] = (digest[8] & 0x3F) | 0x80
+    return PyBytes_FromStringAndSize(<char*> digest, HASH_SIZE)
+
+
 def fingerprint_of(bytes meaning not None):
     """Return 64 bits of BLAKE2b of what a request means: they tell a retry from a reused key."""
     cdef uint8_t digest[HASH_SIZE]

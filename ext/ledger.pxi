@@ -19,9 +19,7 @@ cdef bytes derived_id(Customer customer, Wallet wallet):
     memcpy(place, &asset, 4)
     memcpy(&place[4], &seq, 8)
     chain_hash(<const uint8_t*> PyBytes_AS_STRING(customer.customer_id), place, 12, digest)
-    digest[6] = (digest[6] & 0x0F) | 0x80               # UUID version 8: made by our own rule
-    digest[8] = (digest[8] & 0x3F) | 0x80
-    return PyBytes_FromStringAndSize(<char*> digest, HASH_SIZE)
+    return uuid_of(digest)
 
 
 cdef inline Posting posting_of(Operation operation) noexcept:

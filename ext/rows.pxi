@@ -45,13 +45,11 @@ cdef class Batch:
     cdef:
         readonly list operations
         readonly bytes journal          # binary COPY of the table journal
-        readonly bytes wallets          # binary COPY of the table wallet, None where none is new
-        readonly bytes claims           # binary COPY of the table invoice_claim, or None
+        readonly list new_wallets       # (customer_id, asset), sorted
         readonly int32_t postings
         int64_t now                     # microseconds since 1970, UTC
         list touched
         list customers
-        list new_wallets                # (customer_id, asset)
         dict new_claims                 # (store_id, invoice_number): the operation that earned
         Buffer buffer
         Lots moved
@@ -109,21 +107,18 @@ cdef class Batch:
             target += self.rows[at].length
         memcpy(target, PyBytes_AS_STRING(COPY_TRAILER), PyBytes_GET_SIZE(COPY_TRAILER))
         self.journal = journal
-        if self.new_wallets:
-            self.wallets = self.copy_of_wallets()
-        if self.new_claims:
-            self.claims = self.copy_of_claims()
+        self.new_wallets.sort()
         return 0
 
-    cdef bytes copy_of_wallets(self):
-        self.buffer.length = 0
-        self.new_wallets.sort()
-        for customer_id, asset in self.new_wallets:
-            reserve(&self.buffer, 64)
-            put_int16(&self.buffer, 2)
-            put_optional_bytes(&self.buffer, customer_id)
-            put_int32_field(&self.buffer, asset)
-        return self.copy_of_buffer()
+    @property
+    def claims(self):
+        """The invoices that earn in this batch: (store_id, number, customer_id, transaction_id)."""
+        cdef Operation operation
+        claims = []
+        for (store_id, invoice_number), operation in sorted(self.new_claims.items()):
+            claims.append((store_id, invoice_number, operation.customer_id,
+                           operation.transaction_id))
+        return claims
 
     cdef bint claims_already(self, Operation operation) except -1:
         """Return whether an operation before this one claims its invoice (PTS-7)."""
@@ -132,24 +127,6 @@ cdef class Batch:
     cdef int claim(self, Operation operation) except -1:
         self.new_claims[operation.store_id, operation.invoice_number] = operation
         return 0
-
-    cdef bytes copy_of_claims(self):
-        cdef Operation operation
-        self.buffer.length = 0
-        for store_id, invoice_number in sorted(self.new_claims):
-            operation = self.new_claims[store_id, invoice_number]
-            reserve(&self.buffer, 64 + len(invoice_number))
-            put_int16(&self.buffer, 4)
-            put_int32_field(&self.buffer, store_id)
-            put_optional_bytes(&self.buffer, invoice_number)
-            put_optional_bytes(&self.buffer, operation.customer_id)
-            put_optional_bytes(&self.buffer, operation.transaction_id)
-        return self.copy_of_buffer()
-
-    cdef bytes copy_of_buffer(self):
-        return (COPY_HEADER
-                + PyBytes_FromStringAndSize(<char*> self.buffer.data, self.buffer.length)
-                + COPY_TRAILER)
 
     cdef int put(self, Customer customer, Wallet wallet, const Posting* posting,
                  bytes transaction_id, bytes reference, Operation operation) except -1:

@@ -106,12 +106,6 @@ def encode_journal(postings: Iterable[Posting]) -> bytes:
     return HEADER + b"".join(map(encode, postings)) + TRAILER
 
 
-def encode_companions(rows: Iterable[tuple[int | bytes, ...]]) -> bytes | None:
-    """Return a whole COPY of rows of integers and bytes, or None where there are none."""
-    packed = ((pack(">i", v) if isinstance(v, int) else v for v in row) for row in rows)
-    return HEADER + copied + TRAILER if (copied := b"".join(map(encode_row, packed))) else None
-
-
 def decode(journal: bytes) -> list[Posting]:
     """Return the postings of a whole COPY; raises AssertionError where it is not one."""
     postings = []

@@ -58,7 +58,13 @@ class Api:
         self.key = key
 
     async def request(
-        self, method: str, path: str, body: Any = None, *, idempotency: str | None = None, **more: Any
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        idempotency: str | None = None,
+        **more: Any,
     ) -> Reply:
         """Send a request. `body` is JSON, or bytes to be sent as they are."""
         headers = dict(more.pop("headers", {}))
@@ -247,7 +253,9 @@ class EngineProcess:
     def outbox(self) -> list[dict[str, Any]]:
         """Return what the sender sent."""
         path = self.folder / "outbox.ndjson"
-        return [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+        return (
+            [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+        )
 
     def _end(self, sign: int | None) -> int:
         process = self.process

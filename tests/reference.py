@@ -74,10 +74,9 @@ class Batch:
     operations: list[Operation]
     planned: dict[tuple[bytes, int], Wallet] = field(default_factory=dict)
     rows: list[Posting] = field(default_factory=list)
-    claimed: list[tuple[int, bytes, bytes, bytes]] = field(default_factory=list)
-    journal: bytes = b""  # COPY of the tables journal, wallet, and invoice_claim
-    wallets: bytes | None = None
-    claims: bytes | None = None
+    new_wallets: list[tuple[bytes, int]] = field(default_factory=list)
+    claims: list[tuple[int, bytes, bytes, bytes]] = field(default_factory=list)
+    journal: bytes = b""
 
 
 class ReferenceLedger:
@@ -107,10 +106,9 @@ class ReferenceLedger:
         for operation in batch.operations:
             Decision(self, batch, operation, now).decide()
         batch.rows.sort(key=lambda row: (row.customer_id, row.asset, row.seq))
-        new_wallets = [(row.customer_id, row.asset) for row in batch.rows if row.seq == 1]
+        batch.new_wallets = [(row.customer_id, row.asset) for row in batch.rows if row.seq == 1]
         batch.journal = copy_format.encode_journal(batch.rows)
-        batch.wallets = copy_format.encode_companions(new_wallets)
-        batch.claims = copy_format.encode_companions(sorted(batch.claimed))
+        batch.claims.sort()
         return batch
 
     def publish(self, batch: Batch) -> None:
@@ -144,7 +142,7 @@ class Decision:
             return self.refuse(points, Refusal.CUSTOMER_BLOCKED)
         if asks.barred:  # the invoice earned before (PTS-7)
             return self.refuse(points, asks.barred)
-        if (asks.store_id, asks.invoice_number) in self.claims():  # or it earns in this batch
+        if (asks.store_id, asks.invoice_number) in self.claimed():  # or it earns in this batch
             return self.refuse(points, Refusal.INVOICE_ALREADY_CLAIMED)
         if points.balance + asks.requested > vocabulary.BALANCE_MAX:
             return self.refuse(points, Refusal.LIMIT_REACHED)
@@ -163,11 +161,11 @@ class Decision:
             asks.has_coins, asks.coins_amount, asks.coins_balance = True, asks.coins, coins.balance
         if asks.invoice_number is not None:
             claim = (asks.store_id, asks.invoice_number, asks.customer_id, asks.transaction_id)
-            self.batch.claimed.append(claim)
+            self.batch.claims.append(claim)
         return None
 
-    def claims(self) -> set[tuple[int, bytes]]:
-        return {(store_id, number) for store_id, number, *_ in self.batch.claimed}
+    def claimed(self) -> set[tuple[int, bytes]]:
+        return {(store_id, number) for store_id, number, *_ in self.batch.claims}
 
     def redeem(self, asks: Operation) -> None:
         """Take the price of a reward (RED-5) from the points of its brand (PTS-1)."""

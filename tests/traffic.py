@@ -129,7 +129,9 @@ async def faults_of(connection: asyncpg.Connection, intents: list[Intent]) -> li
         " where customer_id = any($1) order by customer_id, asset, seq",
         customers,
     )
-    operations = {(row["customer_id"], row["transaction_id"]): row for row in rows if row["leg"] == 0}
+    operations = {
+        (row["customer_id"], row["transaction_id"]): row for row in rows if row["leg"] == 0
+    }
     asked = {}
     for intent in intents:
         place = (UUID(intent.customer_id), intent.transaction_id)
@@ -138,7 +140,9 @@ async def faults_of(connection: asyncpg.Connection, intents: list[Intent]) -> li
         if intent.answer is None:
             continue
         if row is None:
-            faults.append(f"acknowledged with {intent.answer.status} and not in the journal: {place}")
+            faults.append(
+                f"acknowledged with {intent.answer.status} and not in the journal: {place}"
+            )
         else:
             faults += _differences(intent, row)
     verbs = set(KINDS.values())
@@ -158,7 +162,11 @@ def _differences(intent: Intent, row: Any) -> list[str]:
         return [f"{intent.key} is another verb in the journal"]
     if answer.status == 409:
         same = REFUSAL_CODES.get(row["refusal"]) == answer.code
-        return [] if same else [f"{intent.key} was told {answer.code}, the journal has {row['refusal']}"]
+        return (
+            []
+            if same
+            else [f"{intent.key} was told {answer.code}, the journal has {row['refusal']}"]
+        )
     if answer.status != 201:
         return [f"{intent.key} was answered with {answer.status}: {answer.json}"]
     told = answer.json

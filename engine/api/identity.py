@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha1
 
 from aiohttp import web
 
 from engine.api.problems import Problem
-from engine.ledger.core import fingerprint_of, uuid_bytes
+from engine.ledger.core import fingerprint_of, transaction_id_of, uuid_bytes
 from engine.people.keys import Principal
 
 KEY_CHARACTERS_MAX = 255
@@ -25,7 +24,7 @@ def payment_id_of(params: dict[str, str]) -> bytes:
     return _uuid_of(params, "payment_id", "payment_not_found")
 
 
-def transaction_id_of(params: dict[str, str]) -> bytes:
+def transaction_of(params: dict[str, str]) -> bytes:
     """Return the 16 bytes of the transaction in the path."""
     return _uuid_of(params, "transaction_id", "transaction_not_found")
 
@@ -51,14 +50,11 @@ def idempotency_key_of(request: web.BaseRequest, *, required: bool = True) -> st
 
 
 def transaction_id(principal: Principal, customer_id: bytes, key: str) -> bytes:
-    """Return the UUIDv5 of (brand or principal, customer, idempotency key).
+    """Return the id of (brand or principal, customer, idempotency key).
 
     It is the idempotency key of the journal: one brand can neither block nor read another's keys.
     """
-    digest = bytearray(sha1(principal.scope + customer_id + key.encode()).digest()[:16])  # noqa: S324
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    return bytes(digest)
+    return transaction_id_of(principal.scope, customer_id, key.encode())
 
 
 def fingerprint(verb: str, fields: bytes, place: int) -> int:

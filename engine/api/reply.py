@@ -9,6 +9,7 @@ says whether the connection is kept.
 from __future__ import annotations
 
 from email.utils import formatdate
+from functools import cache
 from http import HTTPStatus
 from time import time
 from typing import Any
@@ -20,9 +21,6 @@ CLOSE = "Connection: close\r\n"
 UNSENT_BYTES_MAX = 64 * 1024
 """A client that does not read its answers is not answered further until it has."""
 
-_STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
-}
 _date: tuple[int, bytes] = (0, b"")
 
 
@@ -62,20 +60,25 @@ class Reply:
         if transport is None or transport.is_closing():
             return
         extra = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
-        head = (
-            f"Content-Type: {self.content_type}\r\nContent-Length: {len(self.body)}\r\n"
-            f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n{extra}"
-            f"{'' if self.keep_alive else CLOSE}\r\n"
+        head = f"{extra}Content-Length: {len(self.body)}\r\n{'' if self.keep_alive else CLOSE}\r\n"
+        transport.write(
+            b"%b%b%b%b"
+            % (_head_of(self.status, self.content_type), _date_header(), head.encode(), self.body)
         )
-        # An answer to HEAD has the headers of one to GET, and no body: a body would be read as
-        # the beginning of the next answer.
-        body = b"" if self._request.method == "HEAD" else self.body
-        transport.write(_STATUS_LINES[self.status] + date_header() + head.encode() + body)
         if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             await self._request.writer.drain()
 
 
-def date_header() -> bytes:
+@cache
+def _head_of(status: int, content_type: str) -> bytes:
+    """Return the part of an answer's head that is the same for all of its status."""
+    return (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
+        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+    ).encode()
+
+
+def _date_header() -> bytes:
     """Return the Date header of this second."""
     global _date
     second = int(time())

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from engine.api.answers import recorded_answer
 from engine.api.door import Call, answer
-from engine.api.identity import customer_id_of, transaction_id_of
+from engine.api.identity import customer_id_of, transaction_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
 from engine.api.services import Services
@@ -101,7 +101,7 @@ async def transactions(services: Services, call: Call) -> Reply:
 
 async def transaction(services: Services, call: Call) -> Reply:
     """`GET …/transactions/{transaction_id}`: the recorded answer, or the recorded refusal."""
-    transaction_id = transaction_id_of(call.params)
+    transaction_id = transaction_of(call.params)
     receipt = await services.statements.receipt(customer_id_of(call.params), transaction_id)
     if (
         receipt is None

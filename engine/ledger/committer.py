@@ -47,7 +47,7 @@ class Committer:
         try:
             decided = lane.submit(operation)
         except Overloaded:
-            self._metrics.refused_connections.labels("overloaded").inc()
+            self._metrics.shed.labels("overloaded").inc()
             raise
         if decided is operation:
             await operation.waiter

@@ -21,6 +21,9 @@ def uuid_bytes(text: str) -> bytes | None:
 def uuid_text(raw: bytes) -> str:
     """Return the text of a UUID's 16 bytes; raises ValueError for another number of them."""
 
+def transaction_id_of(scope: bytes, customer_id: bytes, key: bytes) -> bytes:
+    """Return the UUIDv8 of an idempotency key in its scope (16 bytes) for a customer."""
+
 def fingerprint_of(meaning: bytes) -> int:
     """Return 64 bits of BLAKE2b of what a request means."""
 
@@ -147,10 +150,11 @@ class Batch:
     operations: list[Operation]
     journal: bytes
     """Binary COPY of the table `journal`, in the order of its primary key."""
-    wallets: bytes | None
-    """Binary COPY of the table `wallet`; None where no wallet is new."""
-    claims: bytes | None
-    """Binary COPY of the table `invoice_claim`; None where no invoice is claimed."""
+    new_wallets: list[tuple[bytes, int]]
+    """(customer_id, asset) of wallets that get their first posting, sorted."""
+    @property
+    def claims(self) -> list[tuple[int, bytes, bytes, bytes]]:
+        """(store_id, number, customer_id, transaction_id) of the invoices that earn, sorted."""
     postings: int
 
 @final

@@ -114,7 +114,7 @@ class Customers:
         return None if row is None else Customer(**dict(row))
 
     async def _insert(self, customer: Customer, identities: Sequence[tuple[str, str]]) -> None:
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._pool.acquire() as connection, connection.transaction():  # network op
             await connection.execute(  # network op
                 SQL["insert_identities"], *_columns(identities), customer.customer_id
             )

@@ -6,12 +6,12 @@ release costs none: they leave no session state behind, so there is nothing to r
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+import asyncio
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 CONNECT_SECONDS_MAX: Final = 10.0
@@ -23,12 +23,14 @@ LOOK_UPS_ONLY: Final = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
+    "standard_conforming_strings": "on",
 }
 OUT_OF_REACH: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutting down, starting up, a statement that took too long
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that is breaking
     OSError,
     TimeoutError,
 )
@@ -39,6 +41,72 @@ DURABILITY_SETTINGS: Final = ("fsync", "full_page_writes", "synchronous_commit")
 
 class UnsafeServer(Exception):
     """The server could lose or corrupt what it has confirmed, or is too old."""
+
+
+class ReadConnection(asyncpg.Connection):
+    """A reader's connection: dropped where something is in doubt, for then a new one is as good.
+
+    asyncpg would ask the server to cancel what was given up, and wait for that without a limit.
+    """
+
+    async def execute(self, *args: Any, **options: Any) -> str:
+        """Run a statement without parameters, or one whose rows nobody wants."""
+        try:
+            return await super().execute(*args, **options)
+        except BaseException as error:
+            self._drop_if_in_doubt(error)
+            raise
+
+    async def _execute(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super()._execute(*args, **options)  # type: ignore[misc]
+        except BaseException as error:
+            self._drop_if_in_doubt(error)
+            raise
+
+    def _drop_if_in_doubt(self, error: BaseException) -> None:
+        sqlstate = (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else "08"
+        if sqlstate.startswith(("08", "57P")):
+            self.terminate()
+
+
+class Pool:
+    """Connections for readers. No read takes longer than `seconds_max`, whatever it waits for."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], seconds_max: float) -> None:
+        self._pool = pool
+        self._seconds_max = seconds_max
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """Return all rows."""
+        async with asyncio.timeout(self._seconds_max):
+            return await self._pool.fetch(query, *args)  # network op
+
+    async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
+        """Return the first row, None where there is none."""
+        async with asyncio.timeout(self._seconds_max):
+            return await self._pool.fetchrow(query, *args)  # network op
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        """Return the first value of the first row."""
+        async with asyncio.timeout(self._seconds_max):
+            return await self._pool.fetchval(query, *args)  # network op
+
+    def acquire(self) -> Any:
+        """Lend a connection: `async with pool.acquire() as connection`."""
+        return self._pool.acquire(timeout=self._seconds_max)
+
+    def get_size(self) -> int:
+        """Return how many connections there are."""
+        return self._pool.get_size()
+
+    def terminate(self) -> None:
+        """Drop every connection."""
+        self._pool.terminate()
+
+    async def close(self) -> None:
+        """Close every connection, once it is given back."""
+        await self._pool.close()
 
 
 async def connect(
@@ -75,8 +143,9 @@ async def create_read_pool(
     application_name: str = "leal-reader",
 ) -> Pool:
     """A pool for readers, full from the start, so that no request pays for a connection."""
-    return await asyncpg.create_pool(  # network op
+    pool = await asyncpg.create_pool(  # network op
         dsn,
+        connection_class=ReadConnection,
         min_size=connections_max,
         max_size=connections_max,
         timeout=CONNECT_SECONDS_MAX,
@@ -93,6 +162,7 @@ async def create_read_pool(
             **LOOK_UPS_ONLY,
         },
     )
+    return Pool(pool, 2 * statement_timeout_ms / 1000 + 1)
 
 
 async def refuse_unsafe_server(

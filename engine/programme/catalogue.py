@@ -107,7 +107,7 @@ class Catalogue:
         """Read the whole catalogue in one transaction and replace the snapshot."""
         async with (
             self._pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+            connection.transaction(isolation="repeatable_read", readonly=True),  # network op
         ):
             rows = {name: await connection.fetch(SQL[name]) for name in TABLES}  # network op
         self.now = snapshot_of(rows)

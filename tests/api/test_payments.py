@@ -356,7 +356,11 @@ async def test_the_code_is_in_no_log_and_no_answer(api, engine, payer):
     logged = [{k: v for k, v in line.items() if k != "timestamp"} for line in engine.logs]
     assert payer["phone"] not in str(logged)
     assert not re.search(rf"\b{code}\b", str([line.get("text") for line in logged]))
-    told = {name: value for name, value in reply.json.items() if name not in ("recorded_at", "expires_at")}
+    told = {
+        name: value
+        for name, value in reply.json.items()
+        if name not in ("recorded_at", "expires_at")
+    }
     assert code not in {str(value) for value in told.values()}
 
 

@@ -67,7 +67,11 @@ async def test_the_document_is_masked_for_those_who_need_no_more(api):
     customer = (await api.store.register(**body)).json
     number = body["document"]["number"]
     assert customer["document"] == {"type": "CC", "number": "*" * 5 + number[-4:]}
-    for client, shown in ((api.brand, "*" * 5 + number[-4:]), (api.app, number), (api.network, number)):
+    for client, shown in (
+        (api.brand, "*" * 5 + number[-4:]),
+        (api.app, number),
+        (api.network, number),
+    ):
         seen = (await client.customer(customer["customer_id"])).json
         assert seen["document"]["number"] == shown
 

@@ -1,4 +1,4 @@
-"""Wallets and history: what a customer has and how it came about, to those who may see it (USR-2)."""
+"""Wallets and history: what a customer has and how it came about, for those who may see it."""
 
 from __future__ import annotations
 
@@ -152,7 +152,10 @@ async def test_another_brand_sees_nothing_of_it(api, customer_id):
         *({"limit": limit} for limit in ("0", "-1", "101", "1.5", "x", "", "1e2", "９", "9" * 40)),
         *({"brand_id": number} for number in ("0", "-1", "x", "2147483648", "99999999999")),
         {"asset": "pesos"},
-        *({"cursor": text} for text in ("", "x", "é", "!!", "MS4yLjM", "A" * 500, "Li4", "MC4wLi0x")),
+        *(
+            {"cursor": text}
+            for text in ("", "x", "é", "!!", "MS4yLjM", "A" * 500, "Li4", "MC4wLi0x")
+        ),
         {"cursor": "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OS4wLjE"},  # a moment after all calendars
         {"cursor": "LTYyMTM1NTk2ODAwMDAwMDAwMS4wLjE"},  # … and before
         {"cursor": "MS45OTk5OTk5OTk5OTkuMQ"},  # an asset that is no integer of the database

@@ -1,17 +1,16 @@
-"""The database fails in every way it can: each operation ends with one answer, the books balance."""
+"""The database fails in many ways: each operation ends with one answer, the books balance."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import time
 from collections import Counter
 
 import pytest
 from harness import Network, People, clients_of, connection_to, until
 from proxy import Fault, Proxy
-from traffic import faults_of, plan, send_all, settle
+from traffic import Intent, faults_of, plan, send_all, settle
 
 from engine.postgres.embedded import EmbeddedPostgres
 
@@ -71,20 +70,20 @@ async def test_a_killed_server_is_waited_for_and_loses_and_doubles_nothing(
     make_engine, dice, tmp_path
 ):
     folder = tmp_path / "server"
-    server = EmbeddedPostgres(folder, fsync=False)  # the machine does not fail, only the server
+    server = EmbeddedPostgres(folder)
     try:
         network = await Network(await asyncio.to_thread(server.start), folder).load()
         dsn = network.server_dsn
         engine = make_engine(network, dsn)
         await asyncio.to_thread(engine.start)
         customers = People(engine.demo).several(40)
-        intents = plan(dice, customers, 400, "server")
+        intents = plan(dice, customers, 150, "server")
         postmaster = int((folder / "postgres" / "postmaster.pid").read_text().split("\n")[0])
         async with clients_of(engine) as clients:
             in_flight = await send_all(
                 intents,
                 clients.store,
-                after=dice.randrange(80, 200),
+                after=dice.randrange(40, 90),
                 then=lambda: os.kill(postmaster, signal.SIGKILL),
             )
             assert in_flight
@@ -106,20 +105,16 @@ async def test_a_killed_server_is_waited_for_and_loses_and_doubles_nothing(
             pid = engine.pid
 
             await asyncio.to_thread(server.start)
-            away = plan(dice, customers[:1], 0, "none")
             await settle(intents, clients)
 
             async def ready_again():
                 return (await clients.anonymous.request("GET", "/readyz")).status == 200
 
             await until(ready_again)
-            for verb, key, body in (
-                ("accumulate", "away", SALE),
-                ("pay", "away too", {"coins": 1}),
-            ):
-                from traffic import Intent
-
-                away.append(Intent(verb, customers[0], key, body))
+            away = [
+                Intent("accumulate", customers[0], "away", SALE),
+                Intent("pay", customers[0], "away too", {"coins": 1}),
+            ]
             await settle(away, clients)
             assert (await clients.store.customer(customers[0])).status == 200
         async with connection_to(dsn) as connection:
@@ -156,9 +151,7 @@ async def answered(send):
 
 
 COPY_REPLY_BYTES = len(b"C\0\0\0\x0bCOPY 2\0Z\0\0\0\x05I")
-COMMIT_REPLY_BYTES = len(b"C\0\0\0\x0bCOMMIT\0Z\0\0\0\x05I")
 COPY_DONE_BYTES = len(b"c\0\0\0\x04")
-COMMIT_BYTES = len(b"Q\0\0\0\x0bcommit\0")
 
 
 async def cut_everywhere(broken, cuts, next_customer):
@@ -201,8 +194,8 @@ async def test_a_commit_cut_at_any_byte_of_the_request_has_one_effect(broken):
 async def test_a_first_sale_with_an_invoice_cut_at_any_byte_has_one_effect(broken):
     people = broken[3]
     cuts = [
-        *({"reply_bytes": at} for at in range(COMMIT_REPLY_BYTES)),
-        *({"request_bytes": at} for at in range(COMMIT_BYTES)),
+        *({"reply_bytes": at} for at in range(COPY_REPLY_BYTES + 1)),
+        *({"request_bytes": at} for at in range(COPY_DONE_BYTES + 1)),
     ]
     await cut_everywhere(broken, cuts, lambda: people.complete()["customer_id"])
 
@@ -288,4 +281,3 @@ async def test_a_silent_network_is_answered_in_time_and_recovered_from(broken, d
     assert await faults_of(connection, intents) == []
     reply = await answered(lambda: clients.store.customer(customers[0]))
     assert reply.status == 200
-    assert time.monotonic()

@@ -37,7 +37,7 @@ async def test_a_terminated_engine_answers_what_it_has_taken_and_ends(
         assert in_flight, "the signal came when nothing was in flight"
         await asyncio.gather(*tasks)
     assert [(reply.status, reply.json["reason"]) for reply in probes] == [(503, "draining")]
-    assert await asyncio.to_thread(engine.terminate) == 0
+    assert await asyncio.to_thread(engine.wait_for_end) == 0
     assert [line["complete"] for line in engine.events("drained")] == [True]
     assert all(intent.replies for intent in in_flight), "a request in flight got no answer"
     async with connection_to(dsn) as connection:

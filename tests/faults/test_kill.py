@@ -13,7 +13,7 @@ from traffic import faults_of, plan, send_all, settle
 
 from engine.postgres.embedded import EmbeddedPostgres
 
-KILLS = 4
+KILLS = 3
 LAUNCHER = str(Path(__file__).parent / "early_answers.py")
 
 
@@ -41,9 +41,7 @@ def stage(durable, tmp_path):
         engine.stop()
 
 
-async def test_a_killed_worker_loses_nothing_it_acknowledged_and_doubles_nothing(
-    stage, dice
-):
+async def test_a_killed_worker_loses_nothing_it_acknowledged_and_doubles_nothing(stage, dice):
     dsn, make = stage
     engine = make()
     await asyncio.to_thread(engine.start)

@@ -73,9 +73,7 @@ async def test_the_same_invoice_on_both_at_once_earns_once(two):
                 one.store.accumulate(first, **SALE, invoice_number=f"both-{number}"),
                 other.store.accumulate(second, **SALE, invoice_number=f"both-{number}"),
             )
-            for number, (first, second) in enumerate(
-                (people.several(2)) for _ in range(30)
-            )
+            for number, (first, second) in enumerate((people.several(2)) for _ in range(30))
         )
     )
     for pair in pairs:

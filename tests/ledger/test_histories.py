@@ -159,7 +159,7 @@ class History(RuleBasedStateMachine):
         assert decode(written.journal) == expected.rows
         assert written.journal == expected.journal
         assert written.postings == len(expected.rows)
-        assert written.wallets == expected.wallets
+        assert written.new_wallets == expected.new_wallets
         assert written.claims == expected.claims
         for one, other in zip(ours, theirs, strict=True):
             results = [(name, getattr(one, name), getattr(other, name)) for name in RESULTS]

@@ -1,0 +1,178 @@
+"""A journal in memory, with the verbs of the real one, that fails or hangs when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from copy_format import Posting, decode, pack_holds, pack_lots
+
+from engine.ledger.core import Batch, Ledger, Operation
+from engine.ledger.receipts import Receipt
+from engine.ledger.verdicts import Verdict
+from engine.ledger.vocabulary import Kind
+
+
+@dataclass(eq=False)
+class Step:
+    """What an append does instead of the plain thing.
+
+    `lands`: whether the rows get into the journal. `verdict`: what is told of it, None for the
+    truth. `until`: what it waits for first. `bad`: it is refused for as long as it holds one of
+    these transactions.
+    """
+
+    verdict: Verdict | None = None
+    lands: bool = False
+    until: asyncio.Event | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class FakeDatabase:
+    """What several journals share: the committed rows, and the script of what goes wrong."""
+
+    def __init__(self, customers: Iterable[bytes], missing_fields: int = 0) -> None:
+        self.customers = dict.fromkeys(customers, missing_fields)
+        self.rows: list[Posting] = []
+        self.claims: dict[tuple[int, bytes], bytes] = {}
+        self.script: deque[Step] = deque()
+        self.bad: set[bytes] = set()
+        """Transactions that the database refuses, whatever they come with."""
+        self.broken: set[bytes] = set()
+        """Customers of whom a row contradicts itself."""
+        self.unreachable = 0
+        """How many more attempts to connect fail."""
+        self.load_failures = 0
+        self.find_failures = 0
+        self.opened = 0
+        self.appends: list[list[bytes]] = []
+        """The transactions of each append, in the order of the batch."""
+        self.loads: list[list[bytes]] = []
+
+    async def open(self) -> FakeJournal:
+        """Connect."""
+        if self.unreachable:
+            self.unreachable -= 1
+            raise ConnectionRefusedError
+        self.opened += 1
+        return FakeJournal(self)
+
+    def next(self, step: Step) -> Step:
+        """Let the next append do `step`."""
+        self.script.append(step)
+        return step
+
+    def balance(self, customer_id: bytes, asset: int) -> int:
+        """Return the balance of a wallet, as committed."""
+        rows = [row for row in self.rows if (row.customer_id, row.asset) == (customer_id, asset)]
+        return rows[-1].balance if rows else 0
+
+    def apply(self, batch: Batch) -> Verdict:
+        """Commit a batch, or say why that is not possible."""
+        rows = decode(batch.journal)
+        if any(row.transaction_id in self.bad for row in rows):
+            return Verdict.REFUSED
+        places = {(row.customer_id, row.asset, row.seq) for row in self.rows}
+        if any((row.customer_id, row.asset, row.seq) in places for row in rows):
+            return Verdict.STALE
+        keys = {(row.customer_id, row.transaction_id, row.leg) for row in self.rows}
+        if any((row.customer_id, row.transaction_id, row.leg) in keys for row in rows):
+            return Verdict.SEEN
+        new = {(store_id, number): tid for store_id, number, _, tid in batch.claims}
+        if new.keys() & self.claims.keys() or len(new) != len(batch.claims):
+            return Verdict.SEEN
+        self.rows += rows
+        self.claims |= new
+        return Verdict.DURABLE
+
+
+class FakeJournal:
+    """One connection to it."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._database = database
+        self.is_closed = False
+        self.last_sqlstate = ""
+
+    def terminate(self) -> None:
+        self.is_closed = True
+
+    async def load(self, ledger: Ledger, customer_ids: Iterable[bytes]) -> set[bytes]:
+        wanted = list(customer_ids)
+        self._database.loads.append(wanted)
+        await asyncio.sleep(0)
+        if self._database.load_failures:
+            self._database.load_failures -= 1
+            raise ConnectionResetError
+        for customer_id in wanted:
+            if customer_id not in self._database.customers or customer_id in self._database.broken:
+                continue
+            ledger.load_customer(customer_id, self._database.customers[customer_id])
+            newest = {
+                row.asset: row for row in self._database.rows if row.customer_id == customer_id
+            }
+            for row in newest.values():
+                ledger.load_wallet(
+                    *(customer_id, row.asset, row.seq, row.balance, row.held, row.flags),
+                    *(pack_lots(row.lots), pack_holds(row.holds), row.hash, row.recorded_at),
+                )
+        return self._database.broken & set(wanted)
+
+    async def append(self, batch: Batch) -> Verdict:
+        assert not self.is_closed
+        self._database.appends.append([op.transaction_id for op in batch.operations])
+        step = self._database.script.popleft() if self._database.script else Step(lands=True)
+        step.started.set()
+        await asyncio.sleep(0)
+        if step.until is not None:
+            await step.until.wait()
+        truth = self._database.apply(batch) if step.lands else None
+        verdict = step.verdict or truth or Verdict.DURABLE
+        self.last_sqlstate = verdict.value
+        if verdict is Verdict.AMBIGUOUS:
+            self.terminate()
+        return verdict
+
+    async def find(self, operations: Sequence[Operation]) -> dict[bytes, Receipt]:
+        await asyncio.sleep(0)
+        if self._database.find_failures:
+            self._database.find_failures -= 1
+            raise ConnectionResetError
+        wanted = {(op.customer_id, op.transaction_id) for op in operations}
+        found: dict[bytes, list[Posting]] = {}
+        for row in self._database.rows:
+            if (row.customer_id, row.transaction_id) in wanted:
+                found.setdefault(row.transaction_id, []).append(row)
+        return {key: receipt_of_postings(rows) for key, rows in found.items()}
+
+    async def find_claims(self, operations: Sequence[Operation]) -> dict[tuple[int, bytes], bytes]:
+        wanted = {(op.store_id, op.invoice_number) for op in operations}
+        return {claim: tid for claim, tid in self._database.claims.items() if claim in wanted}
+
+
+def receipt_of_postings(rows: list[Posting]) -> Receipt:
+    """Return the receipt of a transaction of the fake; holds are not looked into."""
+    first = rows[0]
+    coins = rows[1] if len(rows) > 1 else None
+    facts: dict[str, Any] = {
+        name: getattr(first, name)
+        for name in (
+            *("kind", "customer_id", "transaction_id", "fingerprint", "brand_id", "store_id"),
+            *("asset", "requested", "refusal", "missing_fields", "amount", "balance", "held"),
+            *("recorded_at", "reference", "details", "hash"),
+        )
+    }
+    earned = first.kind == Kind.ACCUMULATION and first.moved
+    return Receipt(
+        **facts,
+        earned_expires_day=next(iter(first.moved))[0] if earned else 0,
+        has_coins=coins is not None,
+        coins_amount=0 if coins is None else coins.amount,
+        coins_balance=0 if coins is None else coins.balance,
+        coins_expires_day=0,
+        tries_left=0,
+        hold_expires_at=0,
+    )

@@ -1,0 +1,593 @@
+"""What a lane does with every verdict, without a server: the journal is a fake that is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from fakes import FakeDatabase, Step
+from time_machine import travel
+
+from engine.errors import (
+    CustomerNotFound,
+    KeyReused,
+    OutcomeUnknown,
+    Overloaded,
+    PaymentNotFound,
+    Quarantined,
+    Unavailable,
+)
+from engine.ledger import lane as lane_module
+from engine.ledger.committer import Committer
+from engine.ledger.core import Operation
+from engine.ledger.verdicts import Verdict
+from engine.ledger.vocabulary import COINS, Kind, Refusal
+from engine.metrics import Metrics
+from engine.settings import Settings
+
+POINTS = 7
+COLOMBIA = -5 * 3600
+SETTINGS = Settings(lanes=1)
+TODAY = 20_800
+CUSTOMERS = [bytes([n]) * 16 for n in range(1, 40)]
+ANA, BEA, CARLA, *OTHERS = CUSTOMERS
+
+next_id = iter(range(1, 10**9))
+
+
+@pytest.fixture
+def database():
+    return FakeDatabase(CUSTOMERS)
+
+
+@asynccontextmanager
+async def committer_on(database, **settings):
+    """Give a committer of one lane that works on `database`."""
+    metrics = Metrics()
+    committer = Committer(
+        database.open, replace(SETTINGS, **settings), metrics, coins_utc_offset=COLOMBIA
+    )
+    committer.start()
+    try:
+        yield committer
+    finally:
+        await committer.close()
+
+
+@pytest.fixture
+async def committer(database):
+    async with committer_on(database) as committer:
+        yield committer
+
+
+def earn(customer_id=ANA, points=10, *, key=None, invoice=None, fingerprint=1, store_id=1, coins=0):
+    return Operation(
+        kind=Kind.ACCUMULATION,
+        customer_id=customer_id,
+        transaction_id=(next(next_id) if key is None else key).to_bytes(16, "big"),
+        fingerprint=fingerprint,
+        brand_id=POINTS,
+        store_id=store_id,
+        asset=POINTS,
+        requested=points,
+        expires_day=TODAY + 3650,
+        coins=coins,
+        coins_expires_day=TODAY + 3650,
+        utc_offset=COLOMBIA,
+        invoice_number=invoice,
+    )
+
+
+def redeem(customer_id=ANA, points=10):
+    return Operation(
+        kind=Kind.REDEMPTION,
+        customer_id=customer_id,
+        transaction_id=next(next_id).to_bytes(16, "big"),
+        asset=POINTS,
+        requested=points,
+        utc_offset=COLOMBIA,
+    )
+
+
+def submit(committer, *operations):
+    """Submit operations in this order, and return what waits for each."""
+    return [asyncio.ensure_future(committer.submit(operation)) for operation in operations]
+
+
+async def results(tasks):
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def counted(committer, name, **labels):
+    return committer._metrics.registry.get_sample_value(name, labels) or 0
+
+
+# The plain thing.
+
+
+async def test_what_waits_together_is_committed_together(database, committer):
+    tasks = submit(committer, *(earn(customer) for customer in CUSTOMERS[:20]))
+    decided = await results(tasks)
+    assert [(answer.balance, replayed) for answer, replayed in decided] == [(10, False)] * 20
+    assert [len(batch) for batch in database.appends] == [20]
+
+
+async def test_nothing_is_answered_before_the_append_is_durable(database, committer):
+    step = database.next(Step(lands=True, until=asyncio.Event()))
+    (task,) = submit(committer, earn())
+    await step.started.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not task.done()
+    assert committer.lanes[0].ledger.wallet(ANA, POINTS).balance == 0
+    step.until.set()
+    answer, _ = await task
+    assert answer.balance == 10
+
+
+async def test_while_one_batch_is_made_durable_the_next_collects(database, committer):
+    step = database.next(Step(lands=True, until=asyncio.Event()))
+    first = submit(committer, earn(ANA))
+    await step.started.wait()
+    second = submit(committer, *(earn(customer) for customer in OTHERS[:10]))
+    await asyncio.sleep(0)
+    step.until.set()
+    await results(first + second)
+    assert [len(batch) for batch in database.appends] == [1, 10]
+
+
+async def test_a_batch_has_at_most_so_many_operations(database):
+    async with committer_on(database, batch_operations_max=8) as committer:
+        await results(submit(committer, *(earn(customer) for customer in CUSTOMERS[:20])))
+    assert max(len(batch) for batch in database.appends) == 8
+
+
+async def test_an_unknown_customer_or_payment_leaves_no_row(database, committer):
+    confirm = Operation(
+        kind=Kind.CAPTURE, customer_id=ANA, transaction_id=bytes(16), reference=b"p" * 16
+    )
+    unknown, missing = await results(submit(committer, earn(b"?" * 16), confirm))
+    assert isinstance(unknown, CustomerNotFound)
+    assert isinstance(missing, PaymentNotFound)
+    assert database.rows == []
+
+
+async def test_operations_of_one_customer_keep_their_order_behind_a_locked_account(
+    database, committer
+):
+    step = database.next(Step(lands=True, until=asyncio.Event()))
+    operations = [earn(ANA, 1), *(earn(ANA, n) for n in range(2, 9)), redeem(ANA, 36), earn(ANA, 1)]
+    first = submit(committer, operations[0])
+    await step.started.wait()
+    parked = submit(committer, *operations[1:])
+    beside = submit(committer, earn(BEA))
+    await asyncio.sleep(0)
+    assert committer.lanes[0].room.waiting == len(operations)
+    step.until.set()
+    decided = await results(first + parked + beside)
+    assert [answer.balance for answer, _ in decided[:8]] == [1, 3, 6, 10, 15, 21, 28, 36]
+    assert [answer.balance for answer, _ in decided[8:10]] == [0, 1]
+
+
+# Two requests with one key.
+
+
+async def test_a_key_that_is_under_way_is_done_once_for_all_who_ask(database, committer):
+    tasks = submit(committer, *(earn(ANA, key=5) for _ in range(50)))
+    decided = await results(tasks)
+    assert [replayed for _, replayed in decided] == [False] + [True] * 49
+    assert {answer.balance for answer, _ in decided} == {10}
+    assert len(database.rows) == 1
+
+
+async def test_a_key_that_is_under_way_for_another_request_is_refused(committer):
+    first, second = submit(committer, earn(ANA, key=5), earn(ANA, key=5, fingerprint=2))
+    assert (await first)[0].balance == 10
+    with pytest.raises(KeyReused):
+        await second
+
+
+async def test_one_who_gives_up_does_not_take_the_others_answer_away(database, committer):
+    step = database.next(Step(lands=True, until=asyncio.Event()))
+    first, second, third = submit(committer, *(earn(ANA, key=5) for _ in range(3)))
+    await step.started.wait()
+    second.cancel()
+    await asyncio.sleep(0)
+    step.until.set()
+    assert [(await task)[0].balance for task in (first, third)] == [10, 10]
+
+
+async def test_a_key_that_the_journal_has_is_answered_from_it(database, committer):
+    await results(submit(committer, earn(ANA, 10, key=5)))
+    await results(submit(committer, earn(ANA, 7)))
+    answer, replayed = (await results(submit(committer, earn(ANA, 10, key=5))))[0]
+    assert (answer.balance, replayed) == (10, True)
+    reused = (await results(submit(committer, earn(ANA, 10, key=5, fingerprint=2))))[0]
+    assert isinstance(reused, KeyReused)
+    assert database.balance(ANA, POINTS) == 17
+
+
+async def test_a_retry_among_new_operations_keeps_none_of_them_from_being_done(database, committer):
+    await results(submit(committer, earn(ANA, 10, key=5)))
+    tasks = submit(
+        committer,
+        *(earn(customer) for customer in OTHERS[:5]),
+        earn(ANA, 10, key=5),
+        earn(BEA, invoice=b"F-1"),
+        earn(ANA, 10, key=5, fingerprint=2),
+    )
+    decided = await results(tasks)
+    assert [replayed for _, replayed in decided[:7]] == [False] * 5 + [True, False]
+    assert isinstance(decided[7], KeyReused)
+
+
+# STALE.
+
+
+async def test_a_stale_state_is_loaded_again_and_decided_again(database, committer):
+    await results(submit(committer, earn(ANA)))
+    other = FakeDatabase(CUSTOMERS)
+    other.rows, other.claims = database.rows, database.claims
+    async with committer_on(other) as other_worker:
+        await results(submit(other_worker, earn(ANA, 5)))
+        database.rows = other.rows
+    answer, _ = (await results(submit(committer, earn(ANA))))[0]
+    assert answer.balance == 25
+    assert counted(committer, "leal_batch_conflicts_total") == 1
+    seqs = [row.seq for row in database.rows]
+    assert seqs == [1, 2, 3]
+
+
+async def test_stale_again_and_again_is_overloaded_and_did_nothing(database):
+    async with committer_on(database, tries_max=3) as committer:
+        for _ in range(3):
+            database.next(Step(Verdict.STALE))
+        (refused,) = await results(submit(committer, earn(ANA)))
+        assert isinstance(refused, Overloaded)
+        assert database.rows == []
+        answer, _ = (await results(submit(committer, earn(ANA))))[0]
+        assert answer.balance == 10
+
+
+# SEEN, by an invoice.
+
+
+async def test_an_invoice_that_is_claimed_is_refused_and_its_neighbours_are_not(
+    database, committer
+):
+    await results(submit(committer, earn(ANA, invoice=b"F-1")))
+    tasks = submit(
+        committer, earn(BEA, invoice=b"F-1"), earn(CARLA), earn(OTHERS[0], invoice=b"F-2")
+    )
+    refused, plain, other = (answer for answer, _ in await results(tasks))
+    assert refused.refusal == Refusal.INVOICE_ALREADY_CLAIMED
+    assert (plain.balance, other.balance) == (10, 10)
+
+
+async def test_one_invoice_many_times_in_one_batch_earns_once(database, committer):
+    tasks = submit(
+        committer,
+        *(earn(customer, invoice=b"F-1") for customer in CUSTOMERS[:10]),
+        *(earn(customer, invoice=b"F-1", store_id=2) for customer in CUSTOMERS[:2]),
+        *(earn(customer) for customer in OTHERS[:3]),
+    )
+    answers = [answer for answer, _ in await results(tasks)]
+    refusals = [answer.refusal for answer in answers]
+    assert sorted(refusals[:10]) == [0] + [Refusal.INVOICE_ALREADY_CLAIMED] * 9
+    assert sorted(refusals[10:12]) == [0, Refusal.INVOICE_ALREADY_CLAIMED]
+    assert refusals[12:] == [0, 0, 0]
+    assert len(database.claims) == 2
+    assert max(operation.tries for operation in answers) <= 2
+
+
+async def test_an_invoice_whose_first_claim_is_refused_earns_by_the_second(database, committer):
+    database.bad.add((77).to_bytes(16, "big"))
+    tasks = submit(committer, earn(ANA, invoice=b"F-1", key=77), earn(BEA, invoice=b"F-1"))
+    bad, good = await results(tasks)
+    assert isinstance(bad, Quarantined)
+    assert good[0].refusal == 0
+    assert good[0].balance == 10
+
+
+async def test_where_the_receipts_cannot_be_read_all_is_decided_again(database, committer):
+    await results(submit(committer, earn(ANA, key=5)))
+    database.find_failures = 1
+    tasks = submit(committer, earn(ANA, key=5), earn(BEA))
+    (replayed, was_there), (new, _) = await results(tasks)
+    assert (replayed.balance, was_there, new.balance) == (10, True, 10)
+    assert database.opened == 2
+
+
+# RETRY, REFUSED, UNAVAILABLE.
+
+
+async def test_what_passes_is_tried_again(database, committer):
+    database.next(Step(Verdict.RETRY))
+    database.next(Step(Verdict.RETRY))
+    answer, _ = (await results(submit(committer, earn(ANA))))[0]
+    assert (answer.balance, answer.tries) == (10, 2)
+    assert counted(committer, "leal_append_failures_total", sqlstate="retry") == 2
+
+
+@pytest.mark.parametrize("at", [0, 1, 15, 30, 31])
+async def test_one_bad_operation_among_many_fails_alone(database, committer, at):
+    customers = CUSTOMERS[:32]
+    operations = [earn(customer) for customer in customers]
+    database.bad.add(operations[at].transaction_id)
+    decided = await results(submit(committer, *operations))
+    assert isinstance(decided[at], Quarantined)
+    good = decided[:at] + decided[at + 1 :]
+    assert [answer.balance for answer, _ in good] == [10] * 31
+    assert len(database.appends) <= 12
+    # The bad one leaves nothing behind: its customer goes on.
+    answer, _ = (await results(submit(committer, earn(customers[at]))))[0]
+    assert answer.balance == 10
+
+
+async def test_several_bad_operations_fail_alone_also_of_one_customer(database, committer):
+    operations = [earn(customer, n) for customer in CUSTOMERS[:4] for n in range(1, 6)]
+    bad = {1, 2, 7, 19}
+    database.bad |= {operations[at].transaction_id for at in bad}
+    decided = await results(submit(committer, *operations))
+    for at, outcome in enumerate(decided):
+        assert isinstance(outcome, Quarantined) == (at in bad)
+    totals = [database.balance(customer, POINTS) for customer in CUSTOMERS[:4]]
+    assert totals == [15 - 2 - 3, 15 - 3, 15, 15 - 5]
+
+
+async def test_a_bad_half_that_becomes_unknown_parks_what_shares_its_account(database, committer):
+    operations = [earn(ANA, n) for n in (1, 2, 3, 4)]
+    database.next(Step(Verdict.REFUSED))
+    database.next(Step(Verdict.AMBIGUOUS, lands=True))
+    decided = await results(submit(committer, *operations))
+    assert [answer.balance for answer, _ in decided] == [1, 3, 6, 10]
+    assert [row.seq for row in database.rows] == [1, 2, 3, 4]
+
+
+async def test_a_customer_whose_rows_contradict_themselves_fails_alone(database, committer):
+    database.broken.add(BEA)
+    tasks = submit(committer, earn(ANA), earn(BEA), earn(CARLA))
+    async with asyncio.timeout(5):
+        first, broken, last = await results(tasks)
+    assert isinstance(broken, Quarantined)
+    assert (first[0].balance, last[0].balance) == (10, 10)
+
+
+async def test_a_server_that_takes_no_writes_is_told_at_once(database, committer):
+    database.next(Step(Verdict.UNAVAILABLE))
+    decided = await results(submit(committer, *(earn(customer) for customer in CUSTOMERS[:5])))
+    assert all(isinstance(outcome, Unavailable) for outcome in decided)
+    assert database.rows == []
+    answer, _ = (await results(submit(committer, earn(ANA))))[0]
+    assert answer.balance == 10
+    assert database.opened == 2
+
+
+async def test_a_lost_connection_drops_every_wallet_that_was_read_by_it(database, committer):
+    await results(submit(committer, earn(ANA), earn(BEA)))
+    database.next(Step(Verdict.UNAVAILABLE))
+    await results(submit(committer, earn(CARLA)))
+    assert committer.lanes[0].ledger.wallets == 0
+    await results(submit(committer, earn(ANA)))
+    assert database.loads[-1] == [ANA]
+
+
+async def test_where_nobody_answers_the_connection_is_tried_again(database, committer):
+    database.unreachable = 2
+    database.load_failures = 1
+    answer, _ = (await results(submit(committer, earn(ANA))))[0]
+    assert answer.balance == 10
+
+
+# AMBIGUOUS.
+
+
+@pytest.mark.parametrize("landed", [True, False])
+async def test_an_unknown_outcome_is_settled_by_appending_the_same_again(
+    database, committer, landed
+):
+    await results(submit(committer, earn(ANA)))
+    database.next(Step(Verdict.AMBIGUOUS, lands=landed))
+    tasks = submit(committer, earn(ANA), redeem(ANA, 5), earn(BEA, invoice=b"F-1"))
+    answers = [answer for answer, replayed in await results(tasks) if not replayed]
+    assert [answer.balance for answer in answers] == [20, 15, 10]
+    assert database.appends[1] == database.appends[2]
+    assert [row.seq for row in database.rows if row.customer_id == ANA] == [1, 2, 3]
+    assert counted(committer, "leal_batch_ambiguous_total") == 1
+
+
+async def test_an_unknown_outcome_may_stay_unknown_for_long(database, committer):
+    for _ in range(5):
+        database.next(Step(Verdict.AMBIGUOUS))
+    database.next(Step(Verdict.RETRY))
+    database.next(Step(Verdict.UNAVAILABLE))
+    answer, _ = (await results(submit(committer, earn(ANA))))[0]
+    assert answer.balance == 10
+    assert len(database.appends) == 8
+    assert len(database.rows) == 1
+
+
+async def test_the_accounts_of_an_unknown_outcome_stay_locked_and_others_go_on(database, committer):
+    release = asyncio.Event()
+    database.next(Step(Verdict.AMBIGUOUS, lands=True))
+    resolving = database.next(Step(lands=True, until=release))
+    (unknown,) = submit(committer, earn(ANA, 1))
+    await resolving.started.wait()
+    parked = submit(committer, earn(ANA, 2), redeem(ANA, 3))
+    beside = submit(committer, earn(BEA), earn(CARLA))
+    assert [answer.balance for answer, _ in await results(beside)] == [10, 10]
+    assert not unknown.done()
+    assert not any(task.done() for task in parked)
+    assert len(committer.lanes[0].room.locked) == 1
+    release.set()
+    decided = await results([unknown, *parked])
+    assert [(answer.balance, answer.refusal) for answer, _ in decided] == [(1, 0), (3, 0), (0, 0)]
+
+
+async def test_an_unknown_batch_whose_place_another_took_is_decided_again(database, committer):
+    """Not landed, and it cannot land any more: the other writer's row has its place."""
+    await results(submit(committer, earn(ANA)))
+    step = database.next(Step(Verdict.AMBIGUOUS, lands=False))
+    tasks = submit(committer, earn(ANA, 7), earn(BEA, 7))
+    await step.started.wait()
+    async with committer_on(database) as other_worker:
+        await results(submit(other_worker, earn(ANA, 100)))
+    decided = await results(tasks)
+    assert [answer.balance for answer, _ in decided] == [117, 7]
+    assert [row.balance for row in database.rows if row.customer_id == ANA] == [10, 110, 117]
+
+
+async def test_an_unknown_batch_that_is_bad_is_bisected_when_that_is_known(database, committer):
+    operations = [earn(ANA), earn(BEA), earn(CARLA)]
+    database.bad.add(operations[1].transaction_id)
+    database.next(Step(Verdict.AMBIGUOUS))
+    first, bad, last = await results(submit(committer, *operations))
+    assert isinstance(bad, Quarantined)
+    assert (first[0].balance, last[0].balance) == (10, 10)
+
+
+async def test_a_resolver_reconnects_for_as_long_as_it_takes(database, committer):
+    database.next(Step(Verdict.AMBIGUOUS, lands=True))
+    database.find_failures = 2
+    (task,) = submit(committer, earn(ANA))
+    database.unreachable = 0
+    answer, _ = await task
+    assert answer.balance == 10
+    assert len(database.rows) == 1
+
+
+# Limits and deadlines.
+
+
+async def test_a_full_queue_refuses_at_once(database):
+    async with committer_on(database, queue_operations_max=5) as committer:
+        step = database.next(Step(lands=True, until=asyncio.Event()))
+        first = submit(committer, earn(ANA))
+        await step.started.wait()
+        waiting = submit(committer, *(earn(customer) for customer in OTHERS[:8]))
+        await asyncio.sleep(0)
+        refused = [task for task in waiting if task.done()]
+        assert len(refused) == 3
+        assert all(isinstance(one, Overloaded) for one in await results(refused))
+        assert counted(committer, "leal_http_shed_total", reason="overloaded") == 3
+        step.until.set()
+        decided = await results(first + waiting[:5])
+        assert [answer.balance for answer, _ in decided] == [10] * 6
+
+
+async def test_too_much_for_one_account_refuses_and_others_are_taken(database):
+    async with committer_on(database, account_operations_max=3) as committer:
+        step = database.next(Step(lands=True, until=asyncio.Event()))
+        tasks = submit(committer, earn(ANA))
+        await step.started.wait()
+        tasks += submit(committer, *(earn(ANA) for _ in range(5)), earn(BEA))
+        await asyncio.sleep(0)
+        assert [task.done() for task in tasks] == [False] * 4 + [True] * 2 + [False]
+        step.until.set()
+        decided = await results(tasks)
+        assert [isinstance(outcome, Overloaded) for outcome in decided] == [
+            task in (4, 5) for task in range(7)
+        ]
+
+
+async def test_who_waits_too_long_is_told_that_the_outcome_is_unknown(database, monkeypatch):
+    monkeypatch.setattr(lane_module, "WATCH_INTERVAL_S", 0.005)
+    deadlines = {
+        "lock_timeout_ms": 10,
+        "statement_timeout_ms": 20,
+        "append_timeout_ms": 30,
+        "answer_timeout_ms": 40,
+    }
+    async with committer_on(database, **deadlines) as committer:
+        step = database.next(Step(lands=True, until=asyncio.Event()))
+        (late,) = submit(committer, earn(ANA, key=5))
+        with pytest.raises(OutcomeUnknown):
+            await late
+        # It is still under way: who asks again with the key learns what became of it.
+        (again,) = submit(committer, earn(ANA, key=5))
+        await asyncio.sleep(0)
+        assert not again.done()
+        step.until.set()
+        answer, replayed = await again
+        assert (answer.balance, replayed) == (10, True)
+        assert len(database.rows) == 1
+
+
+async def test_what_was_never_sent_is_given_up_after_the_deadline(database, monkeypatch):
+    monkeypatch.setattr(lane_module, "WATCH_INTERVAL_S", 60)
+    monkeypatch.setattr(lane_module, "RETRY_PAUSE_S", 0.001)
+    monkeypatch.setattr(lane_module, "RECONNECT_PAUSE_S_MAX", 0.008)
+    deadlines = {
+        "lock_timeout_ms": 10,
+        "statement_timeout_ms": 20,
+        "append_timeout_ms": 30,
+        "answer_timeout_ms": 40,
+    }
+    database.unreachable = 10**9
+    async with committer_on(database, **deadlines) as committer:
+        (refused,) = await results(submit(committer, earn(ANA)))
+        assert isinstance(refused, Unavailable)
+        assert committer.lanes[0].idle
+        assert not committer.lanes[0].room.locked
+        database.unreachable = 0
+        answer, _ = (await results(submit(committer, earn(ANA))))[0]
+        assert answer.balance == 10
+
+
+async def test_a_drain_brings_what_was_taken_to_its_outcome_and_takes_no_more(database, committer):
+    step = database.next(Step(lands=True, until=asyncio.Event()))
+    taken = submit(committer, earn(ANA), earn(BEA))
+    await step.started.wait()
+    parked = submit(committer, earn(ANA))
+    await asyncio.sleep(0)
+    draining = asyncio.ensure_future(committer.drain(10))
+    await asyncio.sleep(0)
+    (refused,) = await results(submit(committer, earn(CARLA)))
+    assert isinstance(refused, Overloaded)
+    assert not draining.done()
+    step.until.set()
+    assert await draining
+    decided = await results(taken + parked)
+    assert [answer.balance for answer, _ in decided] == [10, 10, 20]
+
+
+async def test_a_drain_that_takes_too_long_says_so(database, committer):
+    step = database.next(Step(lands=True, until=asyncio.Event()))
+    tasks = submit(committer, earn(ANA))
+    await step.started.wait()
+    assert not await committer.drain(0.01)
+    step.until.set()
+    await results(tasks)
+
+
+async def test_an_error_that_nobody_foresaw_unlocks_the_accounts(database, committer, monkeypatch):
+    lane = committer.lanes[0]
+
+    def broken(_operations):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(lane, "_decide", broken)
+    (unknown,) = await results(submit(committer, earn(ANA)))
+    assert isinstance(unknown, OutcomeUnknown)
+    monkeypatch.undo()
+    answer, _ = (await results(submit(committer, earn(ANA))))[0]
+    assert answer.balance == 10
+
+
+async def test_coins_and_points_of_a_sale_are_one_operation(database, committer):
+    answer, _ = (await results(submit(committer, earn(ANA, coins=3))))[0]
+    assert (answer.balance, answer.coins_balance) == (10, 3)
+    assert (database.balance(ANA, POINTS), database.balance(ANA, COINS)) == (10, 3)
+    again, replayed = (await results(submit(committer, earn(BEA), redeem(ANA, 4))))[1]
+    assert (again.balance, replayed) == (6, False)
+
+
+async def test_the_clock_going_back_keeps_recorded_moments_in_order(database, committer):
+    with travel("2026-05-05T12:00:00Z", tick=False) as clock:
+        await results(submit(committer, earn(ANA)))
+        clock.move_to("2026-05-05T11:59:00Z")
+        await results(submit(committer, earn(ANA)))
+    moments = [row.recorded_at for row in database.rows]
+    assert moments == sorted(moments)

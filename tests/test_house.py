@@ -1,0 +1,176 @@
+"""The rules of the house, as tests. Each failure names the place and what to do instead."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ENGINE = ROOT / "engine"
+MODULES = sorted(ENGINE.rglob("*.py"))
+COMPILED = sorted((ROOT / "ext").glob("*.p*x*"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+FILE_LINES_MAX = 450
+FUNCTION_LINES_MAX = 70
+
+BASE = {"errors", "settings", "metrics", "logs"}
+MAY_IMPORT = {
+    "postgres": set(),
+    "people": {"postgres"},
+    "programme": {"people", "postgres"},
+    "ledger": {"postgres"},
+    "api": {"ledger", "programme", "people", "postgres"},
+    "demo": {"people", "postgres"},
+}
+"""What the packages of the engine may import besides their own and the BASE: downward only."""
+
+SPEAKS_TO_POSTGRES = re.compile(
+    r"(?:connection|pool|_load|_find|_find_claims)\.(fetch|fetchval|fetchrow|execute|"
+    r"executemany|prepare|copy_to_table|copy_from_query|copy_records_to_table|transaction)\("
+)
+MAY_IMPORT_ASYNCPG = {
+    "postgres/connections.py",
+    "postgres/migrations.py",
+    "ledger/journal.py",
+    "ledger/statements.py",
+    "ledger/verdicts.py",
+    "people/customers.py",
+}
+NAMELESS = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+
+
+def place(file: Path, line: int = 0) -> str:
+    return f"{file.relative_to(ROOT)}:{line}"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ruff", "format", "--check", "."),
+        ("ruff", "check", "."),
+        ("mypy",),
+        ("cython-lint", "ext"),
+    ],
+    ids=lambda command: " ".join(command),
+)
+def test_the_tools_find_nothing(command):
+    program = Path(sys.executable).with_name(command[0])
+    # cython-lint looks for its own tools on the path.
+    path = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    run = subprocess.run(
+        [program, *command[1:]],
+        cwd=ROOT,
+        env=os.environ | path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_imports_run_downward_only():
+    wrong = []
+    for file in MODULES:
+        parts = file.relative_to(ENGINE).parts
+        if len(parts) == 1:
+            continue
+        allowed = MAY_IMPORT[parts[0]] | BASE | {parts[0]}
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            for name in names:
+                path = name.split(".")
+                if path[0] == "engine" and len(path) > 1 and path[1] not in allowed:
+                    wrong.append(f"{place(file, node.lineno)} imports {name}")
+    assert not wrong
+
+
+def test_asyncpg_is_known_to_few():
+    found = {
+        str(file.relative_to(ENGINE))
+        for file in MODULES
+        if re.search(r"^(import|from) asyncpg", file.read_text(), re.MULTILINE)
+    }
+    assert found <= MAY_IMPORT_ASYNCPG, "let one of the modules that know asyncpg do it"
+
+
+def test_every_round_trip_is_marked():
+    unmarked = []
+    for file in MODULES:
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            if SPEAKS_TO_POSTGRES.search(line) and "# network op" not in line:
+                unmarked.append(place(file, number))
+    assert not unmarked, "mark each of these lines with `# network op`"
+
+
+def test_the_journal_alone_knows_its_sql():
+    knows = {
+        str(file.relative_to(ENGINE))
+        for file in MODULES
+        if 'queries("journal")' in file.read_text()
+    }
+    assert knows == {"ledger/journal.py"}
+
+
+def test_files_are_read_in_one_sitting():
+    long = {
+        place(file): lines
+        for file in (*MODULES, *COMPILED)
+        if (lines := len(file.read_text().splitlines())) > FILE_LINES_MAX
+    }
+    assert not long, "find the second noun in these files, and give it a file"
+
+
+def test_functions_are_short():
+    long = []
+    for file in (*MODULES, *TESTS):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > FUNCTION_LINES_MAX:
+                    long.append(f"{place(file, node.lineno)} {node.name} has {lines} lines")
+    assert not long
+
+
+def test_every_file_has_a_noun():
+    assert not [place(file) for file in MODULES if file.stem in NAMELESS]
+
+
+def test_the_core_neither_waits_nor_knows_the_time():
+    impure = re.compile(
+        r"\bawait\b|\basync def\b|import (time|random|os|socket|asyncio)\b|open\(\""
+    )
+    found = [
+        place(file, number)
+        for file in COMPILED
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if impure.search(line.split("#")[0])
+    ]
+    assert not found, "time, ids and randomness are arguments of the core"
+
+
+def test_nothing_is_left_to_be_fixed():
+    leftover = re.compile(r"\b(FIXME|TODO|XXX)\b")
+    found = [
+        place(file, number)
+        for file in (*MODULES, *COMPILED)
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if leftover.search(line)
+    ]
+    assert not found
+
+
+def test_every_module_says_what_lives_in_it():
+    assert not [
+        place(file) for file in MODULES if not ast.get_docstring(ast.parse(file.read_text()))
+    ]
