@@ -20,7 +20,7 @@ lint: .venv/.dev ## style and types, as the house rules have them
 	$(BIN)/cython-lint ext
 
 bench: .venv/.bench ## micro-benchmarks, then this engine beside a bare handler and a textbook service
-	$(BIN)/python -m pytest bench -o python_files='bench_*.py' --benchmark-json=bench/results/micro.json
+	$(BIN)/python -m pytest bench -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-json=bench/results/micro.json
 	$(BIN)/python -m bench.side_by_side
 
 load: .venv/.bench ## Locust without a window, then the audit of the books

@@ -101,7 +101,9 @@ class Workload:
         if one_brand:
             self._tills = [s for s in self._tills if s["brand_id"] == home]
         self._customers: list[Mapping[str, Any]] = demo["customers"]
-        self._complete = [c for c in self._customers if c["profile_complete"]]
+        self._complete: list[Mapping[str, Any]] = [
+            c for c in self._customers if c["profile_complete"]
+        ]
         self._brand_weights = zipf(len(self._brands), zipf_brands)
         self._customer_weights = zipf(len(self._customers), zipf_customers)
         self._complete_weights = zipf(len(self._complete), zipf_customers)

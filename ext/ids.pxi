@@ -56,7 +56,7 @@ def uuid_text(bytes raw not None):
 
 
 def transaction_id_of(bytes scope not None, bytes customer_id not None, bytes key not None):
-    """Return the UUIDv8 of an idempotency key: BLAKE2b of its scope (16 bytes), customer and key."""
+    """Return the UUIDv8 of a key: BLAKE2b of its scope (16 bytes), the customer and the key."""
     cdef:
         uint8_t digest[HASH_SIZE]
         bytes name = customer_id + key

@@ -85,8 +85,8 @@ def audit(folder: Path) -> dict[str, Any]:
     """Run the audit command on the data folder of an engine that has ended."""
     command = [sys.executable, "-m", "engine", "audit", "--data-dir", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = (done.stdout + done.stderr).strip().splitlines()
-    return {"exit_code": done.returncode, "said": said[-20:]}
+    said = done.stdout + (done.stderr if done.returncode else "")
+    return {"exit_code": done.returncode, "said": said.strip().splitlines()[-20:]}
 
 
 def figures(users: int, seconds: int) -> dict[str, Any]:

@@ -33,6 +33,9 @@ log = structlog.get_logger()
 BROKEN_OFF = (ConnectionError, ClientPayloadError, HttpProcessingError)
 """What reading a body raises where its client hangs up, or does not send what it said it would."""
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""What a client waits for that asks whether its body is welcome."""
+
 STATUS_TEXTS = {status.value: str(status.value) for status in HTTPStatus}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -190,6 +193,8 @@ async def _read_slowly(request: web.BaseRequest, limit: int, timeout_s: float) -
     """Return a body that is still arriving, or as much of it as is already too much."""
     pieces: list[bytes] = []
     size = 0
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:
+        request.transport.write(CONTINUE)
     try:
         async with asyncio.timeout(timeout_s):
             while size <= limit and (piece := await request.content.readany()):

@@ -89,14 +89,6 @@ async def test_who_asks_and_may_not_is_told_at_once(api, customer_id, line):
     assert (await read_reply(reader)).status == 401
 
 
-async def test_half_a_connection_is_enough_to_be_answered(api, customer_id, line):
-    reader, writer = line
-    writer.write(b"".join(request_of(api, customer_id, "half", 100_000)))
-    writer.write_eof()
-    reply = await read_reply(reader)
-    assert reply.status == 201
-
-
 async def test_a_client_that_does_not_wait_for_its_answer_has_its_effect_once(
     api, customer_id, engine
 ):
