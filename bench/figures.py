@@ -26,7 +26,7 @@ def side_by_side(found: dict[str, Any]) -> Iterator[str]:
         f" {found['audit']['said']} (exit code {found['audit']['exit_code']})."
     )
     yield ""
-    yield "| contestant | per s, median (min … max) | p50 / p99 ms | batch | CPU µs: server + postgres |"
+    yield "| contestant | per s (min … max) | p50 / p99 ms | batch | CPU µs: server, postgres |"
     yield "|---|---|---|---|---|"
     for name, facts in found["summary"]["contestants"].items():
         rate, times, cpu = (

@@ -72,7 +72,6 @@ class Bench:
     def run(self, contestant: Contestant, *, seconds: float | None = None) -> dict[str, Any]:
         """Drive a contestant once, with a seed of its own; raises RuntimeError where it errs."""
         self.runs += 1
-        asyncio.run(_execute(self.dsn, "checkpoint"))
         before = _batches(contestant)
         command = [
             *(sys.executable, "-m", "bench.client", "--url", contestant.url),

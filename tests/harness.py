@@ -241,10 +241,13 @@ class EngineProcess:
                 for line in self.logs[since:]:
                     if line.get("event") == event:
                         return line
-                ended = self.process is None or self.process.poll() is not None
-                if ended or not self._news.wait(min(1.0, max(0.0, deadline - time.monotonic()))):
-                    assert not ended, f"the engine ended: {self.other_lines} {self.logs[-5:]}"
-                    assert time.monotonic() < deadline, f"no {event!r} in {self.logs[-5:]}"
+                assert self.process is not None
+                if self.process.poll() is not None:
+                    break
+                self._news.wait(0.2)
+                assert time.monotonic() < deadline, f"no {event!r} in {self.logs[-5:]}"
+        self._end(None)
+        raise AssertionError(f"the engine ended: {self.other_lines} {self.logs[-5:]}")
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """Return the log lines of `event` so far."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from operator import itemgetter
 from time import perf_counter
 from typing import Any
 
@@ -73,47 +74,52 @@ class OpenRoute:
     handler: OpenHandler
 
 
+Methods = dict[str, Route | OpenRoute]
+"""The routes of one path, by method."""
+
+
+@dataclass(slots=True)
+class Group:
+    """Routes whose fixed segments stand at the same places."""
+
+    places: itemgetter[Any]
+    routes: dict[Any, tuple[Methods, list[tuple[int, str]]]] = field(default_factory=dict)
+
+
 class Router:
     """Finds a route by the shape of its path: its segments, those in braces standing for any text.
 
-    Two routes may not differ only in what they call a segment.
+    Routes of one length are grouped by which of their segments are fixed; a path is looked up in
+    each group by its own segments at these places.
     """
 
     def __init__(self, routes: Iterable[Route | OpenRoute]) -> None:
-        self._exact: dict[str, dict[str, Route | OpenRoute]] = {}
-        self._shaped: dict[tuple[str | None, ...], dict[str, Route | OpenRoute]] = {}
-        self._names: dict[tuple[str | None, ...], tuple[tuple[int, str], ...]] = {}
+        self._exact: dict[str, Methods] = {}
+        self._groups: dict[int, dict[tuple[int, ...], Group]] = {}
         for route in routes:
             segments = route.path.split("/")
-            names = tuple((at, name[1:-1]) for at, name in enumerate(segments) if name[:1] == "{")
-            if not names:
+            fixed = tuple(at for at, name in enumerate(segments) if name[:1] != "{")
+            if len(fixed) == len(segments):
                 self._exact.setdefault(route.path, {})[route.method] = route
                 continue
-            shape = tuple(None if name[:1] == "{" else name for name in segments)
-            self._names[shape] = names
-            self._shaped.setdefault(shape, {})[route.method] = route
-        # A path is tried against the shapes of its length, by which of its segments are fixed.
-        self._masks: dict[int, list[tuple[int, ...]]] = {}
-        for shape in self._shaped:
-            fixed = tuple(at for at, name in enumerate(shape) if name is not None)
-            masks = self._masks.setdefault(len(shape), [])
-            if fixed not in masks:
-                masks.append(fixed)
+            named = [(at, name[1:-1]) for at, name in enumerate(segments) if at not in fixed]
+            groups = self._groups.setdefault(len(segments), {})
+            group = groups.setdefault(fixed, Group(itemgetter(*fixed)))
+            methods, _ = group.routes.setdefault(group.places(segments), ({}, named))
+            methods[route.method] = route
 
-    def find(self, path: str) -> tuple[dict[str, Route | OpenRoute], dict[str, str]]:
+    def find(self, path: str) -> tuple[Methods, dict[str, str]]:
         """Return (the routes of `path` by method, what its segments are); ({}, {}) for none."""
         exact = self._exact.get(path)
         if exact is not None:
             return exact, {}
         segments = path.split("/")
-        for fixed in self._masks.get(len(segments), ()):
-            shape: list[str | None] = [None] * len(segments)
-            for at in fixed:
-                shape[at] = segments[at]
-            key = tuple(shape)
-            found = self._shaped.get(key)
-            if found is not None:
-                return found, {name: segments[at] for at, name in self._names[key]}
+        groups = self._groups.get(len(segments))
+        if groups is not None:
+            for group in groups.values():
+                found = group.routes.get(group.places(segments))
+                if found is not None:
+                    return found[0], {name: segments[at] for at, name in found[1]}
         return {}, {}
 
 
@@ -208,8 +214,7 @@ async def _read_slowly(request: web.BaseRequest, limit: int, timeout_s: float) -
 
 
 def _authenticate(services: Services, request: web.BaseRequest) -> Principal:
-    header = request.headers.get("Authorization", "")
-    principal = services.catalogue.now.principal(header[7:]) if header[:7] == "Bearer " else None
+    principal = services.catalogue.now.principal(request.headers.get("Authorization", ""))
     if principal is None:
         raise Problem(
             "unauthorized",

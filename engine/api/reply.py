@@ -61,10 +61,9 @@ class Reply:
             return
         extra = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         head = f"{extra}Content-Length: {len(self.body)}\r\n{'' if self.keep_alive else CLOSE}\r\n"
-        transport.write(
-            b"%b%b%b%b"
-            % (_head_of(self.status, self.content_type), _date_header(), head.encode(), self.body)
-        )
+        usual = _head_of(self.status, self.content_type)
+        body = b"" if self._request.method == "HEAD" else self.body
+        transport.write(b"%b%b%b%b" % (usual, _date_header(), head.encode(), body))
         if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             await self._request.writer.drain()
 

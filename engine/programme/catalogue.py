@@ -76,14 +76,15 @@ class Snapshot:
     rewards: Mapping[int, Reward] = field(default_factory=dict)
     keys: Mapping[str, tuple[bytes, Principal]] = field(default_factory=dict)
     remembered: dict[str, Principal] = field(default_factory=dict)
-    """Keys that were verified against this snapshot: hashing is done once, not at every request."""
+    """Headers whose key was verified against this snapshot, so that it is hashed once only."""
 
-    def principal(self, key: str) -> Principal | None:
-        """Return who holds `key`, None where it is unknown or revoked."""
-        known = self.remembered.get(key)
+    def principal(self, authorization: str) -> Principal | None:
+        """Return who sends the header `Bearer <key>`, None for a key unknown or revoked."""
+        known = self.remembered.get(authorization)
         if known is not None:
             return known
-        parts = split_key(key)
+        scheme, _, key = authorization.partition(" ")
+        parts = split_key(key) if scheme.lower() == "bearer" else None
         if parts is None or parts[0] not in self.keys:
             return None
         secret_hash, principal = self.keys[parts[0]]
@@ -91,7 +92,7 @@ class Snapshot:
             return None
         if len(self.remembered) >= KEYS_REMEMBERED_MAX:
             self.remembered.clear()
-        self.remembered[key] = principal
+        self.remembered[authorization] = principal
         return principal
 
 

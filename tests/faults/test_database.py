@@ -89,13 +89,16 @@ async def test_a_killed_server_is_waited_for_and_loses_and_doubles_nothing(
             assert in_flight
             # Everybody is told to come again, readers too, and the probes say why.
             assert refused_for_now(intents)
-            for reply in (
-                await clients.store.customer(customers[0]),
-                await clients.store.wallets(customers[0]),
-                await clients.store.transactions(customers[0]),
-                await clients.store.lookup(email="nobody@example.com"),
-                await clients.store.accumulate(customers[0], "away", **SALE),
-                await clients.store.pay(customers[0], "away too", coins=1),
+            for reply in await asyncio.gather(
+                clients.store.customer(customers[0]),
+                clients.store.wallets(customers[0]),
+                clients.store.transactions(customers[0]),
+                clients.store.lookup(email="nobody@example.com"),
+                clients.store.register(
+                    document={"type": "CC", "number": "600000001"}, email="new@example.com"
+                ),
+                clients.store.accumulate(customers[0], "away", **SALE),
+                clients.store.pay(customers[0], "away too", coins=1),
             ):
                 assert reply.status in (503, 504)
                 assert reply.headers["Retry-After"]

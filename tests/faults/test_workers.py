@@ -16,17 +16,18 @@ DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_data
 
 @pytest.fixture
 async def two(loaded_network, dsn, make_engine):
-    """Give (clients of one engine, clients of the other, a connection, the customers)."""
-    engines = [make_engine(loaded_network, dsn) for _ in range(2)]
+    """Give clients of two engines, a connection, the customers, and what the first one sends."""
+    secret = ("--secret", "what both make the codes of payments with")
+    engines = [make_engine(loaded_network, dsn, *secret) for _ in range(2)]
     await asyncio.gather(*(asyncio.to_thread(engine.start) for engine in engines))
     async with AsyncExitStack() as stack:
         one, other = [await stack.enter_async_context(clients_of(engine)) for engine in engines]
         connection = await stack.enter_async_context(connection_to(dsn))
-        yield one, other, connection, People(engines[0].demo)
+        yield one, other, connection, People(engines[0].demo), engines[0].outbox
 
 
 async def test_customers_hammered_from_both_sides_have_straight_books(two, dice):
-    one, other, connection, people = two
+    one, other, connection, people, _ = two
     customers = people.several(8)
     intents = plan(dice, customers, 800, "both")
     await asyncio.gather(
@@ -45,7 +46,7 @@ async def test_customers_hammered_from_both_sides_have_straight_books(two, dice)
 
 
 async def test_the_same_key_on_both_at_once_has_one_effect(two):
-    one, other, connection, people = two
+    one, other, connection, people, _ = two
     customers = people.several(30)
     pairs = await asyncio.gather(
         *(
@@ -66,7 +67,7 @@ async def test_the_same_key_on_both_at_once_has_one_effect(two):
 
 
 async def test_the_same_invoice_on_both_at_once_earns_once(two):
-    one, other, connection, people = two
+    one, other, connection, people, _ = two
     pairs = await asyncio.gather(
         *(
             asyncio.gather(
@@ -83,17 +84,53 @@ async def test_the_same_invoice_on_both_at_once_earns_once(two):
 
 
 async def test_a_payment_held_on_one_is_confirmed_on_the_other(two):
-    """Each engine has its own folder here, so they share the secret of the codes by a setting."""
-    one, other, _, people = two
+    one, other, _, people, outbox = two
     customer = people.complete()["customer_id"]
     await one.store.accumulate(customer, **SALE)
     payment = (await one.store.pay(customer, coins=100)).json
+    code = outbox()[-1]["text"].partition(" es ")[2][:4]
     stands = await other.store.payment(customer, payment["payment_id"])
     assert (stands.status, stands.json) == (200, payment)
-    voids = await asyncio.gather(
-        one.store.void(customer, payment["payment_id"]),
-        other.store.void(customer, payment["payment_id"]),
+    wrong = f"{(int(code) + 1) % 10_000:04}"
+    refused = await other.store.confirm(customer, payment["payment_id"], wrong)
+    assert (refused.code, refused.json["tries_left"]) == ("code_invalid", 2)
+    paid = await asyncio.gather(
+        one.store.confirm(customer, payment["payment_id"], code),
+        other.store.confirm(customer, payment["payment_id"], code),
     )
-    assert [reply.status for reply in voids] == [200, 200]
-    assert voids[0].json == voids[1].json
+    assert [reply.status for reply in paid] == [200, 200]
+    assert paid[0].json == paid[1].json
+    assert await one.store.coins(customer) == 440
+
+
+async def test_parallel_guesses_on_both_are_evaluated_three_times_at_most(two):
+    one, other, connection, people, outbox = two
+    customer = people.complete()["customer_id"]
+    await one.store.accumulate(customer, **SALE)
+    payment_id = (await one.store.pay(customer, coins=100)).json["payment_id"]
+    code = int(outbox()[-1]["text"].partition(" es ")[2][:4])
+    guesses = [f"{(code + 1 + n) % 10_000:04}" for n in range(30)]
+    replies = await asyncio.gather(
+        *(
+            (one, other)[n % 2].store.confirm(customer, payment_id, guess)
+            for n, guess in enumerate(guesses)
+        )
+    )
+    assert Counter(reply.code for reply in replies)["code_invalid"] == 3
+    assert {reply.code for reply in replies} <= {"code_invalid", "code_exhausted", "overloaded"}
     assert await one.store.coins(customer) == 540
+    assert await faults_of(connection, []) == []
+
+
+async def test_a_customer_who_spends_on_both_at_once_never_spends_twice(two):
+    one, other, connection, people, _ = two
+    customer = people.complete()["customer_id"]
+    await one.store.accumulate(customer, **SALE)  # 54 points, 540 coins
+    replies = await asyncio.gather(
+        *((one, other)[n % 2].store.pay(customer, coins=100) for n in range(16))
+    )
+    statuses = Counter(reply.status for reply in replies)
+    assert statuses[201] <= 5
+    assert {reply.code for reply in replies} <= {None, "insufficient_coins", "overloaded"}
+    assert await one.store.coins(customer) == 540 - 100 * statuses[201]
+    assert await faults_of(connection, []) == []
