@@ -194,6 +194,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--stream", choices=("accumulations", "mix"), default="accumulations")
     parser.add_argument("--one-brand", action="store_true")
+    parser.add_argument("--issuers-only", action="store_true")
     parser.add_argument("--invoices", type=float, default=1.0, help="share of sales with a number")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--warm", type=float, default=1.0, help="seconds before the clock starts")
@@ -204,12 +205,18 @@ def main() -> None:
     parser.add_argument(
         "--per-second-max",
         type=int,
-        default=15_000,
+        default=20_000,
         help="requests built for each second of the run; where they run out, the run ends early",
     )
     options = parser.parse_args()
     demo = demo_of(options.demo)
-    workload = Workload(demo, options.seed, one_brand=options.one_brand, invoices=options.invoices)
+    workload = Workload(
+        demo,
+        options.seed,
+        one_brand=options.one_brand,
+        issuers_only=options.issuers_only,
+        invoices=options.invoices,
+    )
     count = int((options.warm + options.seconds) * options.per_second_max)
     host, keys = urlsplit(options.url).netloc, keys_of(demo)
     stream = itertools.islice(getattr(workload, options.stream)(), count)

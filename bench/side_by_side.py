@@ -206,13 +206,15 @@ def compare(bench: Bench, count: int, progress: Progress) -> dict[str, Any]:
         with bare(bench, "canned", *CANNED_OPTIONS) as canned:
             ceiling = bench.run(canned, seconds=1.0)
         pools = best_pool(bench, progress)
-        one_brand = Contestant(
-            "one_brand", spread.url, spread.pid, ["--one-brand"], has_metrics=True
+        issuers, one_brand = (
+            Contestant(name, spread.url, spread.pid, [flag], has_metrics=True)
+            for name, flag in (("issuers", "--issuers-only"), ("one_brand", "--one-brand"))
         )
         contestants = [
             stack.enter_context(bare(bench)),
             stack.enter_context(textbook(bench, next(iter(pools)))),
             spread,
+            issuers,
             one_brand,
         ]
         found = rounds(bench, contestants, count, progress)

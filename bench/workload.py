@@ -72,7 +72,8 @@ class Workload:
     """Endless streams of requests on the demo network that `demo.json` describes.
 
     Brands and customers are drawn by Zipf's law with the exponents given (0: all alike); with
-    `one_brand` every request is at the brand of the demo's store key. `invoices` is the share of
+    `one_brand` every request is at the brand of the demo's store key, which issues coins; with
+    `issuers_only` they are at brands that all do, which is the same work. `invoices` is the share of
     sales that carry an invoice number, as those of an integrated point of sale do.
     """
 
@@ -84,6 +85,7 @@ class Workload:
         zipf_brands: float = 1.0,
         zipf_customers: float = 0.4,
         one_brand: bool = False,
+        issuers_only: bool = False,
         invoices: float = 1.0,
     ) -> None:
         self.seed = seed
@@ -92,7 +94,10 @@ class Workload:
         self._number = itertools.count(1)
         home = demo["keys"]["store"]["brand_id"]
         self._brands: list[Mapping[str, Any]] = [
-            b for b in demo["brands"] if not one_brand or b["brand_id"] == home
+            brand
+            for brand in demo["brands"]
+            if (brand["brand_id"] == home or not one_brand)
+            and (brand["issuer"] or not issuers_only)
         ]
         self._issuers = [b for b in self._brands if b["issuer"]]
         self._stores = _by_brand(demo["stores"])
