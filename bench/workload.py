@@ -73,8 +73,8 @@ class Workload:
 
     Brands and customers are drawn by Zipf's law with the exponents given (0: all alike); with
     `one_brand` every request is at the brand of the demo's store key, which issues coins; with
-    `issuers_only` they are at brands that all do, which is the same work. `invoices` is the share of
-    sales that carry an invoice number, as those of an integrated point of sale do.
+    `issuers_only` they are at brands that all do, which is the same work. `invoices` is the share
+    of sales that carry an invoice number, as those of an integrated point of sale do.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ USERS = itertools.count(1)
 
 
 def _prompt_socket(_: ConnectionPool, *kind: int) -> gevent.socket.socket:
-    """Make a socket that sends a body without waiting for the ACK of its head, up to 40 ms long.
+    """Make a socket that sends a body without waiting for the acknowledgement of its head.
 
     The client writes the two apart and leaves Nagle's algorithm on: that would be measured instead.
     """
