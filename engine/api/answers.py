@@ -97,8 +97,24 @@ def recorded_answer(decided: Answer, hold: Answer | None = None) -> bytes:
         return accumulation_answer(decided)
     if decided.kind == Kind.REDEMPTION:
         return redemption_answer(decided)
+    if decided.kind == Kind.EXPIRY:
+        return _expiry_answer(decided)
     raise_refusal(decided)
     return payment_answer(decided, PAYMENT_STATUS[Kind(decided.kind)], hold)
+
+
+def _expiry_answer(decided: Answer) -> bytes:
+    """Return the body of breakage, which nobody asked for (PTS-5)."""
+    return orjson.dumps(
+        {
+            "transaction_id": uuid_text(decided.transaction_id),
+            "customer_id": uuid_text(decided.customer_id),
+            "brand_id": decided.brand_id or None,
+            "expired": -decided.amount,
+            "balance": decided.balance,
+            "recorded_at": iso_moment(decided.recorded_at),
+        }
+    )
 
 
 PAYMENT_STATUS = {

@@ -42,7 +42,7 @@ async def register(services: Services, call: Call) -> Reply:
         last_names=body.last_names,
         gender=body.gender,
         birth_date=body.birth_date,
-        country=body.country or country,
+        country=body.country or body.document.country or country,
         city=body.city or city,
     )
     try:
@@ -54,7 +54,7 @@ async def register(services: Services, call: Call) -> Reply:
     except AlreadyRegistered as found:
         detail = f"Someone has this {found.kind} already; `customer_id` says who."
         raise Problem("customer_exists", detail, {"customer_id": str(found.customer_id)}) from None
-    return answer(orjson.dumps(customer_body(customer, call.principal)), 201)
+    return answer(_json(customer_body(customer, call.principal)), 201)
 
 
 async def lookup(services: Services, call: Call) -> Reply:
@@ -72,7 +72,7 @@ async def lookup(services: Services, call: Call) -> Reply:
         raise CustomerNotFound
     wallets = await wallets_of(services, call.principal, customer.customer_id.bytes)
     body_out = {"customer": customer_body(customer, call.principal, blocked=wallets.blocked)}
-    return answer(orjson.dumps(body_out | {"wallets": wallets.listed}))
+    return answer(_json(body_out | {"wallets": wallets.listed}))
 
 
 async def get(services: Services, call: Call) -> Reply:
@@ -82,7 +82,7 @@ async def get(services: Services, call: Call) -> Reply:
     if customer is None:
         raise CustomerNotFound
     wallets = await wallets_of(services, call.principal, customer_id)
-    return answer(orjson.dumps(customer_body(customer, call.principal, blocked=wallets.blocked)))
+    return answer(_json(customer_body(customer, call.principal, blocked=wallets.blocked)))
 
 
 def customer_body(
@@ -111,6 +111,11 @@ def customer_body(
     }
 
 
+def _json(body: dict[str, Any]) -> bytes:
+    """Return JSON with times in UTC and their Z, as everywhere in the contract."""
+    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+
+
 def _home(services: Services, principal: Principal) -> tuple[str, str | None]:
     """Return the country and city of the principal's store, or of its brand (CUS-3)."""
     snapshot = services.catalogue.now
@@ -125,7 +130,8 @@ def _home(services: Services, principal: Principal) -> tuple[str, str | None]:
 def _identity_value(kind: str, body: Lookup, country: str) -> str | None:
     """Return the normalised value to look up; None for what nobody can have."""
     if body.document is not None:
-        return document_identity(body.document.type, body.document.number, country)
+        issued_in = body.document.country or country
+        return document_identity(body.document.type, body.document.number, issued_in)
     if body.phone is not None:
         return normalise_phone(body.phone, country)
     return normalise_email(body.email) if body.email is not None else None

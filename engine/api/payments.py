@@ -38,6 +38,9 @@ from engine.programme.catalogue import Store
 
 log = structlog.get_logger()
 
+COIN_MINOR_UNITS = 100
+"""A coin is a peso (COI-1), and a peso has 100 minor units."""
+
 PAYMENT = Wire(Payment)
 CONFIRMATION = Wire(Confirmation)
 NOTHING = Wire(Nothing)
@@ -53,8 +56,9 @@ async def pay(services: Services, call: Call) -> Reply:
             "document_not_checked",
             "Check the customer's physical document, then send `document_checked: true`.",
         )
-    snapshot = services.catalogue.now
-    store = store_of(snapshot, call.principal, body.store_id)
+    if body.amount is not None and body.coins * COIN_MINOR_UNITS > body.amount:
+        raise Problem("invalid_request", "`coins` are more than the bill of `amount`.")
+    store = store_of(services.catalogue.now, call.principal, body.store_id)
     customer = await _customer(services, customer_id)
     payment_id = transaction_id(call.principal, customer_id, str(key))
     code = make_code()
@@ -82,7 +86,7 @@ async def pay(services: Services, call: Call) -> Reply:
     decided, replayed = await services.committer.submit(operation)
     raise_refusal(decided, replayed=replayed)
     if not replayed:
-        await _send_code(services, customer, store, body.coins, code)
+        await _send_code(services, customer, store.store_id, body.coins, code)
     return answer(payment_answer(decided, "requires_code"), 201, replayed=replayed)
 
 
@@ -116,8 +120,7 @@ async def resend(services: Services, call: Call) -> Reply:
         return await _over(services, hold, wanted=None)
     raise_refusal(decided, replayed=replayed)
     if not replayed:
-        store = services.catalogue.now.stores[hold.store_id]
-        await _send_code(services, customer, store, hold.requested, code)
+        await _send_code(services, customer, hold.store_id, hold.requested, code)
     return answer(payment_answer(decided, "requires_code", hold=hold), replayed=replayed)
 
 
@@ -185,7 +188,7 @@ def _operation(
     own_id = (
         uuid7().bytes
         if key is None
-        else transaction_id(call.principal, hold.customer_id, f"{verb}:{key}")
+        else transaction_id(call.principal, hold.customer_id, f"{verb}\0{key}")
     )
     return Operation(
         kind=kind,
@@ -233,10 +236,12 @@ def _masked(customer: Customer) -> str:
 
 
 async def _send_code(
-    services: Services, customer: Customer, store: Store, coins: int, code: str
+    services: Services, customer: Customer, store_id: int, coins: int, code: str
 ) -> None:
     """Send a code to what is on file; where that fails, the cashier can send it again."""
-    text = f"Leal: su código para pagar {coins} coins en {store.name} es {code}. No lo comparta."
+    store = services.catalogue.now.stores.get(store_id)
+    place = f" en {store.name}" if store else ""
+    text = f"Leal: su código para pagar {coins} coins{place} es {code}. No lo comparta."
     channel, to = ("sms", customer.phone) if customer.phone else ("email", customer.email)
     try:
         await services.sender.send(channel, str(to), text)

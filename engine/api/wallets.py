@@ -134,7 +134,7 @@ def _posting_body(row: Any) -> dict[str, Any]:
     coins = row["asset"] == COINS
     return {
         "transaction_id": str(row["transaction_id"]),
-        "type": Kind(row["kind"]).name.lower(),
+        "type": _type_of(row),
         "asset": "coins" if coins else "points",
         "brand_id": row["brand_id"] or None,
         "store_id": row["store_id"] or None,
@@ -147,6 +147,12 @@ def _posting_body(row: Any) -> dict[str, Any]:
         "occurred_at": iso_moment(microseconds(row["occurred_at"])),
         "recorded_at": iso_moment(microseconds(row["recorded_at"])),
     }
+
+
+def _type_of(row: Any) -> str:
+    """Return what a posting did; the wrong code that was the last one gave the coins back."""
+    gave_back = row["kind"] == Kind.CAPTURE and row["amount"] > 0
+    return (Kind.RELEASE if gave_back else Kind(row["kind"])).name.lower()
 
 
 def _asset_filter(request: web.BaseRequest) -> tuple[str | None, int | None]:

@@ -25,6 +25,7 @@ Text = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\
 Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f<>]+\Z")]
 InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+\Z")]
 Currency = Literal["COP", "USD", "GTQ"]
+Country = Literal["CO", "SV", "GT", "PA"]
 
 
 class Document(Struct, forbid_unknown_fields=True, frozen=True):
@@ -32,6 +33,7 @@ class Document(Struct, forbid_unknown_fields=True, frozen=True):
 
     type: Literal["CC", "CE", "PA", "NIT", "TI", "PPT", "DUI", "DPI", "CED", "RUC"]
     number: Text
+    country: Country | None = None
 
 
 class Registration(Struct, forbid_unknown_fields=True, frozen=True):
@@ -44,7 +46,7 @@ class Registration(Struct, forbid_unknown_fields=True, frozen=True):
     last_names: Name | None = None
     gender: Literal["F", "M", "X"] | None = None
     birth_date: date | None = None
-    country: Literal["CO", "SV", "GT", "PA"] | None = None
+    country: Country | None = None
     city: Name | None = None
 
 
@@ -118,8 +120,13 @@ class Wire:
             raise Problem("malformed_json", detail) from None
 
 
-def fingerprint_fields(body: Struct) -> bytes:
-    """Return the meaning of a body as bytes: the same however its JSON was spelled."""
+def fingerprint_fields(body: Accumulation | Redemption | Payment) -> bytes:
+    """Return the meaning of a body as bytes: the same however its JSON was spelled.
+
+    The store is left out, for it goes into the fingerprint whether it was named or is the key's.
+    """
+    if body.store_id is not None:
+        body = msgspec.structs.replace(body, store_id=None)
     return msgspec.json.encode(body)
 
 

@@ -204,7 +204,7 @@ class Lane:
             async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
                 broken = await journal.load(self.ledger, sorted(missing))
         except Exception as error:  # noqa: BLE001 - nothing was written; the next round tries again
-            log.warning("load_failed", error=type(error).__name__, detail=str(error))
+            log.warning("load_failed", error=type(error).__name__)
             journal.terminate()
             self._disconnect()
             await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
@@ -365,10 +365,10 @@ class Lane:
             await asyncio.sleep(random.uniform(RETRY_PAUSE_S / 2, RETRY_PAUSE_S))  # noqa: S311
             try:
                 journal = await self._open_journal()
+                verdict = await journal.append(batch)
             except Exception as error:  # noqa: BLE001 - out of reach; the next round tries again
-                log.warning("resolver_unreachable", error=type(error).__name__)
+                log.warning("resolver_failed", error=type(error).__name__)
                 continue
-            verdict = await journal.append(batch)
             self._count(verdict, batch, journal)
             log.info("ambiguous_batch", verdict=verdict.value, operations=len(operations))
             if verdict is Verdict.DURABLE:

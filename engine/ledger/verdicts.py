@@ -45,7 +45,8 @@ _BY_SQLSTATE = {
     "25006": Verdict.UNAVAILABLE,  # a standby, after a failover
     "57P03": Verdict.UNAVAILABLE,
 }
-_REFUSED_CLASSES = ("22", "23", "42", "P0")
+# The classes of errors that a statement earns by itself, and would earn again.
+_REFUSED_CLASSES = ("0A", "21", "22", "23", "25", "28", "42", "44", "54", "P0")
 
 # Citus reports an error inside COPY as XX000 and keeps only the text, with the shard's number.
 _DUPLICATE = re.compile(r'duplicate key value violates unique constraint "([a-z_]+?)(?:_\d+)?"')

@@ -133,7 +133,7 @@ async def test_a_new_customer_can_accumulate_at_once(api):
         {"document": {"type": "CC", "number": "12"}},
         {"document": {"type": "XX", "number": "1020304050"}},
         {"document": {"type": "CC"}},
-        {"document": {"type": "CC", "number": "1020304050", "country": "CO"}},
+        {"document": {"type": "CC", "number": "1020304050", "place": "CO"}},
         {"document": "1020304050"},
         {"email": "not an address"},
         {"email": "a@b"},
