@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +20,8 @@ from time import perf_counter
 import structlog
 from aiohttp import web
 
-from engine.api.door import Door
+from engine.api.door import Door, OpenRoute
+from engine.api.operations import own_metrics, worker_socket
 from engine.api.routes import OPEN_ROUTES, ROUTES
 from engine.api.services import Health, Services
 from engine.errors import EngineError
@@ -39,6 +41,9 @@ log = structlog.get_logger()
 LOOP_LAG_INTERVAL_S = 0.25
 SECRET_SIZE = 32
 HEAD_LINE_BYTES_MAX = 4096
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+OWN_ROUTES = (*OPEN_ROUTES, OpenRoute("GET", "/metrics", own_metrics))
+"""What a worker tells of itself alone, where the port is that of all."""
 
 
 @contextlib.asynccontextmanager
@@ -94,11 +99,15 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
 
 async def serve(
     settings: Settings, dsn: str, *, announce: Callable[[int], None] | None = None
-) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once."""
+) -> bool:
+    """Serve until SIGTERM or SIGINT, then drain; return whether all came to its outcome.
+
+    A second signal ends it at once. A worker leaves that to its supervisor, whose end is a signal
+    too.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with services_of(settings, dsn) as services:
+    async with services_of(settings, dsn) as services, contextlib.AsyncExitStack() as stack:
         runner = web.ServerRunner(
             web.Server(
                 Door(services, ROUTES + OPEN_ROUTES),
@@ -113,19 +122,26 @@ async def serve(
             shutdown_timeout=settings.drain_timeout_s,
         )
         await runner.setup()
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        shared = settings.worker_slot > 0
+        site = web.TCPSite(
+            runner, settings.host, settings.port, backlog=1024, reuse_port=shared or None
+        )
         await site.start()
         port = runner.addresses[0][1]
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop_or_end, stop)
+        if shared:
+            stack.push_async_callback((await _tell_of_itself(services)).cleanup)
+            stack.enter_context(_stopped_with_supervisor(stop))
+        else:
+            for number in STOP_SIGNALS:
+                loop.add_signal_handler(number, _stop_or_end, stop)
         log.info("serving", host=settings.host, port=port, pid=os.getpid())
         if announce is not None:
             announce(port)
         await stop.wait()
-        await drain(services, runner)
+        return await drain(services, runner)
 
 
-async def drain(services: Services, runner: web.ServerRunner) -> None:
+async def drain(services: Services, runner: web.ServerRunner) -> bool:
     """Turn readiness off, close the door, and bring what was taken to its outcome."""
     services.health.not_ready = "draining"
     log.info("draining", waiting=sum(lane.room.waiting for lane in services.committer.lanes))
@@ -135,6 +151,7 @@ async def drain(services: Services, runner: web.ServerRunner) -> None:
     complete = await services.committer.drain(services.settings.drain_timeout_s)
     await runner.cleanup()
     log.info("drained", complete=complete)
+    return complete
 
 
 def code_secret(settings: Settings) -> bytes:
@@ -153,6 +170,63 @@ def code_secret(settings: Settings) -> bytes:
     if len(made) != SECRET_SIZE:
         raise EngineError(f"{path} has not {SECRET_SIZE} bytes; delete it to have a new one made")
     return made
+
+
+async def _tell_of_itself(services: Services) -> web.ServerRunner:
+    """Answer probes and the scrapes of other workers on a socket of this worker's own.
+
+    Its file stays behind: the next worker of the slot takes it over, and may be there already.
+    """
+    path = worker_socket(services.settings.data_dir, services.settings.worker_slot)
+    if path.parent != services.settings.data_dir.resolve():
+        _make_private_folder(path.parent)
+    runner = web.ServerRunner(
+        web.Server(Door(services, OWN_ROUTES), access_log=None), handle_signals=False
+    )
+    await runner.setup()
+    await web.UnixSite(runner, str(path)).start()
+    path.chmod(0o600)
+    return runner
+
+
+def _make_private_folder(path: Path) -> None:
+    """Anyone may write to /tmp: open the folder, then judge and change just what was opened."""
+    refusal = f"{path} is not a folder of this user. Remove it, start again."
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise EngineError(refusal) from error
+    try:
+        if os.fstat(folder).st_uid != os.geteuid():
+            raise EngineError(refusal)
+        os.fchmod(folder, 0o700)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def _stopped_with_supervisor(stop: asyncio.Event) -> Iterator[None]:
+    """Stop at a signal, or when standard input ends: it does so with the supervisor.
+
+    A terminal sends the signals to all processes, and the supervisor hands them on besides. So
+    one more means nothing, and it may come until the process is gone: handlers that the event loop
+    takes back when it closes would let it kill.
+    """
+    loop = asyncio.get_running_loop()
+    lifeline = sys.stdin.fileno()
+
+    def ended() -> None:
+        loop.remove_reader(lifeline)
+        stop.set()
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    loop.add_reader(lifeline, ended)
+    yield
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 async def _watch_loop(metrics: Metrics) -> None:

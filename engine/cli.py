@@ -27,6 +27,7 @@ from engine.postgres.embedded import EmbeddedPostgres, PostgresInUse, PostgresSt
 from engine.postgres.migrations import MigrationError, migrate
 from engine.postgres.sql import queries
 from engine.settings import Settings
+from engine.supervisor import Supervisor
 
 CATALOGUE = queries("catalogue")
 EXPLAINED = (EngineError, PostgresStartError, UnsafeServer, MigrationError, ValueError, OSError)
@@ -37,14 +38,16 @@ def settings_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option, and one variable LEAL_…, for each setting."""
     hints = get_type_hints(Settings, include_extras=True)
     for field in reversed(dataclasses.fields(Settings)):
-        kind, about = hints[field.name].__origin__, hints[field.name].__metadata__[0]
+        kind = hints[field.name].__origin__
+        about, *hidden = hints[field.name].__metadata__
         flag = "--" + field.name.replace("_", "-")
         command = click.option(
             f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
             field.name,
             type=click.Path(path_type=Path) if kind is Path else kind,
             default=field.default,
-            envvar=f"LEAL_{field.name.upper()}",
+            envvar=None if hidden else f"LEAL_{field.name.upper()}",
+            hidden=bool(hidden),
             show_envvar=True,
             show_default=True,
             help=about[:1].upper() + about[1:] + ".",
@@ -65,9 +68,14 @@ def serve_command(**options: Any) -> None:
     settings, announce = _settings(options), None
     logs.configure()
     with _explained(), _database(settings) as dsn:
+        if settings.worker_slot:  # its supervisor has prepared all, and reads the port
+            sys.exit(not _run(serve(settings, dsn, announce=click.echo)))
         if _run(_prepare(settings, dsn)):
             announce = lambda port: _announce(settings, port)  # noqa: E731
-        _run(serve(settings, dsn, announce=announce))
+        if settings.workers == 1:
+            _run(serve(settings, dsn, announce=announce))
+        elif not _run(Supervisor(settings, dsn, announce).run()):
+            sys.exit(1)
 
 
 @main.command("demo")

@@ -31,6 +31,10 @@ BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 STAGES = ("collect", "load", "decide", "append")
 
+WORKER_UP = (
+    "# HELP leal_worker_up Whether the worker told its metrics.\n# TYPE leal_worker_up gauge"
+)
+
 
 class Metrics:
     """The metrics of one worker, in a registry of their own."""
@@ -137,6 +141,31 @@ class Metrics:
     def watch(self, read: Callable[[], dict[str, tuple[str, float]]]) -> None:
         """Export what `read` returns at each scrape: name → (help, value), all gauges."""
         self.registry.register(_Reader(read))
+
+
+def merged(told: dict[int, str | None]) -> str:
+    """Return what several workers told, as one text in which each sample names its worker.
+
+    Works on lines, which it knows for its own: parsing them would hold the event loop for longer
+    than a sale takes.
+    """
+    families: dict[str, list[str]] = {WORKER_UP: []}
+    for slot, text in told.items():
+        label = f'{{worker="{slot}"'
+        families[WORKER_UP].append(f"leal_worker_up{label}}} {int(text is not None)}")
+        about, samples = "", list[str]()
+        for line in (text or "").split("\n"):
+            if line.startswith("# HELP "):
+                about = line
+            elif line.startswith("# TYPE "):
+                samples = families.setdefault(f"{about}\n{line}", [])
+            elif line:
+                name, braced, rest = line.partition("{")
+                if braced:
+                    samples.append(f"{name}{label},{rest}")
+                else:
+                    samples.append(line.replace(" ", label + "} ", 1))
+    return "".join(f"{head}\n" + "\n".join(lines) + "\n" for head, lines in families.items())
 
 
 class PlainHistogram(Collector):

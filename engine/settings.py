@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+AT_LEAST_ONE = ("lanes", "workers")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -28,6 +30,10 @@ class Settings:
     allow_data_loss: Annotated[bool, "accept a server without fsync (tests only)"] = False
     demo: Annotated[bool, "load the demo network where the database is empty"] = False
     secret: Annotated[str, "key for code hashes, >= 32 characters; empty makes a file"] = ""
+
+    # The processes. What says "hidden" is given by a supervisor to its workers alone.
+    workers: Annotated[int, "processes that share the port; more than 1 have a supervisor"] = 1
+    worker_slot: Annotated[int, "which of the workers this is, from 1", "hidden"] = 0
 
     # The committer.
     lanes: Annotated[int, "batches in flight at once; each owns a part of the customers"] = 1
@@ -68,7 +74,9 @@ class Settings:
         """Refuse what cannot work; raises ValueError with the setting's name."""
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
-            if name.endswith(("_max", "_s", "_ms", "lanes")) and value < (name == "lanes"):
+            if name.endswith(("_max", "_s", "_ms", *AT_LEAST_ONE)) and value < (
+                name in AT_LEAST_ONE
+            ):
                 raise ValueError(f"{name} is {value}, which is too small")
         deadlines = (
             self.lock_timeout_ms,
@@ -83,3 +91,9 @@ class Settings:
             )
         if self.secret and len(self.secret) < 32:
             raise ValueError("secret has less than 32 characters; use `openssl rand -hex 32`")
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that make another process start with these very settings."""
+        return {
+            f"LEAL_{name.upper()}": str(getattr(self, name)) for name in self.__dataclass_fields__
+        }

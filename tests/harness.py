@@ -29,6 +29,14 @@ ROOT = Path(__file__).parent.parent
 START_SECONDS_MAX = 60.0
 END_SECONDS_MAX = 60.0
 
+HASTE = (
+    *("--lock-timeout-ms", "300"),
+    *("--statement-timeout-ms", "600"),
+    *("--append-timeout-ms", "1000"),
+    *("--answer-timeout-ms", "2000"),
+)
+"""Flags of an engine that notices a fault soon."""
+
 database_numbers = count(1)
 
 

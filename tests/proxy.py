@@ -58,8 +58,10 @@ class Proxy:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        for pipe in list(self._pipes):
-            pipe.cut()
+        self.silent = False
+        self.cut_all()
+        while self._pipes:
+            await asyncio.sleep(0.005)
         await self._server.wait_closed()
 
     @property

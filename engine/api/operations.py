@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+from pathlib import Path
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import ClientError, ClientSession, UnixConnector, web
 from prometheus_client.aiohttp import make_aiohttp_handler
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from engine.api.reply import Reply
 from engine.api.services import Services
+from engine.metrics import merged
 
 DATABASE_PROBE_S_MAX = 1.0
+WORKER_TELLS_S_MAX = 1.0
+SOCKET_PATH_BYTES_MAX = 107
 
 
 async def livez(_services: Services, _request: web.BaseRequest) -> Reply:
@@ -38,8 +45,47 @@ async def startupz(services: Services, _request: web.BaseRequest) -> Reply:
 
 
 async def metrics(services: Services, request: web.BaseRequest) -> Any:
-    """Everything that is counted, as Prometheus or OpenMetrics text."""
+    """Everything that is counted: of the one process, or of all the workers that share a port."""
+    settings = services.settings
+    if not settings.worker_slot:
+        return await own_metrics(services, request)
+    slots = range(1, settings.workers + 1)
+    told = await asyncio.gather(
+        *(_told_by(worker_socket(settings.data_dir, slot)) for slot in slots)
+    )
+    response = web.Response(
+        body=merged(dict(zip(slots, told, strict=True))).encode(),
+        headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4},
+    )
+    response.enable_compression()
+    return response
+
+
+async def own_metrics(services: Services, request: web.BaseRequest) -> Any:
+    """Everything that this process counted, as Prometheus or OpenMetrics text."""
     return await make_aiohttp_handler(services.metrics.registry)(request)  # type: ignore[arg-type]
+
+
+def worker_socket(data_dir: Path, slot: int) -> Path:
+    """Return where the worker of a slot tells of itself alone."""
+    path = data_dir.resolve() / f"worker-{slot}.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+        return path
+    name = hashlib.sha256(os.fsencode(path.parent)).hexdigest()[:16]
+    return Path("/tmp") / f"leal-workers-{name}" / path.name  # noqa: S108 - its owner is checked
+
+
+async def _told_by(socket: Path) -> str | None:
+    """Return the metrics of the worker that listens there, or None where it does not answer."""
+    try:
+        async with (
+            asyncio.timeout(WORKER_TELLS_S_MAX),
+            ClientSession(connector=UnixConnector(str(socket))) as session,
+            session.get("http://worker/metrics", headers={"Accept-Encoding": ""}) as response,
+        ):
+            return await response.text() if response.status == 200 else None
+    except (ClientError, OSError, TimeoutError):
+        return None
 
 
 def _told(reason: str | None) -> Reply:

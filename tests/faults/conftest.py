@@ -6,14 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import EngineProcess, Network
-
-HASTE = (
-    *("--lock-timeout-ms", "300"),
-    *("--statement-timeout-ms", "600"),
-    *("--append-timeout-ms", "1000"),
-    *("--answer-timeout-ms", "2000"),
-)
+from harness import HASTE, EngineProcess, Network
 
 
 @pytest.fixture

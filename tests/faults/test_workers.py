@@ -7,23 +7,42 @@ from collections import Counter
 from contextlib import AsyncExitStack
 
 import pytest
-from harness import People, clients_of, connection_to
+from harness import HASTE, People, clients_of, connection_to
 from traffic import faults_of, plan, send_all, settle
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
 DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
 
+@pytest.fixture(scope="module")
+def engines(loaded_network, database, tmp_path_factory):
+    """Give two running engines that make the codes of payments with the same secret."""
+    engines = [
+        loaded_network.engine(
+            *(database, tmp_path_factory.mktemp("worker"), *HASTE),
+            *("--secret", "what both make the codes of payments with"),
+        )
+        for _ in range(2)
+    ]
+    try:
+        yield [engine.start() for engine in engines]
+    finally:
+        for engine in engines:
+            engine.stop()
+
+
+@pytest.fixture(scope="module")
+def people(engines):
+    return People(engines[0].demo)
+
+
 @pytest.fixture
-async def two(loaded_network, dsn, make_engine):
+async def two(engines, database, people):
     """Give clients of two engines, a connection, the customers, and what the first one sends."""
-    secret = ("--secret", "what both make the codes of payments with")
-    engines = [make_engine(loaded_network, dsn, *secret) for _ in range(2)]
-    await asyncio.gather(*(asyncio.to_thread(engine.start) for engine in engines))
     async with AsyncExitStack() as stack:
         one, other = [await stack.enter_async_context(clients_of(engine)) for engine in engines]
-        connection = await stack.enter_async_context(connection_to(dsn))
-        yield one, other, connection, People(engines[0].demo), engines[0].outbox
+        connection = await stack.enter_async_context(connection_to(database))
+        yield one, other, connection, people, engines[0].outbox
 
 
 async def test_customers_hammered_from_both_sides_have_straight_books(two, dice):
@@ -71,8 +90,8 @@ async def test_the_same_invoice_on_both_at_once_earns_once(two):
     pairs = await asyncio.gather(
         *(
             asyncio.gather(
-                one.store.accumulate(first, **SALE, invoice_number=f"both-{number}"),
-                other.store.accumulate(second, **SALE, invoice_number=f"both-{number}"),
+                one.store.accumulate(first, **SALE, invoice_number=f"twice-{number}"),
+                other.store.accumulate(second, **SALE, invoice_number=f"twice-{number}"),
             )
             for number, (first, second) in enumerate((people.several(2)) for _ in range(30))
         )
