@@ -68,13 +68,18 @@ class Request:
         return "\r\n".join((*lines, "", "")).encode() + self.body
 
 
+HABITS: Final = 3
+"""At how many brands a customer buys."""
+
+
 class Workload:
     """Endless streams of requests on the demo network that `demo.json` describes.
 
-    Brands and customers are drawn by Zipf's law with the exponents given (0: all alike); with
-    `one_brand` every request is at the brand of the demo's store key, which issues coins; with
-    `issuers_only` they are at brands that all do, which is the same work. `invoices` is the share
-    of sales that carry an invoice number, as those of an integrated point of sale do.
+    A customer buys at a few brands; these and the customers are drawn by Zipf's law with the
+    exponents given (0: all alike). With `one_brand` every request is at the brand of the demo's
+    store key, which issues coins; with `issuers_only` they are at brands that all do, which is the
+    same work. `invoices` is the share of sales that carry an invoice number, as those of an
+    integrated point of sale do.
     """
 
     def __init__(
@@ -109,7 +114,13 @@ class Workload:
         self._complete: list[Mapping[str, Any]] = [
             c for c in self._customers if c["profile_complete"]
         ]
-        self._brand_weights = zipf(len(self._brands), zipf_brands)
+        # The same for every seed of the stream: people keep going where they went.
+        habits = Random("habits")
+        weights = zipf(len(self._brands), zipf_brands)
+        self._habits = {
+            customer["customer_id"]: habits.choices(self._brands, cum_weights=weights, k=HABITS)
+            for customer in self._customers
+        }
         self._customer_weights = zipf(len(self._customers), zipf_customers)
         self._complete_weights = zipf(len(self._complete), zipf_customers)
 
@@ -135,7 +146,7 @@ class Workload:
             elif kind == "look":
                 yield found, self.wallets(customer)
             elif kind == "redeem":
-                brand = self._brand()
+                brand = self._brand(customer)
                 sale = self.accumulate(customer, brand["brand_id"])
                 yield found, sale, self.wallets(customer), self.redeem(customer, brand["brand_id"])
             else:
@@ -150,7 +161,7 @@ class Workload:
 
     def accumulate(self, customer: Mapping[str, Any], brand_id: int | None = None) -> Request:
         """A sale at some store of a brand, by default of any; the customer earns."""
-        store = self._dice.choice(self._stores[brand_id or self._brand()["brand_id"]])
+        store = self._dice.choice(self._stores[brand_id or self._brand(customer)["brand_id"]])
         body = {
             "amount": self._bill(store["currency"]),
             "currency": store["currency"],
@@ -199,8 +210,8 @@ class Workload:
 
     # Dice.
 
-    def _brand(self) -> Mapping[str, Any]:
-        return self._dice.choices(self._brands, cum_weights=self._brand_weights)[0]
+    def _brand(self, customer: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._dice.choice(self._habits[customer["customer_id"]])
 
     def _customer(self, *, complete: bool = False) -> Mapping[str, Any]:
         if complete:
