@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,9 +77,13 @@ def locust(demo: Path, users: int, seconds: int, *, ui: bool) -> int:
         "PYTHONPATH": python_path,
     }
     process = subprocess.Popen(command, env=environment)
-    while True:
-        with contextlib.suppress(KeyboardInterrupt):  # Locust gets it too, and ends by itself
-            return process.wait()
+    try:
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):  # Locust gets it too, and ends by itself
+                return process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
 
 
 def audit(folder: Path) -> dict[str, Any]:
@@ -144,6 +149,8 @@ def show(found: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run the test; exit 1 where something failed."""
+    # What was started ends with this, also when it is told to by another process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ui", action="store_true", help="Locust's page instead of headless")
     options = parser.parse_args()
