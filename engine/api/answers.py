@@ -34,11 +34,8 @@ def accumulation_answer(decided: Answer) -> bytes:
     if decided.refusal:
         _refuse(decided)
     return orjson.dumps(
-        {
-            "transaction_id": uuid_text(decided.transaction_id),
-            "customer_id": uuid_text(decided.customer_id),
-            "store_id": decided.store_id,
-            "brand_id": decided.brand_id,
+        _place(decided)
+        | {
             "points": _earned(decided.amount, decided.balance, decided.earned_expires_day),
             "coins": _earned(decided.coins_amount, decided.coins_balance, decided.coins_expires_day)
             if decided.has_coins
@@ -53,11 +50,8 @@ def redemption_answer(decided: Answer) -> bytes:
     if decided.refusal:
         _refuse(decided)
     return orjson.dumps(
-        {
-            "transaction_id": uuid_text(decided.transaction_id),
-            "customer_id": uuid_text(decided.customer_id),
-            "store_id": decided.store_id,
-            "brand_id": decided.brand_id,
+        _place(decided)
+        | {
             "points": {"spent": -decided.amount, "balance": decided.balance},
             **_details(decided),
             "recorded_at": iso_moment(decided.recorded_at),
@@ -70,10 +64,7 @@ def payment_answer(decided: Answer, status: str, hold: Answer | None = None) -> 
     first = hold or decided
     body = {
         "payment_id": uuid_text(first.reference or first.transaction_id),
-        "transaction_id": uuid_text(decided.transaction_id),
-        "customer_id": uuid_text(decided.customer_id),
-        "store_id": decided.store_id,
-        "brand_id": decided.brand_id,
+        **_place(decided),
         "status": status,
         "coins": first.requested or abs(decided.amount),
         "balance": decided.balance,
@@ -124,6 +115,16 @@ PAYMENT_STATUS = {
     Kind.RELEASE: "expired",
     Kind.RESEND: "requires_code",
 }
+
+
+def _place(decided: Answer) -> dict[str, Any]:
+    """Return what every answer begins with: which transaction, whose, and where."""
+    return {
+        "transaction_id": uuid_text(decided.transaction_id),
+        "customer_id": uuid_text(decided.customer_id),
+        "store_id": decided.store_id,
+        "brand_id": decided.brand_id,
+    }
 
 
 def _refuse(decided: Answer, *, replayed: bool = False) -> NoReturn:
