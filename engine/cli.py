@@ -22,7 +22,7 @@ from engine.demo import prepare as demo_network
 from engine.errors import EngineError
 from engine.ledger.audit import Report, audit_journal
 from engine.people.keys import Role, make_key
-from engine.postgres.connections import Connection, UnsafeServer, connect
+from engine.postgres.connections import Connection, PostgresError, UnsafeServer, connect
 from engine.postgres.embedded import EmbeddedPostgres, PostgresInUse, PostgresStartError
 from engine.postgres.migrations import MigrationError, migrate
 from engine.postgres.sql import queries
@@ -203,6 +203,9 @@ def _explained() -> Iterator[None]:
         yield
     except EXPLAINED as error:
         raise click.ClickException(str(error)) from error
+    except PostgresError as error:
+        advice = "Is it the right database, and migrated?"
+        raise click.ClickException(f"PostgreSQL says: {error}. {advice}") from error
 
 
 @contextlib.contextmanager

@@ -14,6 +14,9 @@ import asyncpg
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
+PostgresError: Final = asyncpg.PostgresError
+"""What the server says when it refuses something."""
+
 CONNECT_SECONDS_MAX: Final = 10.0
 SERVER_MAJOR_MIN: Final = 15
 # Every statement of the engine looks up by index. On young tables, whose statistics are not there
