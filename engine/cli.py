@@ -70,7 +70,8 @@ def serve_command(**options: Any) -> None:
     with _explained(), _database(settings) as dsn:
         if settings.worker_slot:  # its supervisor has prepared all, and reads the port
             sys.exit(not _run(serve(settings, dsn, announce=click.echo)))
-        if _run(_prepare(settings, dsn)):
+        demo = _run(_prepare(settings, dsn))
+        if demo or (settings.data_dir / demo_network.FILE).exists():
             announce = lambda port: _announce(settings, port)  # noqa: E731
         if settings.workers == 1:
             _run(serve(settings, dsn, announce=announce))
@@ -83,10 +84,12 @@ def serve_command(**options: Any) -> None:
 def demo_command(**options: Any) -> None:
     """Load the demo network into an empty database, and write demo.json."""
     settings = dataclasses.replace(_settings(options), demo=True)
-    with _explained(), _database(settings) as dsn:
+    with _explained(), _database(settings, shared=True) as dsn:
         if not _run(_prepare(settings, dsn)):
             raise ValueError("The database holds another network; the demo needs an empty one.")
-        click.echo(f"The demo network is there; {settings.data_dir / 'demo.json'} has its keys.")
+        demo_network.tell_url(settings.data_dir, f"http://{settings.host}:{settings.port}")
+        path = settings.data_dir / demo_network.FILE
+        click.echo(f"The demo network is there; {path} has its keys. Now: leal-engine serve")
 
 
 @main.command("migrate")
