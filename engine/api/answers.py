@@ -11,14 +11,12 @@ from typing import Any, NoReturn
 import orjson
 
 from engine.api.problems import Problem, refusal_problem
+from engine.api.reply import REPLAYED
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Kind, Refusal
 from engine.people.profile import names_of
 from engine.programme.calendar import iso_day, iso_moment
-
-REPLAYED = {"Idempotent-Replayed": "true"}
-"""The header of an answer that was given before, success or refusal."""
 
 iso_day_cached = lru_cache(maxsize=4096)(iso_day)
 

@@ -23,7 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from uuid_utils import uuid7
 
 from engine.api.problems import CONTENT_TYPE, Problem, error_problem, language_of
-from engine.api.reply import Reply
+from engine.api.reply import REPLAYED, Reply
 from engine.api.services import Services
 from engine.errors import EngineError, Unavailable
 from engine.people.keys import Principal, Role
@@ -176,7 +176,7 @@ class Door:
 
 def answer(body: bytes, status: int = 200, *, replayed: bool = False) -> Reply:
     """Return a JSON answer."""
-    return Reply(body, status, headers={"Idempotent-Replayed": "true"} if replayed else None)
+    return Reply(body, status, headers=dict(REPLAYED) if replayed else None)
 
 
 async def read_body(services: Services, request: web.BaseRequest) -> bytes:
@@ -187,12 +187,16 @@ async def read_body(services: Services, request: web.BaseRequest) -> bytes:
     if request.content.is_eof():  # it is here already: nothing to wait for
         body = request.content.read_nowait()
     elif (request.content_length or 0) > limit:
-        body = b"x" * (limit + 1)
+        raise _too_large(limit)
     else:
         body = await _read_slowly(request, limit, services.settings.body_timeout_ms / 1000)
     if len(body) > limit:
-        raise Problem("body_too_large", f"A body has at most {limit} bytes.")
+        raise _too_large(limit)
     return body
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem("body_too_large", f"A body has at most {limit} bytes.")
 
 
 async def _read_slowly(request: web.BaseRequest, limit: int, timeout_s: float) -> bytes:

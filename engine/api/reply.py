@@ -17,6 +17,8 @@ from typing import Any
 from aiohttp import web
 
 JSON = "application/json"
+REPLAYED = {"Idempotent-Replayed": "true"}
+"""The header of an answer that was given before, success or refusal."""
 CLOSE = "Connection: close\r\n"
 UNSENT_BYTES_MAX = 64 * 1024
 """A client that does not read its answers is not answered further until it has."""
