@@ -10,7 +10,8 @@ import pytest
 from bench.conftest import NOW, sales_of
 from engine.api.answers import accumulation_answer
 from engine.api.identity import fingerprint
-from engine.api.wire import Accumulation, Wire, fingerprint_fields
+from engine.api.shapes.transactions import Accumulation
+from engine.api.wire import Wire, fingerprint_fields
 from engine.ledger.core import Ledger
 
 BODY = b'{"amount":5400000,"currency":"COP","store_id":1,"invoice_number":"F2026-1"}'

@@ -141,7 +141,7 @@ def create_key(
         async with connection.transaction():  # network op
             await connection.execute(  # network op
                 *(CATALOGUE["insert_key"], new.key_id, new.secret_hash, role, brand_id, store_id),
-                *(name, datetime.now(UTC)),
+                *(name, datetime.now(UTC), None),
             )
             await connection.execute(CATALOGUE["touch"])  # network op
 

@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "people": {"postgres"},
     "programme": {"people", "postgres"},
     "ledger": {"postgres"},
-    "api": {"ledger", "programme", "people", "postgres"},
+    "network": {"ledger", "programme", "people", "postgres"},
+    "api": {"network", "ledger", "programme", "people", "postgres"},
     "demo": {"people", "postgres"},
 }
 """What the packages of the engine may import besides their own and the BASE: downward only."""

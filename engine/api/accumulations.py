@@ -17,7 +17,9 @@ from engine.api.places import store_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
 from engine.api.services import Services
-from engine.api.wire import AMOUNT_MAX, Accumulation, Wire, fingerprint_fields
+from engine.api.shapes.scalars import AMOUNT_MAX
+from engine.api.shapes.transactions import Accumulation
+from engine.api.wire import Wire, fingerprint_fields
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
 from engine.people.keys import Principal

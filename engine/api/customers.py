@@ -12,8 +12,9 @@ from engine.api.identity import customer_id_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
 from engine.api.services import Services
+from engine.api.shapes.people import Lookup, Registration
 from engine.api.wallets import wallets_of
-from engine.api.wire import Lookup, Registration, Wire, one_of
+from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, OutcomeUnknown
 from engine.people.contacts import mask_tail, normalise_email, normalise_phone
 from engine.people.customers import AlreadyRegistered, Customer, Profile

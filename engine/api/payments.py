@@ -26,7 +26,8 @@ from engine.api.places import store_of
 from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import Reply
 from engine.api.services import Services
-from engine.api.wire import Confirmation, Nothing, Payment, Wire, fingerprint_fields
+from engine.api.shapes.transactions import Confirmation, Nothing, Payment
+from engine.api.wire import Wire, fingerprint_fields
 from engine.errors import CustomerNotFound, PaymentNotFound
 from engine.ledger.core import Operation, uuid_text
 from engine.ledger.receipts import Receipt

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from engine.api.problems import Problem
 from engine.people.keys import Principal
-from engine.programme.catalogue import Reward, Snapshot, Store
+from engine.programme.catalogue import Snapshot, Store
+from engine.programme.items import Item, ItemKind
 
 
 def store_of(snapshot: Snapshot, principal: Principal, store_id: int | None) -> Store:
@@ -23,9 +24,9 @@ def store_of(snapshot: Snapshot, principal: Principal, store_id: int | None) -> 
     return store
 
 
-def reward_of(snapshot: Snapshot, principal: Principal, reward_id: int) -> Reward:
-    """Return the reward; raises Problem where there is none, or it is another brand's (RED-1)."""
-    reward = snapshot.rewards.get(reward_id)
-    if reward is None or not principal.sees_brand(reward.brand.brand_id):
-        raise Problem("reward_not_found", f"There is no reward {reward_id} of this brand.")
-    return reward
+def item_of(snapshot: Snapshot, principal: Principal, kind: ItemKind, item_id: int) -> Item:
+    """Return the item; raises Problem where there is none, or it is another brand's (RED-1)."""
+    item = snapshot.items.get(item_id)
+    if item is None or item.kind is not kind or not principal.sees_brand(item.brand.brand_id):
+        raise Problem(f"{kind}_not_found", f"There is no {kind} {item_id} of this brand.")
+    return item

@@ -68,6 +68,8 @@ PROBLEMS: dict[str, Row] = {
     ),
     "store_not_found": Row(404, "There is no such store", "No existe esa tienda"),
     "reward_not_found": Row(404, "There is no such reward", "No existe ese premio"),
+    "promotion_not_found": Row(404, "There is no such promotion", "No existe esa promoción"),
+    "gift_not_found": Row(404, "There is no such gift", "No existe ese regalo"),
     "payment_not_found": Row(404, "There is no such payment", "No existe ese pago"),
     "transaction_not_found": Row(404, "There is no such transaction", "No existe esa transacción"),
     "method_not_allowed": Row(405, "Not with this method", "No con este método"),

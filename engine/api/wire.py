@@ -1,101 +1,15 @@
-"""Bytes to requests: the shape of every body, checked while it is decoded.
-
-The Structs here are the contract. They refuse unknown fields, and a float, a boolean or a string
-where an integer belongs; texts hold no control characters.
-"""
+"""Bytes to requests: a body is checked against its shape while it is decoded."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from engine.api.problems import Problem
-
-AMOUNT_MAX = 10**12
-"""Largest amount of one request, in minor units, points or coins."""
-
-Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Minor units of the currency.")]
-Coins = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Whole coins.")]
-Id = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Text = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
-Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f<>]+\Z")]
-InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+\Z")]
-Currency = Literal["COP", "USD", "GTQ"]
-Country = Literal["CO", "SV", "GT", "PA"]
-
-
-class Document(Struct, forbid_unknown_fields=True, frozen=True):
-    """An identity document (CUS-5)."""
-
-    type: Literal["CC", "CE", "PA", "NIT", "TI", "PPT", "DUI", "DPI", "CED", "RUC"]
-    number: Text
-    country: Country | None = None
-
-
-class Registration(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a registration, quick (CUS-3) or full (CUS-4)."""
-
-    document: Document
-    email: Text
-    phone: Text | None = None
-    first_names: Name | None = None
-    last_names: Name | None = None
-    gender: Literal["F", "M", "X"] | None = None
-    birth_date: date | None = None
-    country: Country | None = None
-    city: Name | None = None
-
-
-class Lookup(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a look-up: exactly one way to find the customer (CUS-2)."""
-
-    document: Document | None = None
-    phone: Text | None = None
-    email: Text | None = None
-    qr: Text | None = None
-
-
-class Accumulation(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of an accumulation (PTS-3)."""
-
-    amount: Amount | None = None
-    currency: Currency | None = None
-    invoice_number: InvoiceNumber | None = None
-    store_id: Id | None = None
-    occurred_at: datetime | None = None
-
-
-class Redemption(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a redemption (RED-5)."""
-
-    reward_id: Id
-    store_id: Id | None = None
-
-
-class Payment(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a payment with coins (COI-3, COI-5)."""
-
-    coins: Coins
-    document_checked: bool
-    invoice_number: InvoiceNumber | None = None
-    amount: Amount | None = None
-    qr: Text | None = None
-    store_id: Id | None = None
-
-
-class Confirmation(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a confirmation: the code that the customer was sent (COI-6)."""
-
-    code: Annotated[str, Meta(pattern=r"^[0-9]{4,6}\Z")]
-
-
-class Nothing(Struct, forbid_unknown_fields=True, frozen=True):
-    """An empty body, or an empty object."""
-
+from engine.api.shapes.transactions import Accumulation, Nothing, Payment, Redemption
 
 Body = TypeVar("Body", bound=Struct)
 

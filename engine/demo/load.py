@@ -35,7 +35,6 @@ async def load(connection: Connection, network: Network) -> None:
             ("brand", values.Brand, network.brands),
             ("programme", values.Programme, network.programmes),
             ("store", values.Store, network.stores),
-            ("reward", values.Reward, network.rewards),
             ("partner", values.Partner, network.partners),
             ("organisation", values.Organisation, network.organisations),
             ("customer", values.Customer, network.customers),
@@ -45,6 +44,13 @@ async def load(connection: Connection, network: Network) -> None:
             "identity",
             records=_identities(network.customers),
             columns=["kind", "value", "customer_id"],
+        )
+        await connection.execute(  # network op
+            SQL["insert_rewards"],
+            [reward.reward_id for reward in network.rewards],
+            [reward.brand_id for reward in network.rewards],
+            [reward.name for reward in network.rewards],
+            [reward.points for reward in network.rewards],
         )
         await connection.execute(SQL["move_catalogue"])  # network op
 

@@ -64,6 +64,7 @@ async def _make_keys(connection: Connection, network: Network) -> dict[str, str]
                 facts[name].get("store_id"),
                 f"demo {name}",
                 datetime.now(UTC),
+                None,
             )
             keys[name] = new.key
         await connection.execute(CATALOGUE["touch"])  # network op

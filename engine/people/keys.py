@@ -25,6 +25,7 @@ class Role(StrEnum):
     BRAND = "brand"
     STORE = "store"
     APP = "app"
+    CASHIER = "cashier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,11 @@ def make_key() -> NewKey:
     return NewKey(key_id, f"{PREFIX}_{key_id}_{secret}", _hash(secret))
 
 
-def principal_of(key_id: str, role: str, brand_id: int | None, store_id: int | None) -> Principal:
-    """Return the principal of a stored key."""
-    owner = f"key:{key_id}" if brand_id is None else f"brand:{brand_id}"
+def principal_of(
+    key_id: str, role: str, brand_id: int | None, store_id: int | None, principal_id: str
+) -> Principal:
+    """Return the principal of a stored key; `principal_id` outlives the key's rotation."""
+    owner = f"key:{principal_id}" if brand_id is None else f"brand:{brand_id}"
     return Principal(key_id, Role(role), brand_id, store_id, uuid5(NAMESPACE, owner).bytes)
 
 

@@ -16,6 +16,8 @@ PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 PostgresError: Final = asyncpg.PostgresError
 """What the server says when it refuses something."""
+UniqueViolation: Final = asyncpg.UniqueViolationError
+"""Someone else has this key already."""
 
 CONNECT_SECONDS_MAX: Final = 10.0
 SERVER_MAJOR_MIN: Final = 15

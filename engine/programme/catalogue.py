@@ -20,6 +20,7 @@ from engine.postgres.connections import Pool
 from engine.postgres.sql import queries
 from engine.programme.calendar import UTC_OFFSETS
 from engine.programme.earning import Programme
+from engine.programme.items import Item, ItemKind
 
 log = structlog.get_logger()
 SQL = queries("catalogue")
@@ -55,17 +56,6 @@ class Store:
     accepts_coins: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Reward:
-    """What a brand gives for points (RED-1)."""
-
-    reward_id: int
-    brand: Brand
-    name: str
-    points: int
-    available: bool
-
-
 @dataclass(slots=True)
 class Snapshot:
     """One version of the catalogue."""
@@ -73,7 +63,7 @@ class Snapshot:
     version: int = 0
     brands: Mapping[int, Brand] = field(default_factory=dict)
     stores: Mapping[int, Store] = field(default_factory=dict)
-    rewards: Mapping[int, Reward] = field(default_factory=dict)
+    items: Mapping[int, Item] = field(default_factory=dict)
     keys: Mapping[str, tuple[bytes, Principal]] = field(default_factory=dict)
     remembered: dict[str, Principal] = field(default_factory=dict)
     """Headers whose key was verified against this snapshot, so that it is hashed once only."""
@@ -126,7 +116,7 @@ class Catalogue:
                 log.warning("catalogue_not_refreshed", error=type(error).__name__)
 
 
-TABLES = ("version", "brands", "programmes", "stores", "rewards", "keys")
+TABLES = ("version", "brands", "programmes", "stores", "items", "keys")
 
 
 def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
@@ -157,21 +147,27 @@ def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
             )
             for row in rows["stores"]
         },
-        rewards={
-            row["reward_id"]: Reward(
-                row["reward_id"],
-                brands[row["brand_id"]],
-                row["name"],
-                row["points"],
-                row["available"],
-            )
-            for row in rows["rewards"]
-        },
+        items={row["item_id"]: _item(row, brands) for row in rows["items"]},
         keys={
             row["key_id"]: (
                 row["secret_hash"],
-                principal_of(row["key_id"], row["role"], row["brand_id"], row["store_id"]),
+                principal_of(
+                    row["key_id"],
+                    row["role"],
+                    row["brand_id"],
+                    row["store_id"],
+                    row["principal_id"],
+                ),
             )
             for row in rows["keys"]
         },
     )
+
+
+def _item(row: Any, brands: Mapping[int, Brand]) -> Item:
+    facts = dict(row)
+    for name in ("starts_at", "ends_at"):
+        facts[name] = None if row[name] is None else row[name].timestamp()
+    del facts["brand_id"]
+    facts["kind"] = ItemKind(row["kind"])
+    return Item(brand=brands[row["brand_id"]], **facts)

@@ -175,7 +175,7 @@ async def test_a_revoked_key_is_refused_within_five_seconds(api, database, thing
     async with connection_to(database) as connection:
         await connection.execute(
             *(CATALOGUE["insert_key"], new.key_id, new.secret_hash, "network", None, None),
-            *("test", datetime.now(UTC)),
+            *("test", datetime.now(UTC), None),
         )
         await connection.execute(CATALOGUE["touch"])
         async with asyncio.timeout(5):

@@ -35,7 +35,7 @@ async def withdrawn(api, database, dear):
 
     async def set_available(connection, available):
         await connection.execute(
-            "update reward set available = $2 where reward_id = $1", dear["reward_id"], available
+            "update item set available = $2 where item_id = $1", dear["reward_id"], available
         )
         await connection.execute(queries("catalogue")["touch"])
 

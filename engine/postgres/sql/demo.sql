@@ -11,3 +11,9 @@ update catalogue_version set version = version + 1;
 -- first_brand --
 -- Tells the demo network from another one.
 select name from brand order by brand_id limit 1
+
+-- insert_rewards --
+insert into item (item_id, kind, brand_id, name, points, coins)
+select i.item_id, 'reward', i.brand_id, i.name, i.points, 0
+  from unnest($1::integer[], $2::integer[], $3::text[], $4::bigint[])
+       as i (item_id, brand_id, name, points)

@@ -1,0 +1,54 @@
+"""Scalars of the contract: their limits, and what they mean."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+AMOUNT_MAX = 10**12
+"""Largest amount of one request, in minor units, points or coins."""
+STOCK_UNITS_MAX = 100_000
+"""Largest stock of one item: its units are numbered, and looked through when it is nearly gone."""
+
+Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Minor units of the currency.")]
+Coins = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Whole coins.")]
+Points = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Whole points.")]
+Price = Annotated[int, Meta(ge=0, le=AMOUNT_MAX, description="Whole points or coins.")]
+Count = Annotated[int, Meta(ge=1, le=STOCK_UNITS_MAX)]
+Stock = Annotated[
+    int, Meta(ge=0, le=STOCK_UNITS_MAX, description="Units there have ever been, taken or not.")
+]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+Age = Annotated[int, Meta(ge=0, le=150)]
+Id = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Text = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f<>]+\Z")]
+Reason = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f<>]+\Z",
+        description="Stays in the books for ever: name the case, not the person.",
+    ),
+]
+UserName = Annotated[
+    str,
+    Meta(
+        min_length=2,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]+\Z",
+        description="Upper and lower case are the same.",
+    ),
+]
+Password = Annotated[str, Meta(min_length=8, max_length=128)]
+CustomerId = Annotated[
+    str,
+    Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z", description="A UUID."),
+]
+IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+\Z")]
+InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+\Z")]
+Currency = Literal["COP", "USD", "GTQ"]
+Country = Literal["CO", "SV", "GT", "PA"]
+Gender = Literal["F", "M", "X"]
