@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from unicodedata import normalize
 
 from engine.demo.names import MAIL_DOMAINS
-from engine.people.documents import document_identity
+from engine.people.documents import cui_check_digit, document_identity, dui_check_digit
 
 if TYPE_CHECKING:
     from datetime import date
@@ -97,20 +97,6 @@ class Identities:
         free = identity not in self._taken
         self._taken.add(identity)
         return free
-
-
-def dui_check_digit(first: str) -> int:
-    """The ninth digit of a Salvadoran DUI: the eight before it, weighted 9 … 2, modulo 10."""
-    total = sum(weight * int(digit) for weight, digit in zip(range(9, 1, -1), first, strict=True))
-    return -total % 10
-
-
-def cui_check_digit(first: str) -> int:
-    """The ninth digit of a Guatemalan CUI: the eight before it, weighted 2 … 9, modulo 11.
-
-    It can be 10, which no digit is: such numbers are not given out.
-    """
-    return sum(weight * int(digit) for weight, digit in zip(range(2, 10), first, strict=True)) % 11
 
 
 def _plain(text: str) -> str:

@@ -4,30 +4,67 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
+from unicodedata import normalize
 
 import phonenumbers
+from phonenumbers import PhoneNumberType
 
-EMAIL = re.compile(r"[^@\s\x00-\x1f<>\"'(),:;\[\]\\]+@[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z]{2,}")
-EMAIL_CHARACTERS_MAX = 254
+# Telephones and messengers copy a number with marks of its writing direction around it.
+INVISIBLE: Final = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+# The library would read letters as the digits on their keys, and would drop an extension.
+PHONE: Final = re.compile(r"\(?\+?[0-9().\s\u2010-\u2015\u2212-]{1,40}")
+NO_DIGITS: Final = re.compile(r"[^0-9]+")
+
+# Numbers of people. The others cannot get a code, or have their owner paid for each that is sent.
+PERSONAL: Final = frozenset(
+    {
+        PhoneNumberType.MOBILE,
+        PhoneNumberType.FIXED_LINE,
+        PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        PhoneNumberType.PERSONAL_NUMBER,
+        PhoneNumberType.VOIP,
+    }
+)
+
+# ASCII only: a domain with other letters has a spelling with xn-- that means it alone, while names
+# that look the same could be two identities.
+WORD: Final = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+EMAIL: Final = re.compile(
+    rf"(?=[^@]{{1,64}}@){WORD}(?:\.{WORD})*@(?:{LABEL}\.)+(?:[a-z]{{2,63}}|(?=xn--){LABEL})"
+)
+EMAIL_CHARACTERS_MAX: Final = 254
 
 
 @lru_cache(maxsize=4096)
 def normalise_phone(phone: str, country: str | None) -> str:
-    """Return E.164 of a phone, read as one of `country` where it has no +.
+    """Return E.164 of a phone, read as one of `country` where it has neither + nor 00 (CUS-2).
 
-    Raises ValueError with a sentence that does not repeat the phone.
+    Raises ValueError with a sentence that does not repeat the phone: for what is no number in use,
+    for one with an extension or letters, and for one that is nobody's own, like a toll-free one.
     """
-    try:
-        parsed = phonenumbers.parse(phone, country)
-    except phonenumbers.NumberParseException:
-        parsed = None
-    if parsed is None or not phonenumbers.is_valid_number(parsed):
+    spelled = INVISIBLE.sub("", normalize("NFKC", phone)).strip()
+    parsed = None
+    if PHONE.fullmatch(spelled) is not None:
+        dialled = NO_DIGITS.sub("", spelled)
+        if "+" in spelled:
+            dialled = f"+{dialled}"
+        elif dialled.startswith("00"):
+            # The library takes the third digit for a carrier's in Colombia, as in 005 and 009.
+            dialled = f"+{dialled[2:]}"
+        parsed = _parsed(dialled, country)
+    if parsed is None or phonenumbers.number_type(parsed) not in PERSONAL:
         raise ValueError("A phone is a number with its country, like +573001234567.")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def normalise_email(email: str) -> str:
-    """Return an e-mail address in lower case; raises ValueError with a sentence."""
+    """Return an e-mail address in lower case (CUS-2); raises ValueError with a sentence.
+
+    It is ASCII, and its domain has a dot; an international domain is read in its spelling with
+    xn--. The sentence does not repeat the address.
+    """
     spelled = email.strip().lower()
     if len(spelled) > EMAIL_CHARACTERS_MAX or EMAIL.fullmatch(spelled) is None:
         raise ValueError("An e-mail address looks like name@example.com.")
@@ -44,3 +81,12 @@ def mask_email(email: str) -> str:
     """Return an address with all but the first letter of its name hidden."""
     name, _, domain = email.partition("@")
     return f"{name[:1]}***@{domain}"
+
+
+def _parsed(dialled: str, country: str | None) -> phonenumbers.PhoneNumber | None:
+    """Return what the library reads in these digits, None where it is no number in use."""
+    try:
+        parsed = phonenumbers.parse(dialled, country)
+    except phonenumbers.NumberParseException:
+        return None
+    return parsed if phonenumbers.is_valid_number(parsed) else None

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from collections.abc import Iterator
 
-from engine.people.documents import DOCUMENT_TYPES, document_identity, normalise
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stdnum.co import nit as colombian_nit
+
+from engine.people.documents import (
+    DOCUMENT_TYPES,
+    MUNICIPALITIES,
+    NITS,
+    DocumentType,
+    cui_check_digit,
+    document_identity,
+    dui_check_digit,
+    normalise,
+)
 from engine.people.profile import FIELD_NAMES, Field, missing_fields, names_of
 
 
@@ -16,12 +31,10 @@ from engine.people.profile import FIELD_NAMES, Field, missing_fields, names_of
         ("CC", "１０２０３０４０５０", "1020304050"),
         ("CE", "412-345", "412345"),
         ("PA", "as 123456", "AS123456"),
-        ("NIT", "900.123.456–7", "9001234567"),
-        ("NIT", "123456-k", "123456K"),
         ("TI", "1020304050", "1020304050"),
         ("PPT", "5123456", "5123456"),
         ("DUI", "00016297-5", "000162975"),
-        ("DPI", "1234 56787 0101", "1234567870101"),
+        ("DPI", "1234 56789 0101", "1234567890101"),
         ("CED", "8-123-4567", "8-123-4567"),
         ("CED", "08–0123–04567", "8-123-4567"),
         ("CED", "pe-12-345", "PE-12-345"),
@@ -45,9 +58,13 @@ def test_a_number_has_one_spelling(document_type: str, typed: str, spelled: str)
         ("CC", "1020304050\nCC"),
         ("CE", "E123456"),
         ("PA", "AB:123456"),
-        ("NIT", "K"),
         ("DUI", "00016297"),
-        ("DPI", "123456787010"),
+        ("DUI", "00000000-0"),
+        ("DPI", "123456789010"),
+        ("DPI", "1234567890118"),
+        ("DPI", "1234567890100"),
+        ("DPI", "1234567892301"),
+        ("DPI", "1234567890001"),
         ("CED", "81234567"),
         ("CED", "14-123-4567"),
     ],
@@ -55,6 +72,100 @@ def test_a_number_has_one_spelling(document_type: str, typed: str, spelled: str)
 def test_a_wrong_number_is_told_what_is_expected(document_type: str, typed: str) -> None:
     with pytest.raises(ValueError, match=rf"^The number of a {document_type} \(.+ has .+\.$"):
         normalise(document_type, typed)
+
+
+@pytest.mark.parametrize(
+    ("country", "typed", "spelled"),
+    [
+        ("CO", "900.123.456", "900123456"),
+        ("CO", "900.123.456–8", "900123456"),
+        ("CO", "900 123 456 - 8", "900123456"),
+        ("CO", "900-123-456-8", "900123456"),
+        ("CO", "900-123-456", "900123456"),
+        ("CO", "-900123456-", "900123456"),
+        ("CO", "9001234568", "900123456"),
+        ("CO", "1020304050", "1020304050"),
+        ("CO", "1.020.304.050-8", "1020304050"),
+        ("CO", "10203040508", "1020304050"),
+        ("CO", "19.123.456", "19123456"),
+        ("CO", "19.123.456-2", "19123456"),
+        ("CO", "191234562", "191234562"),
+        ("SV", "0614-050707-104-8", "06140507071048"),
+        ("SV", "9615-050483-100-4", "96150504831004"),
+        ("SV", "00016297-5", "000162975"),
+        ("GT", "576937-k", "576937K"),
+        ("GT", "00576937-K", "576937K"),
+        ("GT", "7108-0", "71080"),
+        ("GT", "3952550 3", "39525503"),
+    ],
+)
+def test_a_nit_has_one_spelling_in_its_country(country: str, typed: str, spelled: str) -> None:
+    assert normalise("NIT", typed, country) == spelled
+    assert normalise("NIT", spelled, country) == spelled
+
+
+@pytest.mark.parametrize(
+    ("country", "typed"),
+    [
+        ("CO", "K"),
+        ("CO", "1234"),
+        ("CO", "0900123456"),
+        ("CO", "9001234568-1"),
+        ("CO", "90012345681"),
+        ("CO", "900123456-K"),
+        ("CO", "06140507071048"),
+        ("SV", "900123456-80"),
+        ("SV", "0000000000"),
+        ("SV", "000000000"),
+        ("SV", "26140507071048"),
+        ("GT", "K"),
+        ("GT", "CF"),
+        ("GT", "5769K37"),
+        ("GT", "1234567890123"),
+    ],
+)
+def test_a_wrong_nit_is_told_what_its_country_expects(country: str, typed: str) -> None:
+    expected = re.escape(NITS[country].expected)
+    with pytest.raises(ValueError, match=rf"^The number of a NIT \(.+\) has {expected}\.$"):
+        normalise("NIT", typed, country)
+
+
+@pytest.mark.parametrize(
+    ("document_type", "country", "typed"),
+    [
+        ("DUI", "SV", "00016297-4"),
+        ("DPI", "GT", "1234 56780 0101"),
+        ("DPI", "GT", "1000 00020 0101"),
+        ("NIT", "CO", "900123456-7"),
+        ("NIT", "CO", "9001234567"),
+        ("NIT", "CO", "10203040503"),
+        ("NIT", "CO", "19123456-3"),
+        ("NIT", "SV", "0614-050707-104-0"),
+        ("NIT", "SV", "00016297-4"),
+        ("NIT", "GT", "576937-1"),
+        ("NIT", "GT", "39525503K"),
+    ],
+)
+def test_a_wrong_check_digit_is_told(document_type: str, country: str, typed: str) -> None:
+    told = f"^The check digit of this {document_type} is wrong; type it again\\.$"
+    with pytest.raises(ValueError, match=told):
+        document_identity(document_type, typed, country)
+
+
+def test_a_number_whose_check_digit_would_be_ten_is_given_to_nobody() -> None:
+    first = next(str(n) for n in range(10_000_000, 10_001_000) if cui_check_digit(str(n)) == 10)
+    for digit in range(10):
+        with pytest.raises(ValueError, match="check digit"):
+            normalise("DPI", f"{first}{digit}0101")
+
+
+def test_every_municipality_of_guatemala_has_its_documents() -> None:
+    assert (len(MUNICIPALITIES), sum(MUNICIPALITIES)) == (22, 340)
+    for department, count in enumerate(MUNICIPALITIES, start=1):
+        number = f"123456789{department:02}"
+        assert normalise("DPI", f"{number}{count:02}") == f"{number}{count:02}"
+        with pytest.raises(ValueError, match="municipality"):
+            normalise("DPI", f"{number}{count + 1:02}")
 
 
 def test_the_sentence_does_not_repeat_the_number() -> None:
@@ -73,9 +184,18 @@ def test_only_a_type_of_several_countries_has_its_country_in_the_identity() -> N
     assert document_identity("CC", "1020304050", None) == "CC:1020304050"
     assert document_identity("PA", "as123456", "GT") == "PA:AS123456"
     assert document_identity("NIT", "900.123.456", "CO") == "NIT:CO:900123456"
+    assert document_identity("NIT", "7108-0", "GT") == "NIT:GT:71080"
     for country in ("PA", None):
         with pytest.raises(ValueError, match="CO, SV, GT"):
             document_identity("NIT", "900123456", country)
+    with pytest.raises(ValueError, match="CO, SV, GT"):
+        normalise("NIT", "900123456")
+
+
+def test_a_salvadoran_nit_of_nine_digits_is_the_dui() -> None:
+    dui = document_identity("DUI", "00016297-5", "SV")
+    assert document_identity("NIT", "000162975", "SV") == dui == "DUI:000162975"
+    assert document_identity("NIT", "0614-050707-104-8", "SV") == "NIT:SV:06140507071048"
 
 
 def test_documents_of_two_people_are_never_the_same_identity() -> None:
@@ -83,9 +203,75 @@ def test_documents_of_two_people_are_never_the_same_identity() -> None:
     assert first != document_identity("CED", "8-123-456", "PA")
 
 
+def every_row() -> Iterator[tuple[str, str | None, DocumentType]]:
+    for code, kind in DOCUMENT_TYPES.items():
+        if isinstance(kind, DocumentType):
+            yield code, None, kind
+        else:
+            for country, row in kind.items():
+                yield code, country, row
+
+
 def test_every_example_in_a_sentence_is_right() -> None:
-    for code, document_type in DOCUMENT_TYPES.items():
-        assert normalise(code, document_type.expected.rpartition("like ")[2])
+    for code, country, row in every_row():
+        assert normalise(code, row.expected.rpartition("like ")[2], country)
+
+
+@given(st.sampled_from(list(every_row())), st.text("0123456789KAVPIENT-. –", max_size=18))
+def test_any_text_is_a_number_or_gets_one_of_two_sentences(
+    row: tuple[str, str | None, DocumentType], typed: str
+) -> None:
+    code, country, kind = row
+    told = ""
+    try:
+        spelled = normalise(code, typed, country)
+    except ValueError as refused:
+        told = str(refused)
+    if told:
+        assert told in (
+            f"The number of a {code} ({kind.label}) has {kind.expected}.",
+            f"The check digit of this {code} is wrong; type it again.",
+        )
+        return
+    assert normalise(code, spelled, country) == spelled
+    assert document_identity(code, spelled, country) == document_identity(code, typed, country)
+
+
+colombian_numbers = st.integers(10_000, 999_999_999) | st.integers(1_000_000_000, 1_999_999_999)
+
+
+@given(colombian_numbers.map(str), st.integers(0, 9).map(str))
+def test_a_colombian_nit_is_one_with_and_without_its_check_digit(number: str, typed: str) -> None:
+    right = colombian_nit.calc_check_digit(number)
+    assert normalise("NIT", number, "CO") == number
+    assert normalise("NIT", f"{int(number):,}-{right}".replace(",", "."), "CO") == number
+    if typed != right:
+        with pytest.raises(ValueError, match="check digit"):
+            normalise("NIT", f"{number}-{typed}", "CO")
+
+
+@given(st.integers(200_000_000, 999_999_999) | st.integers(1_000_000_000, 1_999_999_999))
+def test_a_check_digit_that_the_length_tells_needs_no_hyphen(number: int) -> None:
+    right = colombian_nit.calc_check_digit(str(number))
+    assert normalise("NIT", f"{number}{right}", "CO") == str(number)
+
+
+@given(colombian_numbers.map(str), colombian_numbers.map(str))
+def test_two_colombian_numbers_are_two_identities(first: str, second: str) -> None:
+    one, other = (document_identity("NIT", number, "CO") for number in (first, second))
+    assert (one == other) == (first == second)
+
+
+@given(st.integers(1, 99_999_999), st.integers(0, 8), st.integers(1, 9))
+def test_a_digit_mistyped_in_a_dui_is_found(number: int, place: int, by: int) -> None:
+    dui = f"{number:08}{dui_check_digit(f'{number:08}')}"
+    assert normalise("DUI", f"{dui[:8]}-{dui[8]}") == dui
+    # A weight that has a divisor with 10 in common lets some mistakes pass: 8 by 5, 5 by 2, …
+    weight = 9 - place if place < 8 else 1
+    wrong = f"{dui[:place]}{(int(dui[place]) + by) % 10}{dui[place + 1 :]}"
+    if weight * by % 10:
+        with pytest.raises(ValueError, match="DUI"):
+            normalise("DUI", wrong)
 
 
 def test_missing_fields_and_their_names_go_together() -> None:
