@@ -34,5 +34,9 @@ class PaymentNotFound(EngineError):
     """There is no such payment of this customer at this store."""
 
 
+class ItemTaken(EngineError):
+    """Another redemption took this unit or turn; nothing was done: pick again."""
+
+
 class Quarantined(EngineError):
     """The database refused this operation; it was taken out of its batch and not done."""

@@ -14,6 +14,7 @@ cdef enum:
     FIELD_BALANCE = 10
     FIELD_HELD = 11
     FIELD_COUNTER = 12
+    FIELD_FLAGS = 16
     FIELD_LOTS = 18
     FIELD_MOVED = 19
     FIELD_HOLDS = 20
@@ -162,6 +163,7 @@ cdef class Auditor:
             self.fault(f"has holds of {self.in_holds()} for {held} held")
         if (counter == NO_COUNTER) != (amount + held_amount == 0) and not self.may_be_empty():
             self.fault(f"moves {amount + held_amount} with the counter-account {counter}")
+        self.check_flags()
         if recorded_at < self.before.recorded_at:
             self.fault("was recorded before the row before it")
         if 0 <= counter < COUNTERS:
@@ -174,9 +176,29 @@ cdef class Auditor:
         memcpy(self.before.hash, self.fields[FIELD_HASH], HASH_SIZE)
         return 0
 
+    cdef int check_flags(self) except -1:
+        """Only a block and an unblock change the flags, and after them the block is as they say."""
+        cdef:
+            int64_t kind = self.number(FIELD_KIND)
+            int32_t flags = <int32_t> self.number(FIELD_FLAGS)
+        if kind == BLOCK and not flags & FLAG_BLOCKED:
+            self.fault("is a block, and does not have the flag of one")
+        elif kind == UNBLOCK and flags & FLAG_BLOCKED:
+            self.fault("is an unblock, and has the flag of a block")
+        elif (kind != BLOCK and kind != UNBLOCK and self.before.seq
+                and flags != self.before.flags):
+            self.fault(f"has flags {flags} after {self.before.flags}; only a block or an unblock "
+                       "changes them")
+        self.before.flags = flags
+        return 0
+
     cdef bint may_be_empty(self) noexcept:
-        """An accumulation names its counter-account even where the bill was too small to earn."""
-        return self.number(FIELD_KIND) == ACCUMULATION and self.number(FIELD_AMOUNT) == 0
+        """Say whether a row that moves nothing may name its counter-account.
+
+        A bill may be too small to earn, a gift costs nothing, a payment may be of no coins.
+        """
+        return (self.number(FIELD_KIND) in (ACCUMULATION, REDEMPTION, CAPTURE)
+                and self.number(FIELD_AMOUNT) == 0 and self.number(FIELD_HELD_AMOUNT) == 0)
 
     cdef bint lots_follow(self, int64_t amount, int64_t held_amount) noexcept:
         """Say whether the lots are those of the row before plus what was moved."""

@@ -43,6 +43,9 @@ cdef enum Kind:
     RELEASE = 6
     RESEND = 7
     EXPIRY = 8
+    BLOCK = 9
+    UNBLOCK = 10
+    OPENING = 11
 
 cdef enum Refusal:
     NOT_REFUSED = 0
@@ -74,6 +77,7 @@ cdef enum Outcome:
     POSTED = 1
     UNKNOWN_CUSTOMER = 2
     UNKNOWN_PAYMENT = 3
+    TAKEN = 4
 
 cdef enum:
     COINS = 0
@@ -100,7 +104,8 @@ include "audit.pxi"
 CODES = {
     "kind": {
         "ACCUMULATION": ACCUMULATION, "REDEMPTION": REDEMPTION, "HOLD": HOLD, "CAPTURE": CAPTURE,
-        "VOID": VOID, "RELEASE": RELEASE, "RESEND": RESEND, "EXPIRY": EXPIRY,
+        "VOID": VOID, "RELEASE": RELEASE, "RESEND": RESEND, "EXPIRY": EXPIRY, "BLOCK": BLOCK,
+        "UNBLOCK": UNBLOCK, "OPENING": OPENING,
     },
     "refusal": {
         "CUSTOMER_BLOCKED": CUSTOMER_BLOCKED, "PROFILE_INCOMPLETE": PROFILE_INCOMPLETE,
@@ -118,7 +123,7 @@ CODES = {
     },
     "outcome": {
         "UNDECIDED": UNDECIDED, "POSTED": POSTED, "UNKNOWN_CUSTOMER": UNKNOWN_CUSTOMER,
-        "UNKNOWN_PAYMENT": UNKNOWN_PAYMENT,
+        "UNKNOWN_PAYMENT": UNKNOWN_PAYMENT, "TAKEN": TAKEN,
     },
 }
 

@@ -63,12 +63,15 @@ cdef class Ledger:
         """Return whether `operation` may only be decided on freshly loaded state.
 
         A posting is checked by the compare-and-set, so it may be decided on what is cached. What
-        is not checked by it must be fresh: that a profile is incomplete, that a hold is not there.
+        is not checked by it must be fresh: that a profile is incomplete, that a hold is not there,
+        and for a block, which writes in every wallet, that there are no others.
         """
         cdef Customer customer = self.known.get(operation.customer_id)
         if customer is None:
             return True
         customer.used = True
+        if operation.kind == BLOCK or operation.kind == UNBLOCK:
+            return True
         if operation.needs_profile and customer.missing_fields:
             return True
         return (operation.reference is not None and operation.kind != HOLD
@@ -224,6 +227,8 @@ cdef class Ledger:
             void(self, batch, customer, operation, now)
         elif operation.kind == RESEND:
             resend(self, batch, customer, operation, now)
+        elif operation.kind == BLOCK or operation.kind == UNBLOCK:
+            block(self, batch, customer, operation, now)
         else:
             raise ValueError(f"no operation has the kind {operation.kind}")
         return 0
@@ -240,9 +245,9 @@ cdef class Ledger:
             customer.wallets.append(wallet)
             self.wallets += 1
             batch.new_wallets.append((customer.customer_id, asset))
-        if not wallet.planning:
-            wallet.plan()
-            batch.touched.append(wallet)
+            if asset != COINS:
+                self.write_opening(batch, customer, asset, now)
+        self.plan(batch, wallet)
         if wallet.planned_holds:
             self.release_due(batch, customer, wallet, now)
         if wallet.planned.lots.length:
@@ -254,6 +259,27 @@ cdef class Ledger:
         if customer.find(COINS) is None:
             return None
         return self.open(batch, customer, COINS, self.coins_utc_offset, now)
+
+    cdef int plan(self, Batch batch, Wallet wallet) except -1:
+        if not wallet.planning:
+            wallet.plan()
+            batch.touched.append(wallet)
+        return 0
+
+    cdef int write_opening(self, Batch batch, Customer customer, int32_t asset,
+                           int64_t now) except -1:
+        """Write in the wallet of coins that the wallet of a brand is opened.
+
+        Every customer's first posting makes a wallet of coins, and opening another wallet is
+        written there; so a block, which writes in every wallet, always collides with an opening.
+        """
+        cdef:
+            Wallet coins = self.open(batch, customer, COINS, self.coins_utc_offset, now)
+            Posting posting = automatic_posting(OPENING, now)
+        posting.brand_id = asset
+        batch.moved.length = 0
+        batch.put(customer, coins, &posting, derived_id(customer, coins), None, None)
+        return 0
 
     cdef int release_due(self, Batch batch, Customer customer, Wallet wallet,
                          int64_t now) except -1:

@@ -28,6 +28,9 @@ cdef class Operation:
         readonly int32_t tries_max
         readonly int32_t resends_max
         readonly bint needs_profile
+        readonly int32_t item_id
+        readonly int32_t unit
+        readonly int32_t turn
         public int barred
         # What came of it.
         public int outcome
@@ -56,7 +59,8 @@ cdef class Operation:
                  int64_t occurred_at=0, int64_t bill_amount=NO_BILL, bytes invoice_number=None,
                  bytes details=None, bytes reference=None, bytes code_mac=None,
                  int64_t hold_expires_at=0, int32_t tries_max=0, int32_t resends_max=0,
-                 bint needs_profile=False, int barred=NOT_REFUSED):
+                 bint needs_profile=False, int32_t item_id=0, int32_t unit=0, int32_t turn=0,
+                 int barred=NOT_REFUSED):
         if PyBytes_GET_SIZE(customer_id) != 16 or PyBytes_GET_SIZE(transaction_id) != 16:
             raise ValueError("an id has 16 bytes")
         if reference is not None and PyBytes_GET_SIZE(reference) != 16:
@@ -69,6 +73,12 @@ cdef class Operation:
             raise ValueError("a last day is out of range")
         if asset < 0 or brand_id < 0:
             raise ValueError("a brand's id is below zero")
+        if item_id < 0 or unit < 0 or turn < 0:
+            raise ValueError("an item's id, unit or turn is below zero")
+        if (unit or turn) and not item_id:
+            raise ValueError("a unit and a turn need the item that they are of")
+        if item_id and kind != REDEMPTION:
+            raise ValueError("nothing but a redemption is of an item")
         if kind == ACCUMULATION or kind == REDEMPTION:
             if asset == COINS:
                 raise ValueError("an accumulation and a redemption are of a brand's points")
@@ -78,7 +88,7 @@ cdef class Operation:
         elif kind == RESEND:
             if code_mac is None:
                 raise ValueError("a resend needs a code")
-        elif kind != CAPTURE and kind != VOID:
+        elif kind not in (CAPTURE, VOID, BLOCK, UNBLOCK):
             raise ValueError(f"no operation has the kind {kind}")
         self.kind = kind
         self.customer_id = customer_id
@@ -102,6 +112,9 @@ cdef class Operation:
         self.tries_max = tries_max
         self.resends_max = resends_max
         self.needs_profile = needs_profile
+        self.item_id = item_id
+        self.unit = unit
+        self.turn = turn
         self.barred = barred
 
     cdef void forget(self) noexcept:

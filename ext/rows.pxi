@@ -51,6 +51,8 @@ cdef class Batch:
         list touched
         list customers
         dict new_claims                 # (store_id, invoice_number): the operation that earned
+        dict new_units                  # (item_id, unit): the operation that took it
+        dict new_turns                  # (customer_id, item_id, turn): the operation that took it
         Buffer buffer
         Lots moved
         Row* rows
@@ -60,6 +62,8 @@ cdef class Batch:
         self.operations = operations
         self.new_wallets = []
         self.new_claims = {}
+        self.new_units = {}
+        self.new_turns = {}
         self.touched = []
         self.customers = []
 
@@ -120,12 +124,44 @@ cdef class Batch:
                            operation.transaction_id))
         return claims
 
+    @property
+    def units(self):
+        """The units taken in this batch: (item_id, unit, customer_id, transaction_id)."""
+        cdef Operation operation
+        units = []
+        for (item_id, unit), operation in sorted(self.new_units.items()):
+            units.append((item_id, unit, operation.customer_id, operation.transaction_id))
+        return units
+
+    @property
+    def turns(self):
+        """The turns taken in this batch: (customer_id, item_id, turn, transaction_id)."""
+        cdef Operation operation
+        turns = []
+        for (customer_id, item_id, turn), operation in sorted(self.new_turns.items()):
+            turns.append((customer_id, item_id, turn, operation.transaction_id))
+        return turns
+
     cdef bint claims_already(self, Operation operation) except -1:
         """Return whether an operation before this one claims its invoice (PTS-7)."""
         return (operation.store_id, operation.invoice_number) in self.new_claims
 
     cdef int claim(self, Operation operation) except -1:
         self.new_claims[operation.store_id, operation.invoice_number] = operation
+        return 0
+
+    cdef bint takes_already(self, Operation operation) except -1:
+        """Return whether an operation before this one takes its unit or its turn (RED-5)."""
+        if operation.unit and (operation.item_id, operation.unit) in self.new_units:
+            return True
+        return operation.turn and (operation.customer_id, operation.item_id,
+                                   operation.turn) in self.new_turns
+
+    cdef int take(self, Operation operation) except -1:
+        if operation.unit:
+            self.new_units[operation.item_id, operation.unit] = operation
+        if operation.turn:
+            self.new_turns[operation.customer_id, operation.item_id, operation.turn] = operation
         return 0
 
     cdef int put(self, Customer customer, Wallet wallet, const Posting* posting,

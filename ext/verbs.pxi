@@ -57,8 +57,13 @@ cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation ope
 cdef int redeem(Ledger ledger, Batch batch, Customer customer, Operation operation,
                 int64_t now) except -1:
     cdef:
-        Wallet points = ledger.open(batch, customer, operation.asset, operation.utc_offset, now)
+        Wallet points
         Posting posting = posting_of(operation)
+    if batch.takes_already(operation):
+        # No refusal, for a refusal is final: with another unit or turn it may be done.
+        operation.outcome = TAKEN
+        return 0
+    points = ledger.open(batch, customer, operation.asset, operation.utc_offset, now)
     if customer.flags() & FLAG_BLOCKED:
         return refuse(batch, customer, points, operation, CUSTOMER_BLOCKED)
     if operation.needs_profile and customer.missing_fields:
@@ -78,6 +83,7 @@ cdef int redeem(Ledger ledger, Batch batch, Customer customer, Operation operati
     batch.put(customer, points, &posting, operation.transaction_id, operation.reference,
               operation)
     operation.succeed(-operation.requested, points)
+    batch.take(operation)
     return 0
 
 
@@ -217,6 +223,34 @@ cdef int resend(Ledger ledger, Batch batch, Customer customer, Operation operati
               operation)
     operation.succeed(0, coins)
     operation.tries_left = held.tries_left
+    return 0
+
+
+cdef int block(Ledger ledger, Batch batch, Customer customer, Operation operation,
+               int64_t now) except -1:
+    """Set or clear the block (CUS-9) by a row in every wallet, so that no stale state is left."""
+    cdef:
+        Wallet coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
+        Wallet wallet
+        Posting posting = posting_of(operation)
+        Posting automatic = automatic_posting(operation.kind, now)
+
+    # Nothing can fail from here but for want of memory.
+    batch.moved.length = 0
+    for wallet in customer.wallets:
+        # What is due in the wallet of a brand stays: the brand's calendar is not known here.
+        ledger.plan(batch, wallet)
+        if operation.kind == BLOCK:
+            wallet.planned.flags |= FLAG_BLOCKED
+        else:
+            wallet.planned.flags &= ~FLAG_BLOCKED
+        if wallet is coins:
+            batch.put(customer, wallet, &posting, operation.transaction_id, operation.reference,
+                      operation)
+        else:
+            batch.put(customer, wallet, &automatic, derived_id(customer, wallet),
+                      operation.transaction_id, None)
+    operation.succeed(0, coins)
     return 0
 
 

@@ -38,6 +38,8 @@ class FakeDatabase:
         self.customers = dict.fromkeys(customers, missing_fields)
         self.rows: list[Posting] = []
         self.claims: dict[tuple[int, bytes], bytes] = {}
+        self.taken: dict[tuple[Any, ...], bytes] = {}
+        """Who took a unit, by (item, unit), or a turn, by (customer, item, turn)."""
         self.script: deque[Step] = deque()
         self.bad: set[bytes] = set()
         """Transactions that the database refuses, whatever they come with."""
@@ -84,8 +86,13 @@ class FakeDatabase:
         new = {(store_id, number): tid for store_id, number, _, tid in batch.claims}
         if new.keys() & self.claims.keys() or len(new) != len(batch.claims):
             return Verdict.SEEN
+        taken = {(item_id, unit): tid for item_id, unit, _, tid in batch.units}
+        taken |= {tuple(turn): tid for *turn, tid in batch.turns}
+        if taken.keys() & self.taken.keys():
+            return Verdict.SEEN
         self.rows += rows
         self.claims |= new
+        self.taken |= taken
         return Verdict.DURABLE
 
 
@@ -151,6 +158,16 @@ class FakeJournal:
     async def find_claims(self, operations: Sequence[Operation]) -> dict[tuple[int, bytes], bytes]:
         wanted = {(op.store_id, op.invoice_number) for op in operations}
         return {claim: tid for claim, tid in self._database.claims.items() if claim in wanted}
+
+    async def find_taken(self, operations: Sequence[Operation]) -> set[bytes]:
+        await asyncio.sleep(0)
+        taken = self._database.taken
+        return {
+            op.transaction_id
+            for op in operations
+            for wanted in ((op.item_id, op.unit), (op.customer_id, op.item_id, op.turn))
+            if taken.get(wanted, op.transaction_id) != op.transaction_id
+        }
 
 
 def receipt_of_postings(rows: list[Posting]) -> Receipt:

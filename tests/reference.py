@@ -76,6 +76,8 @@ class Batch:
     rows: list[Posting] = field(default_factory=list)
     new_wallets: list[tuple[bytes, int]] = field(default_factory=list)
     claims: list[tuple[int, bytes, bytes, bytes]] = field(default_factory=list)
+    units: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
+    turns: list[tuple[bytes, int, int, bytes]] = field(default_factory=list)
     journal: bytes = b""
 
 
@@ -108,7 +110,8 @@ class ReferenceLedger:
         batch.rows.sort(key=lambda row: (row.customer_id, row.asset, row.seq))
         batch.new_wallets = [(row.customer_id, row.asset) for row in batch.rows if row.seq == 1]
         batch.journal = copy_format.encode_journal(batch.rows)
-        batch.claims.sort()
+        for companions in (batch.claims, batch.units, batch.turns):
+            companions.sort()
         return batch
 
     def publish(self, batch: Batch) -> None:
@@ -133,6 +136,7 @@ class Decision:
             return
         self.asks.missing_fields = self.ledger.missing_fields[self.asks.customer_id]
         own = {Kind.ACCUMULATION: self.earn, Kind.REDEMPTION: self.redeem, Kind.HOLD: self.hold}
+        own |= dict.fromkeys((Kind.BLOCK, Kind.UNBLOCK), self.block)
         own.get(self.asks.kind, self.follow_up)(self.asks)
 
     def earn(self, asks: Operation) -> None:
@@ -168,12 +172,26 @@ class Decision:
         return {(store_id, number) for store_id, number, *_ in self.batch.claims}
 
     def redeem(self, asks: Operation) -> None:
-        """Take the price of a reward (RED-5) from the points of its brand (PTS-1)."""
+        """Take the price of a reward (RED-5) from the points of its brand (PTS-1).
+
+        A unit of its stock is taken once, and so is each turn of a customer: who comes second in a
+        batch is asked to come again with others, and no row is left of it.
+        """
+        unit, turn = (asks.item_id, asks.unit), (asks.customer_id, asks.item_id, asks.turn)
+        units = {other[:2] for other in self.batch.units}
+        turns = {other[:3] for other in self.batch.turns}
+        if unit in units or turn in turns:
+            asks.outcome = Outcome.TAKEN
+            return None
         points = self.open(asks.asset)
         if refusal := self.refusal_to_spend(points, Refusal.INSUFFICIENT_POINTS):
             return self.refuse(points, refusal)
         moved = negated(points.earliest(asks.requested))
         points = self.post(points.after(moved), moved, (Counter.POINTS_REDEEMED, asks.asset))
+        if asks.unit:
+            self.batch.units.append((*unit, asks.customer_id, asks.transaction_id))
+        if asks.turn:
+            self.batch.turns.append((*turn, asks.transaction_id))
         return self.answer(points, -asks.requested)
 
     def hold(self, asks: Operation) -> None:
@@ -226,8 +244,32 @@ class Decision:
                 coins = self.expire(self.give_back(coins, hold, **refused))
             self.answer(coins, 0, **refused, tries_left=left)
 
+    def block(self, asks: Operation) -> None:
+        """Block or unblock the customer (CUS-9) by a row in every wallet.
+
+        What is due in the wallets of brands is left to whoever knows their calendars.
+        """
+        coins = self.open(COINS)
+        for wallet in self.wallets():
+            if wallet.asset != COINS:
+                columns = self.unasked(wallet, asks.kind, reference=asks.transaction_id)
+                self.post(self.with_block(wallet), {}, **columns)
+        self.answer(self.post(self.with_block(coins), {}), 0)
+
+    def with_block(self, wallet: Wallet) -> Wallet:
+        """Return a wallet with the flag that is asked for."""
+        others = wallet.flags & ~BLOCKED
+        return replace(wallet, flags=others | BLOCKED * (self.asks.kind == Kind.BLOCK))
+
     def open(self, asset: int) -> Wallet:
-        """Return a wallet after what is due in it was written: its holds, then its lots."""
+        """Return a wallet after what is due in it was written: its holds, then its lots.
+
+        That the wallet of a brand is opened is written in the wallet of coins, so a block, which
+        writes in every wallet, collides with it.
+        """
+        if asset != COINS and all(wallet.asset != asset for wallet in self.wallets()):
+            coins = self.open(COINS)
+            self.post(coins, {}, **self.unasked(coins, Kind.OPENING, brand_id=asset))
         wallet = self.current(asset)
         for hold in wallet.holds:
             if hold.expires_at <= self.now:
@@ -242,9 +284,12 @@ class Decision:
 
     def flags(self) -> int:
         """Return the flags of the customer, which every wallet carries (CUS-9)."""
+        return reduce(or_, (wallet.flags for wallet in self.wallets()), 0)
+
+    def wallets(self) -> list[Wallet]:
+        """Return the wallets of the customer, each as planned or as committed."""
         wallets = (self.ledger.committed | self.batch.planned).values()
-        flags = (wallet.flags for wallet in wallets if wallet.customer_id == self.asks.customer_id)
-        return reduce(or_, flags, 0)
+        return [wallet for wallet in wallets if wallet.customer_id == self.asks.customer_id]
 
     def refusal_to_spend(self, wallet: Wallet, insufficient: Refusal) -> int:
         """Return the first reason not to spend (CUS-9, CUS-7 and COI-5, COI-7), or 0."""
@@ -274,13 +319,14 @@ class Decision:
             return wallet
         breakage = Counter.COINS_EXPIRED if wallet.asset == COINS else Counter.POINTS_EXPIRED
         columns = {"requested": -sum(moved.values()), "brand_id": wallet.asset}
-        columns |= self.unasked(wallet, Kind.EXPIRY)
+        columns = self.unasked(wallet, Kind.EXPIRY, **columns)
         return self.post(wallet.after(moved), moved, (breakage, wallet.asset), **columns)
 
-    def unasked(self, wallet: Wallet, kind: Kind) -> dict[str, Any]:
+    def unasked(self, wallet: Wallet, kind: Kind, **columns: Any) -> dict[str, Any]:
         """Return the columns of a posting nobody asked for; its id is made from its place."""
         id_ = derived_id(wallet.customer_id, wallet.asset, wallet.seq + 1)
-        return NOBODYS | {"transaction_id": id_, "kind": kind, "occurred_at": self.now}
+        columns |= {"transaction_id": id_, "kind": kind, "occurred_at": self.now}
+        return NOBODYS | columns
 
     def post(self, wallet: Wallet, moved: Lots, counter=NO_COUNTER, **columns: Any) -> Wallet:
         """Write the row that leads to `wallet`, whose lots and holds are as after it."""
@@ -317,6 +363,7 @@ STATE = ("customer_id", "asset", "balance", "held", "flags", "lots", "holds")
 TEXTS = ("bill_amount", "invoice_number", "details")  # what a second leg does not repeat
 ASKED = ("transaction_id", "kind", "requested", "fingerprint", "occurred_at", "missing_fields")
 ASKED += ("brand_id", "store_id", "reference")
-NOBODYS = {"fingerprint": 0, "store_id": 0} | dict.fromkeys(("reference", *TEXTS))
+NOBODYS = {"fingerprint": 0, "requested": 0, "brand_id": 0, "store_id": 0}
+NOBODYS |= dict.fromkeys(("reference", *TEXTS))
 RESULTS = ("outcome", "refusal", "missing_fields", "amount", "balance", "held", "recorded_at")
 RESULTS += ("earned_expires_day", "has_coins", "coins_amount", "coins_balance", "tries_left")

@@ -24,6 +24,8 @@ COMPANION_FAULTS = {
     "rows_without_wallet": "journal rows of ({customer_id}, {asset}) have no row in wallet",
     "claims_without_row": "invoice_claim ({store_id}, {invoice_number}) has no posting that earned",
     "rows_without_claim": "journal row ({customer_id}, {asset}, {seq}) has no invoice_claim",
+    "units_without_row": "item_unit ({item_id}, {unit}) was taken by no redemption",
+    "turns_without_row": "item_turn ({customer_id}, {item_id}, {turn}) was taken by no redemption",
 }
 
 

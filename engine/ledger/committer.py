@@ -8,8 +8,18 @@ any customer.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
 
-from engine.errors import CustomerNotFound, Overloaded, PaymentNotFound
+from engine.errors import (
+    CustomerNotFound,
+    EngineError,
+    ItemTaken,
+    OutcomeUnknown,
+    Overloaded,
+    PaymentNotFound,
+)
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.lane import Lane, OpenJournal
 from engine.ledger.receipts import Answer
@@ -29,6 +39,7 @@ class Committer:
         *,
         coins_utc_offset: int,
     ) -> None:
+        self._settings = settings
         self._metrics = metrics
         self._tasks: list[asyncio.Task[None]] = []
         self.lanes = [
@@ -41,27 +52,53 @@ class Committer:
         """Return (what the ledger says of `operation`, whether it had said so before).
 
         Returns only after COMMIT. Raises Overloaded and Unavailable (nothing was done),
-        OutcomeUnknown, KeyReused, CustomerNotFound, PaymentNotFound, Quarantined.
+        OutcomeUnknown, KeyReused, CustomerNotFound, PaymentNotFound, ItemTaken, Quarantined.
         """
-        lane = self.lanes[operation.customer_id[15] % len(self.lanes)]
-        try:
-            decided = lane.submit(operation)
-        except Overloaded:
-            self._metrics.shed.labels("overloaded").inc()
-            raise
+        decided = self._enter(operation)
         if decided is operation:
             await operation.waiter
         else:
             # Another request waits for the same outcome: its fate must not depend on this one's.
             await asyncio.shield(decided.waiter)
-            self._metrics.replays.labels("replay").inc()
-        if decided.recorded is not None:
-            return decided.recorded, decided.replayed or decided is not operation
-        if decided.outcome == Outcome.UNKNOWN_CUSTOMER:
-            raise CustomerNotFound
-        if decided.outcome == Outcome.UNKNOWN_PAYMENT:
-            raise PaymentNotFound
-        return decided, decided is not operation
+        return self._result(operation, decided)
+
+    async def submit_many(
+        self, operations: Sequence[Operation]
+    ) -> list[tuple[Answer, bool] | EngineError]:
+        """Return for each of `operations`, in their order, what `submit` returns or raises.
+
+        They enter in rounds that leave room for others: a round has at most a quarter of what a
+        lane lets wait, and half of what it lets wait for one customer. Operations of one customer
+        keep their order. What has not entered by the deadline of a single answer is Overloaded.
+        """
+        results: dict[int, tuple[Answer, bool] | EngineError] = {}
+        left = list(range(len(operations)))
+        deadline = time.monotonic() + self._settings.answer_timeout_ms / 1000
+        while left:
+            if time.monotonic() > deadline:
+                results |= dict.fromkeys(left, Overloaded())
+                break
+            entered, left = self._round(operations, left)
+            waiting: list[tuple[int, Operation, asyncio.Future[None]]] = []
+            for place in entered:
+                try:
+                    decided = self._enter(operations[place])
+                except EngineError as error:
+                    results[place] = error
+                else:
+                    waiting.append((place, decided, decided.waiter))
+            if waiting:
+                # Who waits for a future cancels it when giving up; who waits for a set does not.
+                await asyncio.wait({waiter for _, _, waiter in waiting})
+            for place, decided, waiter in waiting:
+                try:
+                    if waiter.cancelled():  # by another request, which had it first and gave up
+                        raise OutcomeUnknown
+                    waiter.result()
+                    results[place] = self._result(operations[place], decided)
+                except EngineError as error:
+                    results[place] = error
+        return [results[place] for place in range(len(operations))]
 
     def start(self) -> None:
         """Start the loops of the lanes."""
@@ -90,6 +127,47 @@ class Committer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for lane in self.lanes:
             lane.close()
+
+    def _round(
+        self, operations: Sequence[Operation], places: list[int]
+    ) -> tuple[list[int], list[int]]:
+        """Split the places of operations into those that enter now and those that come later."""
+        operations_max = max(1, self._settings.queue_operations_max // 4)
+        account_operations_max = max(1, self._settings.account_operations_max // 2)
+        of_customer: Counter[bytes] = Counter()
+        now: list[int] = []
+        later: list[int] = []
+        for place in places:
+            customer_id = operations[place].customer_id
+            if len(now) < operations_max and of_customer[customer_id] < account_operations_max:
+                of_customer[customer_id] += 1
+                now.append(place)
+            else:
+                later.append(place)
+        return now, later
+
+    def _enter(self, operation: Operation) -> Operation:
+        """Let an operation wait in its lane; see `WaitingRoom.enter`."""
+        try:
+            return self.lanes[operation.customer_id[15] % len(self.lanes)].submit(operation)
+        except Overloaded:
+            self._metrics.shed.labels("overloaded").inc()
+            raise
+
+    def _result(self, operation: Operation, decided: Operation) -> tuple[Answer, bool]:
+        """Return what `submit` returns or raises for `operation`, decided as `decided`."""
+        joined = decided is not operation
+        if joined:
+            self._metrics.replays.labels("replay").inc()
+        if decided.recorded is not None:
+            return decided.recorded, decided.replayed or joined
+        if decided.outcome == Outcome.UNKNOWN_CUSTOMER:
+            raise CustomerNotFound
+        if decided.outcome == Outcome.UNKNOWN_PAYMENT:
+            raise PaymentNotFound
+        if decided.outcome == Outcome.TAKEN:
+            raise ItemTaken
+        return decided, joined
 
     def _gauges(self) -> dict[str, tuple[str, float]]:
         return {

@@ -68,8 +68,11 @@ class Operation:
 
     `requested` are the points to earn, the price of a reward, or the coins to hold. `coins` are
     what an accumulation earns on top. `reference` is the payment that a hold, capture, void or
-    resend belongs to. `barred` is a refusal that the state of the wallet has no say in.
-    Raises ValueError for an id of another length or an amount out of 0 … 2^53.
+    resend belongs to. `barred` is a refusal that the state of the wallet has no say in. Of a
+    redemption, `unit` is the piece of the stock of `item_id` that it takes and `turn` how often the
+    customer has taken the item then, both numbered from 1; 0 where there is no limit (RED-5).
+    Raises ValueError for an id of another length, an amount out of 0 … 2^53, a unit or a turn of no
+    item, an item of another verb than a redemption.
     """
 
     kind: int
@@ -94,6 +97,9 @@ class Operation:
     tries_max: int
     resends_max: int
     needs_profile: bool
+    item_id: int
+    unit: int
+    turn: int
     barred: int
 
     outcome: int
@@ -140,6 +146,9 @@ class Operation:
         tries_max: int = 0,
         resends_max: int = 0,
         needs_profile: bool = False,
+        item_id: int = 0,
+        unit: int = 0,
+        turn: int = 0,
         barred: int = 0,
     ) -> None: ...
 
@@ -155,6 +164,12 @@ class Batch:
     @property
     def claims(self) -> list[tuple[int, bytes, bytes, bytes]]:
         """(store_id, number, customer_id, transaction_id) of the invoices that earn, sorted."""
+    @property
+    def units(self) -> list[tuple[int, int, bytes, bytes]]:
+        """(item_id, unit, customer_id, transaction_id) of the units that are taken, sorted."""
+    @property
+    def turns(self) -> list[tuple[bytes, int, int, bytes]]:
+        """(customer_id, item_id, turn, transaction_id) of the turns that are taken, sorted."""
     postings: int
 
 @final

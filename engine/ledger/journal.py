@@ -45,6 +45,7 @@ class Journal:
         self._load: Any = None
         self._find: Any = None
         self._find_claims: Any = None
+        self._find_taken: Any = None
         self._doubt: str | None = None
         self.last_sqlstate = ""
         """The SQLSTATE, or the name of the error, of the last append that was not durable."""
@@ -57,6 +58,7 @@ class Journal:
         journal._load = await connection.prepare(SQL["load"])  # network op
         journal._find = await connection.prepare(SQL["find"])  # network op
         journal._find_claims = await connection.prepare(SQL["find_claims"])  # network op
+        journal._find_taken = await connection.prepare(SQL["find_taken"])  # network op
         for table, columns in COLUMNS.items():
             found = await connection.fetchval(SQL["columns"], table)  # network op
             if found != columns:
@@ -145,6 +147,20 @@ class Journal:
             for row in rows
         }
 
+    async def find_taken(self, operations: Sequence[Operation]) -> set[bytes]:
+        """Return the transactions of those operations whose unit or turn another took (RED-5)."""
+        of_items = [operation for operation in operations if operation.unit or operation.turn]
+        if not of_items:
+            return set()
+        rows = await self._find_taken.fetch(  # network op
+            [UUID(operation.customer_id) for operation in of_items],
+            [UUID(operation.transaction_id) for operation in of_items],
+            [operation.item_id for operation in of_items],
+            [operation.unit for operation in of_items],
+            [operation.turn for operation in of_items],
+        )
+        return {row["transaction_id"].bytes for row in rows}
+
     def _judge(self, error: BaseException) -> Verdict:
         self.last_sqlstate = sqlstate_of(error)
         verdict = verdict_of(error)
@@ -176,6 +192,22 @@ def append_statement(batch: Batch) -> str:
             ]
         )
         statements.append(f"insert into invoice_claim values {rows};")  # noqa: S608 - see _literal
+    if units := batch.units:
+        rows = ",".join(
+            [
+                f"({item_id},{unit},'{customer_id.hex()}','{transaction_id.hex()}')"
+                for item_id, unit, customer_id, transaction_id in units
+            ]
+        )
+        statements.append(f"insert into item_unit values {rows};")  # noqa: S608 - numbers
+    if turns := batch.turns:
+        rows = ",".join(
+            [
+                f"('{customer_id.hex()}',{item_id},{turn},'{transaction_id.hex()}')"
+                for customer_id, item_id, turn, transaction_id in turns
+            ]
+        )
+        statements.append(f"insert into item_turn values {rows};")  # noqa: S608 - numbers
     statements.append("copy journal from stdin (format binary)")
     return "".join(statements)
 
@@ -197,8 +229,10 @@ COLUMNS = {
     ],
     "wallet": ["customer_id", "asset"],
     "invoice_claim": ["store_id", "invoice_number", "customer_id", "transaction_id"],
+    "item_unit": ["item_id", "unit", "customer_id", "transaction_id"],
+    "item_turn": ["customer_id", "item_id", "turn", "transaction_id"],
 }
-"""The columns of each table in the order in which the compiled core encodes them."""
+"""The columns of each table in the order in which an append writes them."""
 
 
 def wallet_facts(row: Any) -> tuple[int, int, int, int, int, bytes, bytes | None, bytes, int]:

@@ -22,6 +22,7 @@ import structlog
 
 from engine.errors import (
     EngineError,
+    ItemTaken,
     KeyReused,
     OutcomeUnknown,
     Overloaded,
@@ -262,12 +263,14 @@ class Lane:
     ) -> list[Operation]:
         """Answer the operations whose key the journal has, and bar those whose invoice is claimed.
 
+        Those whose unit or turn another took are given up: who asked picks again.
         Where the connection fails on the way nothing is lost: all are decided again.
         """
         try:
             async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
                 receipts = await journal.find(operations)
                 claims = await journal.find_claims(operations)
+                taken = await journal.find_taken(operations)
         except Exception as error:  # noqa: BLE001 - reading only; the next round tries again
             log.warning("find_failed", error=type(error).__name__)
             journal.terminate()
@@ -275,7 +278,9 @@ class Lane:
         unseen = []
         for operation in operations:
             receipt = receipts.get(operation.transaction_id)
-            if receipt is None:
+            if receipt is None and operation.transaction_id in taken:
+                self.room.finish(operation, ItemTaken())
+            elif receipt is None:
                 claim = (operation.store_id, operation.invoice_number or b"")
                 if claims.get(claim, operation.transaction_id) != operation.transaction_id:
                     operation.barred = Refusal.INVOICE_ALREADY_CLAIMED

@@ -20,7 +20,7 @@ class Verdict(Enum):
     STALE = "stale"
     """Not applied: another writer has moved a wallet on. Load, and decide again."""
     SEEN = "seen"
-    """Not applied: a transaction or an invoice of it is in the journal already."""
+    """Not applied: a transaction, an invoice, a unit or a turn of it is in the journal already."""
     RETRY = "retry"
     """Not applied, for a reason that passes: a deadlock, or a lock or statement too slow."""
     REFUSED = "refused"
@@ -36,6 +36,8 @@ _BY_CONSTRAINT = {
     "wallet_pkey": Verdict.STALE,
     "journal_transaction_key": Verdict.SEEN,
     "invoice_claim_pkey": Verdict.SEEN,
+    "item_unit_pkey": Verdict.SEEN,
+    "item_turn_pkey": Verdict.SEEN,
 }
 _BY_SQLSTATE = {
     "40001": Verdict.RETRY,

@@ -20,7 +20,7 @@ FLAG_BLOCKED = 1
 
 
 class Kind(IntEnum):
-    """What a posting is; the first six but `RELEASE` are verbs that a caller may ask for."""
+    """What a posting is; a caller may ask for all but `RELEASE`, `EXPIRY` and `OPENING`."""
 
     ACCUMULATION = 1
     REDEMPTION = 2
@@ -30,6 +30,9 @@ class Kind(IntEnum):
     RELEASE = 6  # the payment's time was up
     RESEND = 7  # another code for the same hold
     EXPIRY = 8  # lots past their last day: breakage
+    BLOCK = 9  # nothing is earned or spent until an unblock
+    UNBLOCK = 10
+    OPENING = 11  # in the wallet of coins: the wallet of a brand is opened
 
 
 class Counter(IntEnum):
@@ -45,12 +48,13 @@ class Counter(IntEnum):
 
 
 class Outcome(IntEnum):
-    """What became of an operation; only `POSTED` left a row."""
+    """What became of an operation; only `POSTED` left a row, and only that is final."""
 
     UNDECIDED = 0
     POSTED = 1
     UNKNOWN_CUSTOMER = 2
     UNKNOWN_PAYMENT = 3  # no open hold of that id
+    TAKEN = 4  # another redemption of its batch takes the unit or the turn
 
 
 class Refusal(IntEnum):

@@ -12,12 +12,15 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from engine.ledger.core import Ledger, Operation
-from engine.ledger.vocabulary import BALANCE_MAX, COINS, Counter, Kind, Refusal
+from engine.ledger.core import Auditor, Ledger, Operation
+from engine.ledger.vocabulary import BALANCE_MAX, COINS, FLAG_BLOCKED, Counter, Kind, Refusal
 from tests.copy_format import (
+    Posting,
     chain_hash,
+    chained,
     decode,
     encode,
+    encode_journal,
     lots_of,
     negated,
     pack_holds,
@@ -30,6 +33,7 @@ pytestmark = pytest.mark.timeout(3600)  # the nightly profile takes its time
 CUSTOMERS = [bytes([n]) * 16 for n in (1, 2, 3)]
 STRANGER = bytes(16)
 BRANDS = [7, 8]
+OLD_BRAND = 6  # of which a customer has a wallet from before there were openings
 COLOMBIA, GUATEMALA = -5 * 3600, -6 * 3600
 START = 1_767_000_000_000_000
 SECOND = 1_000_000
@@ -37,14 +41,15 @@ DAY = 86_400 * SECOND
 JUMPS = [0, 1, SECOND, 20 * SECOND, 90 * SECOND, -5 * SECOND, 3600 * SECOND, DAY, 40 * DAY]
 LIFETIMES = [0, 60 * SECOND, 300 * SECOND, DAY, 50 * DAY]
 VERBS = [Kind.ACCUMULATION, Kind.ACCUMULATION, Kind.REDEMPTION, Kind.HOLD, Kind.HOLD]
-VERBS += [Kind.CAPTURE, Kind.CAPTURE, Kind.VOID, Kind.RESEND]
+VERBS += [Kind.CAPTURE, Kind.CAPTURE, Kind.VOID, Kind.RESEND, Kind.REDEMPTION]
+VERBS += [Kind.BLOCK, Kind.UNBLOCK, Kind.UNBLOCK]
 BARRED = [0] * 12 + [Refusal.INVOICE_ALREADY_CLAIMED, Refusal.NOT_AVAILABLE]
 
 asks = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(VERBS),
         "customer_id": st.sampled_from([*CUSTOMERS * 4, STRANGER]),
-        "brand_id": st.sampled_from(BRANDS),
+        "brand_id": st.sampled_from([*BRANDS * 3, OLD_BRAND]),
         "amount": st.sampled_from([0, 1, 2, 3, 5, 8, 10, 20, 50, 100] * 2 + [BALANCE_MAX]),
         "days": st.sampled_from([-1, 0, 1, 2, 30, 31, 60, 365]),
         "chances": st.integers(0, 2**24 - 1),
@@ -87,6 +92,10 @@ def operation_from(ask, number, now, payments):
         keywords |= {"coins": min(chances.of(10) * ask["amount"], BALANCE_MAX)}
         keywords |= {"coins_expires_day": today + 2 * ask["days"]}
         keywords |= {"invoice_number": [None, b"F-%d" % (number % 3)][chances.of(2)]}
+    if kind == Kind.REDEMPTION:
+        keywords["item_id"] = chances.of(3)
+        if keywords["item_id"]:  # few of each, so that they meet in a batch
+            keywords |= {"unit": chances.of(3), "turn": chances.of(3)}
     if kind == Kind.HOLD:
         keywords |= {"requested": ask["amount"], "reference": keywords["transaction_id"]}
         keywords |= {"hold_expires_at": now + LIFETIMES[chances.of(len(LIFETIMES))]}
@@ -104,12 +113,36 @@ def code(number):
     return bytes([number]) * 16
 
 
+def first_row(customer_id, flags):
+    """Return the only row of a customer of an older journal: points, and no wallet of coins."""
+    lots = {((START // SECOND + COLOMBIA) // 86_400 + 20, 0): 30}
+    row = Posting(
+        customer_id=customer_id,
+        asset=OLD_BRAND,
+        seq=1,
+        transaction_id=b"f" * 16,
+        kind=Kind.ACCUMULATION,
+        requested=30,
+        amount=30,
+        balance=30,
+        counter=Counter.POINTS_ISSUED,
+        counter_party=OLD_BRAND,
+        flags=flags,
+        lots=lots,
+        moved=lots,
+        occurred_at=START,
+        recorded_at=START,
+    )
+    return chained(row, bytes(16))
+
+
 class History(RuleBasedStateMachine):
     @initialize(
-        blocked=st.sampled_from([None] * 6 + CUSTOMERS),
+        old=st.sampled_from([None] * 2 + CUSTOMERS),
+        flags=st.sampled_from([0, FLAG_BLOCKED]),
         incomplete=st.sampled_from([None] * 3 + CUSTOMERS),
     )
-    def begin(self, blocked, incomplete):
+    def begin(self, old, flags, incomplete):
         self.now = START
         self.number = 0
         self.ledgers = Ledger(COLOMBIA), ReferenceLedger(COLOMBIA)
@@ -119,13 +152,10 @@ class History(RuleBasedStateMachine):
         for customer, missing_fields in self.missing.items():
             for ledger in self.ledgers:
                 ledger.load_customer(customer, missing_fields)
-                if customer == blocked:
-                    self.load_block(ledger, customer)
-
-    def load_block(self, ledger, customer):
-        """Load a wallet that carries the block; it is one of neither brand, so it never moves."""
-        empty = pack_lots({}), None, bytes(16), START
-        ledger.load_wallet(customer, 99, 1, 0, 0, 1, *empty)
+        if old is not None:
+            self.books.append([first_row(old, flags)])
+            for ledger in self.ledgers:
+                self.load_wallets(ledger, old)
 
     @rule(
         batch=st.lists(asks, min_size=1, max_size=8),
@@ -155,12 +185,20 @@ class History(RuleBasedStateMachine):
             self.reload()
         self.compare_wallets()
 
+    def teardown(self):
+        auditor = Auditor()
+        rows = sorted(self.books.rows, key=lambda row: (row.customer_id, row.asset, row.seq))
+        assert auditor.feed(encode_journal(rows)) == []
+        assert auditor.finish() == []
+
     def compare(self, written, expected, ours, theirs):
         assert decode(written.journal) == expected.rows
         assert written.journal == expected.journal
         assert written.postings == len(expected.rows)
         assert written.new_wallets == expected.new_wallets
         assert written.claims == expected.claims
+        assert written.units == expected.units
+        assert written.turns == expected.turns
         for one, other in zip(ours, theirs, strict=True):
             results = [(name, getattr(one, name), getattr(other, name)) for name in RESULTS]
             assert [r for r in results if r[1] != r[2]] == []
@@ -169,21 +207,19 @@ class History(RuleBasedStateMachine):
         """Forget a customer, and load it from its newest rows as another worker would."""
         compiled, _ = self.ledgers
         customer = CUSTOMERS[self.number % len(CUSTOMERS)]
-        blocked = compiled.wallet(customer, 99) is not None
         compiled.load_customer(customer, self.missing[customer])
-        if blocked:
-            self.load_block(compiled, customer)
+        self.load_wallets(compiled, customer)
+
+    def load_wallets(self, ledger, customer):
         for row in self.books.newest.values():
             if row.customer_id == customer:
                 state = row.balance, row.held, row.flags, pack_lots(row.lots), pack_holds(row.holds)
-                compiled.load_wallet(
-                    customer, row.asset, row.seq, *state, row.hash, row.recorded_at
-                )
+                ledger.load_wallet(customer, row.asset, row.seq, *state, row.hash, row.recorded_at)
 
     def compare_wallets(self):
         compiled, reference = self.ledgers
         for customer in CUSTOMERS:
-            for asset in (COINS, *BRANDS):
+            for asset in (COINS, *BRANDS, OLD_BRAND):
                 ours, theirs = compiled.wallet(customer, asset), reference.wallet(customer, asset)
                 assert (ours is None) == (theirs is None)
                 if ours is not None:
@@ -197,21 +233,27 @@ class Books:
     """An audit that knows no rule of a verb, only what every journal must fulfil."""
 
     def __init__(self):
+        self.rows = []
         self.newest = {}
         self.open_lots = defaultdict(Tally)  # what the moves of a wallet add up to
         self.held_lots = defaultdict(Tally)
         self.counters = Tally()
 
     def append(self, rows):
+        self.rows += rows
         for row in rows:
             wallet = row.customer_id, row.asset
             self.check_chain(row, self.newest.get(wallet))
+            self.check_flags(row, self.newest.get(wallet))
             self.check_state(row)
             self.check_moves(row, self.open_lots[wallet], self.held_lots[wallet])
             self.counters[row.counter, row.counter_party] -= row.amount + row.held_amount
             self.newest[wallet] = row
         customers_side = sum(row.balance + row.held for row in self.newest.values())
         assert customers_side + sum(self.counters.values()) == 0
+        for customer in {row.customer_id for row in rows}:
+            newest = (row for row in self.newest.values() if row.customer_id == customer)
+            assert len({row.flags for row in newest}) == 1
 
     def check_chain(self, row, before):
         assert row.seq == (before.seq + 1 if before else 1)
@@ -219,6 +261,13 @@ class Books:
         assert row.balance == (before.balance if before else 0) + row.amount
         assert row.held == (before.held if before else 0) + row.held_amount
         assert row.recorded_at >= (before.recorded_at if before else 0)
+
+    def check_flags(self, row, before):
+        """A block and an unblock change the flag, and nothing else does."""
+        if row.kind in (Kind.BLOCK, Kind.UNBLOCK):
+            assert row.flags == FLAG_BLOCKED * (row.kind == Kind.BLOCK)
+        elif before:
+            assert row.flags == before.flags
 
     def check_state(self, row):
         assert row.balance == sum(row.lots.values())

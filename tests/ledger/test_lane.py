@@ -12,6 +12,7 @@ from time_machine import travel
 
 from engine.errors import (
     CustomerNotFound,
+    ItemTaken,
     KeyReused,
     OutcomeUnknown,
     Overloaded,
@@ -88,6 +89,26 @@ def redeem(customer_id=ANA, points=10):
         asset=POINTS,
         requested=points,
         utc_offset=COLOMBIA,
+    )
+
+
+def take(customer_id=ANA, *, unit=0, turn=0, key=None, item_id=1):
+    """Return the redemption of an item that costs nothing."""
+    return Operation(
+        kind=Kind.REDEMPTION,
+        customer_id=customer_id,
+        transaction_id=(next(next_id) if key is None else key).to_bytes(16, "big"),
+        asset=POINTS,
+        utc_offset=COLOMBIA,
+        item_id=item_id,
+        unit=unit,
+        turn=turn,
+    )
+
+
+def block(customer_id=ANA):
+    return Operation(
+        kind=Kind.BLOCK, customer_id=customer_id, transaction_id=next(next_id).to_bytes(16, "big")
     )
 
 
@@ -179,7 +200,7 @@ async def test_a_key_that_is_under_way_is_done_once_for_all_who_ask(database, co
     decided = await results(tasks)
     assert [replayed for _, replayed in decided] == [False] + [True] * 49
     assert {answer.balance for answer, _ in decided} == {10}
-    assert len(database.rows) == 1
+    assert [row.kind for row in database.rows] == [Kind.OPENING, Kind.ACCUMULATION]
 
 
 async def test_a_key_that_is_under_way_for_another_request_is_refused(committer):
@@ -236,7 +257,7 @@ async def test_a_stale_state_is_loaded_again_and_decided_again(database, committ
     answer, _ = (await results(submit(committer, earn(ANA))))[0]
     assert answer.balance == 25
     assert counted(committer, "leal_batch_conflicts_total") == 1
-    seqs = [row.seq for row in database.rows]
+    seqs = [row.seq for row in database.rows if row.asset == POINTS]
     assert seqs == [1, 2, 3]
 
 
@@ -343,7 +364,7 @@ async def test_a_bad_half_that_becomes_unknown_parks_what_shares_its_account(dat
     database.next(Step(Verdict.AMBIGUOUS, lands=True))
     decided = await results(submit(committer, *operations))
     assert [answer.balance for answer, _ in decided] == [1, 3, 6, 10]
-    assert [row.seq for row in database.rows] == [1, 2, 3, 4]
+    assert [row.seq for row in database.rows if row.asset == POINTS] == [1, 2, 3, 4]
 
 
 async def test_a_customer_whose_rows_contradict_themselves_fails_alone(database, committer):
@@ -394,7 +415,8 @@ async def test_an_unknown_outcome_is_settled_by_appending_the_same_again(
     answers = [answer for answer, replayed in await results(tasks) if not replayed]
     assert [answer.balance for answer in answers] == [20, 15, 10]
     assert database.appends[1] == database.appends[2]
-    assert [row.seq for row in database.rows if row.customer_id == ANA] == [1, 2, 3]
+    rows = [row for row in database.rows if (row.customer_id, row.asset) == (ANA, POINTS)]
+    assert [row.seq for row in rows] == [1, 2, 3]
     assert counted(committer, "leal_batch_ambiguous_total") == 1
 
 
@@ -406,7 +428,7 @@ async def test_an_unknown_outcome_may_stay_unknown_for_long(database, committer)
     answer, _ = (await results(submit(committer, earn(ANA))))[0]
     assert answer.balance == 10
     assert len(database.appends) == 8
-    assert len(database.rows) == 1
+    assert [row.kind for row in database.rows] == [Kind.OPENING, Kind.ACCUMULATION]
 
 
 async def test_the_accounts_of_an_unknown_outcome_stay_locked_and_others_go_on(database, committer):
@@ -436,7 +458,8 @@ async def test_an_unknown_batch_whose_place_another_took_is_decided_again(databa
         await results(submit(other_worker, earn(ANA, 100)))
     decided = await results(tasks)
     assert [answer.balance for answer, _ in decided] == [117, 7]
-    assert [row.balance for row in database.rows if row.customer_id == ANA] == [10, 110, 117]
+    rows = [row for row in database.rows if (row.customer_id, row.asset) == (ANA, POINTS)]
+    assert [row.balance for row in rows] == [10, 110, 117]
 
 
 async def test_an_unknown_batch_that_is_bad_is_bisected_when_that_is_known(database, committer):
@@ -455,7 +478,283 @@ async def test_a_resolver_reconnects_for_as_long_as_it_takes(database, committer
     database.unreachable = 0
     answer, _ = await task
     assert answer.balance == 10
-    assert len(database.rows) == 1
+    assert [row.kind for row in database.rows] == [Kind.OPENING, Kind.ACCUMULATION]
+
+
+# Units and turns of items.
+
+
+async def test_of_two_who_want_one_unit_in_one_batch_the_second_is_told_to_pick_again(
+    database, committer
+):
+    tasks = submit(committer, take(ANA, unit=1), take(BEA, unit=1), take(CARLA, unit=2))
+    first, second, third = await results(tasks)
+    assert isinstance(second, ItemTaken)
+    assert (first[0].refusal, third[0].refusal) == (0, 0)
+    assert {row.customer_id for row in database.rows} == {ANA, CARLA}
+    assert len(database.appends) == 1
+
+
+async def test_what_the_journal_says_is_taken_is_told_and_its_neighbours_are_done(
+    database, committer
+):
+    await results(submit(committer, take(ANA, unit=1, turn=1)))
+    tasks = submit(
+        committer,
+        *(take(BEA, unit=1), take(ANA, turn=1), take(ANA, unit=2, turn=2), earn(CARLA)),
+        take(CARLA, unit=3, turn=1),
+    )
+    taken, own_turn, *done = await results(tasks)
+    assert isinstance(taken, ItemTaken)
+    assert isinstance(own_turn, ItemTaken)
+    assert [answer.refusal for answer, _ in done] == [0, 0, 0]
+    assert committer.lanes[0].idle
+
+
+async def test_who_picks_again_has_the_same_key(database, committer):
+    await results(submit(committer, take(ANA, unit=1)))
+    for unit, outcome in ((1, ItemTaken), (1, ItemTaken), (2, tuple), (3, tuple), (1, tuple)):
+        (result,) = await results(submit(committer, take(BEA, unit=unit, key=5)))
+        assert isinstance(result, outcome)
+    answer, replayed = result
+    assert (answer.refusal, replayed) == (0, True)
+    units = {unit for item_id, unit in database.taken if item_id == 1}
+    assert units == {1, 2}
+
+
+async def test_all_who_ask_with_one_key_are_told_that_the_unit_is_taken(database, committer):
+    await results(submit(committer, take(ANA, unit=1)))
+    tasks = submit(committer, *(take(BEA, unit=1, key=5) for _ in range(3)))
+    tasks += submit(committer, take(ANA, unit=2), *(take(CARLA, unit=2, key=6) for _ in range(2)))
+    told = await results(tasks)
+    assert [isinstance(one, ItemTaken) for one in told] == [*[True] * 3, False, *[True] * 2]
+
+
+@pytest.mark.parametrize("landed", [True, False])
+async def test_an_unknown_outcome_tells_of_what_is_taken_too(database, committer, landed):
+    database.next(Step(Verdict.AMBIGUOUS, lands=landed))
+    tasks = submit(committer, take(ANA, unit=1), take(BEA, unit=1), take(CARLA, unit=2))
+    first, second, third = await results(tasks)
+    assert isinstance(second, ItemTaken)
+    assert (first[0].refusal, third[0].refusal) == (0, 0)
+    assert not committer.lanes[0].room.locked
+
+
+async def test_an_unknown_batch_whose_unit_another_took_is_told_so(database, committer):
+    step = database.next(Step(Verdict.AMBIGUOUS, lands=False))
+    tasks = submit(committer, take(ANA, unit=1), take(BEA, unit=2), earn(CARLA))
+    await step.started.wait()
+    async with committer_on(database) as other_worker:
+        await results(submit(other_worker, take(OTHERS[0], unit=1)))
+    taken, second, third = await results(tasks)
+    assert isinstance(taken, ItemTaken)
+    assert (second[0].refusal, third[0].balance) == (0, 10)
+    assert not committer.lanes[0].room.locked
+
+
+async def test_where_it_cannot_be_read_what_is_taken_all_is_decided_again(database, committer):
+    await results(submit(committer, take(ANA, unit=1)))
+    database.find_failures = 2
+    taken, done = await results(submit(committer, take(BEA, unit=1), take(CARLA, unit=2)))
+    assert isinstance(taken, ItemTaken)
+    assert done[0].refusal == 0
+    assert done[0].tries == 3
+
+
+# Blocks.
+
+
+async def test_a_block_is_decided_on_wallets_that_are_loaded_for_it(database, committer):
+    await results(submit(committer, earn(ANA)))
+    async with committer_on(database) as other_worker:
+        await results(submit(other_worker, block(ANA)))
+        (refused, _), (block_answer, _) = await results(submit(committer, earn(ANA), block(ANA)))
+    assert database.loads[-1] == [ANA]
+    assert (refused.refusal, block_answer.refusal) == (Refusal.CUSTOMER_BLOCKED, 0)
+    assert counted(committer, "leal_batch_conflicts_total") == 0
+
+
+async def test_a_sale_at_a_new_brand_on_a_state_from_before_a_block_is_refused(database, committer):
+    await results(submit(committer, earn(ANA, coins=1)))
+    async with committer_on(database) as other_worker:
+        await results(submit(other_worker, block(ANA)))
+    new_brand = Operation(
+        kind=Kind.ACCUMULATION,
+        customer_id=ANA,
+        transaction_id=next(next_id).to_bytes(16, "big"),
+        asset=8,
+    )
+    ((answer, _),) = await results(submit(committer, new_brand))
+    assert counted(committer, "leal_batch_conflicts_total") == 1
+    assert answer.refusal == Refusal.CUSTOMER_BLOCKED
+
+
+# Many at once.
+
+
+async def test_many_are_answered_in_the_order_in_which_they_were_given(database, committer):
+    operations = [earn(customer, n) for n in (1, 2, 3) for customer in CUSTOMERS]
+    answers = await committer.submit_many(operations)
+    assert [(a.customer_id, a.amount) for a, _ in answers] == [
+        (op.customer_id, op.requested) for op in operations
+    ]
+    assert [answer.balance for answer, _ in answers[-3:]] == [6, 6, 6]
+    assert [replayed for _, replayed in answers] == [False] * len(operations)
+    assert len(database.appends) == 1
+
+
+async def test_nothing_given_is_nothing_answered(committer):
+    assert await committer.submit_many([]) == []
+
+
+async def test_each_of_many_has_its_own_result_or_error(database, committer):
+    await results(submit(committer, earn(CARLA, 10, key=5)))
+    bad = earn(OTHERS[0])
+    database.bad.add(bad.transaction_id)
+    void = Operation(kind=Kind.VOID, customer_id=ANA, transaction_id=bytes(16), reference=b"p" * 16)
+    asked = [earn(ANA), earn(b"?" * 16), void, bad, earn(CARLA, 10, key=5), redeem(BEA)]
+    asked += [earn(CARLA, 10, key=5, fingerprint=2), take(ANA, unit=1), take(BEA, unit=1)]
+    (
+        first,
+        unknown,
+        no_payment,
+        broken,
+        replay,
+        refused,
+        reused,
+        took,
+        taken,
+    ) = await committer.submit_many(asked)
+    assert (first[0].balance, first[1]) == (10, False)
+    assert isinstance(unknown, CustomerNotFound)
+    assert isinstance(no_payment, PaymentNotFound)
+    assert isinstance(broken, Quarantined)
+    assert (replay[0].balance, replay[1]) == (10, True)
+    assert refused[0].refusal == Refusal.INSUFFICIENT_POINTS
+    assert isinstance(reused, KeyReused)
+    assert took[0].refusal == 0
+    assert isinstance(taken, ItemTaken)
+
+
+async def test_a_key_that_is_twice_among_many_is_done_once(database, committer):
+    asked = [earn(ANA, key=5), earn(ANA, key=5), earn(ANA, key=5, fingerprint=2), earn(BEA)]
+    first, again, reused, other = await committer.submit_many(asked)
+    assert (first[0].balance, first[1]) == (10, False)
+    assert (again[0].balance, again[1]) == (10, True)
+    assert isinstance(reused, KeyReused)
+    assert other[0].balance == 10
+    assert database.balance(ANA, POINTS) == 10
+    assert counted(committer, "leal_idempotency_total", outcome="replay") == 1
+
+
+async def test_a_key_comes_again_in_a_later_round(database):
+    async with committer_on(database, account_operations_max=2) as committer:
+        asked = [earn(ANA, 1, key=5), earn(ANA, 2), earn(ANA, 1, key=5)]
+        asked += [earn(ANA, 1, key=5, fingerprint=2)]
+        first, second, again, reused = await committer.submit_many(asked)
+    assert [first[0].balance, second[0].balance, again[0].balance] == [1, 3, 1]
+    assert [first[1], second[1], again[1]] == [False, False, True]
+    assert isinstance(reused, KeyReused)
+
+
+async def test_many_of_one_customer_leave_half_of_its_room_to_others(database):
+    async with committer_on(database, account_operations_max=6) as committer:
+        step = database.next(Step(lands=True, until=asyncio.Event()))
+        before = submit(committer, earn(ANA, 1))
+        await step.started.wait()
+        many = asyncio.ensure_future(
+            committer.submit_many([earn(ANA, n) for n in range(2, 12)] + [earn(BEA, 5)])
+        )
+        await asyncio.sleep(0)
+        assert committer.lanes[0].room.waiting == 3 + 1
+        between = submit(committer, *(earn(ANA, 100) for _ in range(3)))
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in between)
+        step.until.set()
+        *of_ana, (of_bea, _) = await many
+        await results(before + between)
+    assert [answer.amount for answer, _ in of_ana] == list(range(2, 12))
+    balances = [answer.balance for answer, _ in of_ana]
+    assert balances == sorted(balances)
+    assert balances[-1] == 300 + sum(range(1, 12))
+    assert of_bea.balance == 5
+
+
+async def test_many_leave_three_quarters_of_the_queue_to_others(database):
+    async with committer_on(database, queue_operations_max=16) as committer:
+        room = committer.lanes[0].room
+        queued = []
+        enter = room.enter
+
+        def entering(operation):
+            decided = enter(operation)
+            queued.append(room.queued)
+            return decided
+
+        room.enter = entering
+        answers = await committer.submit_many([earn(customer) for customer in CUSTOMERS])
+    assert [answer.balance for answer, _ in answers] == [10] * len(CUSTOMERS)
+    assert max(queued) == 4
+    assert max(len(batch) for batch in database.appends) == 4
+
+
+async def test_many_find_no_room_one_by_one(database):
+    async with committer_on(database, queue_operations_max=4) as committer:
+        step = database.next(Step(lands=True, until=asyncio.Event()))
+        first = submit(committer, earn(ANA))
+        await step.started.wait()
+        waiting = submit(committer, *(earn(customer) for customer in OTHERS[:4]))
+        await asyncio.sleep(0)
+        refused = await committer.submit_many([earn(BEA), earn(CARLA)])
+        assert all(isinstance(one, Overloaded) for one in refused)
+        assert counted(committer, "leal_http_shed_total", reason="overloaded") == 2
+        step.until.set()
+        await results(first + waiting)
+
+
+async def test_many_who_give_up_take_nobodys_answer_away(database, committer):
+    step = database.next(Step(lands=True, until=asyncio.Event()))
+    (own,) = submit(committer, earn(ANA, key=5))
+    await step.started.wait()
+    many = asyncio.ensure_future(committer.submit_many([earn(ANA, key=5), earn(BEA, key=6)]))
+    (joined,) = submit(committer, earn(BEA, key=6))
+    await asyncio.sleep(0)
+    many.cancel()
+    await asyncio.sleep(0)
+    step.until.set()
+    assert [(await task)[0].balance for task in (own, joined)] == [10, 10]
+
+
+async def test_many_know_nothing_of_what_another_gave_up(database, committer):
+    step = database.next(Step(lands=True, until=asyncio.Event()))
+    (own,) = submit(committer, earn(ANA, key=5))
+    await step.started.wait()
+    many = asyncio.ensure_future(committer.submit_many([earn(ANA, key=5), earn(BEA)]))
+    await asyncio.sleep(0)
+    own.cancel()
+    step.until.set()
+    unknown, done = await many
+    assert isinstance(unknown, OutcomeUnknown)
+    assert done[0].balance == 10
+
+
+async def test_many_are_not_waited_for_longer_than_one_is(database, monkeypatch):
+    monkeypatch.setattr(lane_module, "WATCH_INTERVAL_S", 0.005)
+    deadlines = {
+        "lock_timeout_ms": 10,
+        "statement_timeout_ms": 20,
+        "append_timeout_ms": 30,
+        "answer_timeout_ms": 40,
+    }
+    async with committer_on(database, account_operations_max=2, **deadlines) as committer:
+        step = database.next(Step(lands=True, until=asyncio.Event()))
+        answers = await committer.submit_many([earn(ANA) for _ in range(3)] + [earn(BEA)])
+        assert [type(one) for one in answers] == [
+            *(OutcomeUnknown, Overloaded, Overloaded, OutcomeUnknown)
+        ]
+        step.until.set()
+        await committer.drain(10)
+    assert database.balance(ANA, POINTS) == database.balance(BEA, POINTS) == 10
 
 
 # Limits and deadlines.
@@ -512,7 +811,7 @@ async def test_who_waits_too_long_is_told_that_the_outcome_is_unknown(database, 
         step.until.set()
         answer, replayed = await again
         assert (answer.balance, replayed) == (10, True)
-        assert len(database.rows) == 1
+        assert [row.kind for row in database.rows] == [Kind.OPENING, Kind.ACCUMULATION]
 
 
 async def test_what_was_never_sent_is_given_up_after_the_deadline(database, monkeypatch):

@@ -68,6 +68,20 @@ async def test_an_invoice_that_is_claimed_is_seen(connection):
     assert verdict_of(error) is Verdict.SEEN
 
 
+@pytest.mark.parametrize(
+    ("taking", "constraint"),
+    [
+        ("insert into item_unit values (1, 1, $1, $2)", "item_unit_pkey"),
+        ("insert into item_turn values ($1, 1, 1, $2)", "item_turn_pkey"),
+    ],
+)
+async def test_a_unit_and_a_turn_that_are_taken_are_seen(connection, taking, constraint):
+    await connection.execute(taking, CUSTOMER, uuid4())
+    error = await error_of(connection.execute(taking, CUSTOMER, uuid4()))
+    assert error.constraint_name == constraint
+    assert verdict_of(error) is Verdict.SEEN
+
+
 async def test_another_unique_key_is_refused(connection):
     await connection.execute("create temporary table numbers (n int constraint other_key unique)")
     await connection.execute("insert into numbers values (1)")
@@ -225,6 +239,8 @@ def test_what_else_a_server_may_say(sqlstate, verdict):
             'duplicate key value violates unique constraint "invoice_claim_pkey_102011"',
             Verdict.SEEN,
         ),
+        ('duplicate key value violates unique constraint "item_unit_pkey_102012"', Verdict.SEEN),
+        ('duplicate key value violates unique constraint "item_turn_pkey_102013"', Verdict.SEEN),
         ('duplicate key value violates unique constraint "other_key_1"', Verdict.REFUSED),
         ("deadlock detected", Verdict.RETRY),
         ("canceling statement due to lock timeout", Verdict.RETRY),

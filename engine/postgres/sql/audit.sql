@@ -38,3 +38,20 @@ select j.customer_id, j.asset, j.seq
                     where c.store_id = j.store_id and c.invoice_number = j.invoice_number
                       and c.transaction_id = j.transaction_id)
  limit 100
+
+-- units_without_row --
+-- A unit that counts as taken although nothing was given for it (RED-5).
+select u.item_id, u.unit, u.transaction_id
+  from item_unit u
+ where not exists (select from journal j
+                    where j.customer_id = u.customer_id and j.transaction_id = u.transaction_id
+                      and j.leg = 0 and j.kind = 2 and j.refusal = 0)
+ limit 100
+
+-- turns_without_row --
+select t.customer_id, t.item_id, t.turn, t.transaction_id
+  from item_turn t
+ where not exists (select from journal j
+                    where j.customer_id = t.customer_id and j.transaction_id = t.transaction_id
+                      and j.leg = 0 and j.kind = 2 and j.refusal = 0)
+ limit 100

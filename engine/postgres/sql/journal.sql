@@ -34,6 +34,20 @@ select c.store_id, c.invoice_number, c.transaction_id
   from unnest($1::integer[], $2::text[]) as k (store_id, invoice_number)
   join invoice_claim c on c.store_id = k.store_id and c.invoice_number = k.invoice_number
 
+-- find_taken --
+-- Which of these transactions want a unit or a turn that another transaction took.
+-- $1: customers, $2: transactions, $3: items, $4: units, $5: turns; unit or turn 0 is none.
+select k.transaction_id
+  from unnest($2::uuid[], $3::integer[], $4::integer[]) as k (transaction_id, item_id, unit)
+  join item_unit u on u.item_id = k.item_id and u.unit = k.unit
+ where u.transaction_id <> k.transaction_id
+ union
+select k.transaction_id
+  from unnest($1::uuid[], $2::uuid[], $3::integer[], $5::integer[])
+       as k (customer_id, transaction_id, item_id, turn)
+  join item_turn t on t.customer_id = k.customer_id and t.item_id = k.item_id and t.turn = k.turn
+ where t.transaction_id <> k.transaction_id
+
 -- payment --
 -- Every posting of a payment, newest last: its hold, tries, resends, and how it ended.
 select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j.amount,
@@ -60,6 +74,7 @@ select w.asset, h.seq, h.balance, h.held, h.flags, array_send(h.lots) as lots, h
 
 -- history --
 -- One page of a customer's postings, newest first; refusals, tries and resends are left out.
+-- A block or an unblock is listed once: by its row in the wallet of coins.
 -- $2: only this asset, or NULL. $3: only what happened at this brand, or NULL.
 -- $4, $5, $6: before this (recorded_at, asset, seq), or NULLs. $7: so many. $8: points only.
 select h.*
@@ -70,7 +85,8 @@ select h.*
               j.bill_amount, j.invoice_number, j.details
          from journal j
         where j.customer_id = w.customer_id and j.asset = w.asset
-          and (j.amount <> 0 or j.held_amount <> 0 or (j.kind = 1 and j.refusal = 0))
+          and (j.amount <> 0 or j.held_amount <> 0
+               or (j.refusal = 0 and (j.kind in (1, 2) or (j.kind in (9, 10) and j.asset = 0))))
           and ($3::integer is null or j.brand_id = $3)
           and ($4::timestamptz is null
                or (j.recorded_at, j.asset, j.seq) < ($4, $5::integer, $6::bigint))
