@@ -88,6 +88,8 @@ def recorded_answer(decided: Answer, hold: Answer | None = None) -> bytes:
         return redemption_answer(decided)
     if decided.kind == Kind.EXPIRY:
         return _expiry_answer(decided)
+    if decided.kind in STANDING_KINDS:
+        return _standing_answer(decided)
     raise_refusal(decided)
     return payment_answer(decided, PAYMENT_STATUS[Kind(decided.kind)], hold)
 
@@ -105,6 +107,22 @@ def _expiry_answer(decided: Answer) -> bytes:
         }
     )
 
+
+def _standing_answer(decided: Answer) -> bytes:
+    """Return the body of a block or an unblock: who did it, and why (CUS-9)."""
+    return orjson.dumps(
+        {
+            "transaction_id": uuid_text(decided.transaction_id),
+            "customer_id": uuid_text(decided.customer_id),
+            "type": Kind(decided.kind).name.lower(),
+            **_details(decided),
+            "recorded_at": iso_moment(decided.recorded_at),
+        }
+    )
+
+
+STANDING_KINDS = frozenset({Kind.BLOCK, Kind.UNBLOCK})
+"""What is for the network's eyes alone."""
 
 PAYMENT_STATUS = {
     Kind.HOLD: "requires_code",

@@ -1,30 +1,42 @@
-"""Customers: register them, and find them by what they have with them (CUS-1…CUS-7)."""
+"""Customers: register them, find them by what they have with them, change them (CUS-1…CUS-7)."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
+from msgspec import UNSET
 
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import customer_id_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
 from engine.api.services import Services
-from engine.api.shapes.people import Lookup, Registration
+from engine.api.shapes.people import Lookup, ProfileChange, Registration
+from engine.api.shapes.transactions import Nothing
 from engine.api.wallets import wallets_of
 from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, OutcomeUnknown
-from engine.people.contacts import mask_tail, normalise_email, normalise_phone
-from engine.people.customers import AlreadyRegistered, Customer, Profile
+from engine.people.contacts import mask_email, mask_tail, normalise_email, normalise_phone
+from engine.people.customers import PROFILE_FIELDS, AlreadyRegistered, Customer, Profile
 from engine.people.documents import document_identity
 from engine.people.keys import Principal, Role
 from engine.people.profile import names_of
+from engine.people.qr import LIFETIME_S, make_qr, read_qr
 from engine.postgres.connections import OUT_OF_REACH
+from engine.programme.calendar import iso_moment
+
+log = structlog.get_logger()
 
 REGISTRATION = Wire(Registration)
+CHANGE = Wire(ProfileChange)
 LOOKUP = Wire(Lookup)
+NOTHING = Wire(Nothing)
 
 SEES_DOCUMENTS = frozenset({Role.NETWORK, Role.APP})
 DEFAULT_COUNTRY = "CO"
@@ -46,16 +58,10 @@ async def register(services: Services, call: Call) -> Reply:
         country=body.country or body.document.country or country,
         city=body.city or city,
     )
-    try:
-        customer = await services.customers.register(profile)
-    except ValueError as error:
-        raise Problem("invalid_request", str(error)) from None
-    except OUT_OF_REACH:
-        raise OutcomeUnknown("Whether this was done is not known: send it again.") from None
-    except AlreadyRegistered as found:
-        detail = f"Someone has this {found.kind} already; `customer_id` says who."
-        raise Problem("customer_exists", detail, {"customer_id": str(found.customer_id)}) from None
-    return answer(_json(customer_body(customer, call.principal)), 201)
+    issued_in = body.document.country
+    with _registration_told():
+        customer = await services.customers.register(profile, issued_in)
+    return answer(json_of(customer_body(customer, call.principal)), 201)
 
 
 async def lookup(services: Services, call: Call) -> Reply:
@@ -64,16 +70,15 @@ async def lookup(services: Services, call: Call) -> Reply:
     kind = one_of(body, "document", "phone", "email", "qr")
     country, _ = _home(services, call.principal)
     try:
-        value = _identity_value(kind, body, country)
+        found = await _find(services, kind, body, country)
     except ValueError as error:
         raise Problem("invalid_request", str(error)) from None
-    found = None if value is None else await services.customers.find(kind, value)
     customer = None if found is None else await services.customers.get(found)
-    if customer is None:
+    if customer is None or customer.erased_at is not None:
         raise CustomerNotFound
     wallets = await wallets_of(services, call.principal, customer.customer_id.bytes)
     body_out = {"customer": customer_body(customer, call.principal, blocked=wallets.blocked)}
-    return answer(_json(body_out | {"wallets": wallets.listed}))
+    return answer(json_of(body_out | {"wallets": wallets.listed}))
 
 
 async def get(services: Services, call: Call) -> Reply:
@@ -83,7 +88,43 @@ async def get(services: Services, call: Call) -> Reply:
     if customer is None:
         raise CustomerNotFound
     wallets = await wallets_of(services, call.principal, customer_id)
-    return answer(_json(customer_body(customer, call.principal, blocked=wallets.blocked)))
+    return answer(json_of(customer_body(customer, call.principal, blocked=wallets.blocked)))
+
+
+async def change(services: Services, call: Call) -> Reply:
+    """`PATCH /v1/customers/{customer_id}`: *Actualizar* (CUS-6).
+
+    Who loses a phone or an e-mail is told at the old one, for codes go to the new one from now on.
+    """
+    customer_id = customer_id_of(call.params)
+    body = CHANGE.decode(await read_body(services, call.request))
+    sent = {name: getattr(body, name, UNSET) for name in PROFILE_FIELDS}
+    fields = {name: value for name, value in sent.items() if value is not UNSET}
+    issued_in = None
+    if body.document is not UNSET:
+        issued_in = body.document.country
+        fields |= {"document_type": body.document.type, "document_number": body.document.number}
+    home, _ = _home(services, call.principal)
+    with _registration_told():
+        before, after = await services.customers.change(
+            UUID(bytes=customer_id), fields, home, issued_in
+        )
+    await _notify(services, before, after)
+    wallets = await wallets_of(services, call.principal, customer_id)
+    return answer(json_of(customer_body(after, call.principal, blocked=wallets.blocked)))
+
+
+async def show(services: Services, call: Call) -> Reply:
+    """`POST /v1/customers/{customer_id}/qr`: what the customer's app shows now (COI-6)."""
+    NOTHING.decode(await read_body(services, call.request))
+    customer_id = customer_id_of(call.params)
+    customer = await services.customers.get(UUID(bytes=customer_id))
+    if customer is None or customer.erased_at is not None:
+        raise CustomerNotFound
+    now_s = int(time.time())
+    qr = make_qr(services.code_secret, customer_id, now_s)
+    expires_at = iso_moment((now_s + LIFETIME_S) * 1_000_000)
+    return answer(orjson.dumps({"qr": qr, "expires_at": expires_at}))
 
 
 def customer_body(
@@ -96,11 +137,13 @@ def customer_body(
         "status": "blocked" if blocked else "active",
         "profile_complete": customer.missing_fields == 0,
         "missing_fields": names_of(customer.missing_fields),
-        "document": {
+        "document": None
+        if customer.erased_at is not None
+        else {
             "type": customer.document_type,
             "number": number if principal.role in SEES_DOCUMENTS else mask_tail(number),
         },
-        "email": customer.email,
+        "email": customer.email or None,
         "phone": customer.phone,
         "first_names": customer.first_names,
         "last_names": customer.last_names,
@@ -112,9 +155,39 @@ def customer_body(
     }
 
 
-def _json(body: dict[str, Any]) -> bytes:
+def json_of(body: dict[str, Any]) -> bytes:
     """Return JSON with times in UTC and their Z, as everywhere in the contract."""
     return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+
+
+@contextmanager
+def _registration_told() -> Iterator[None]:
+    """Tell what a registration or a change of a profile raises as problems."""
+    try:
+        yield
+    except ValueError as error:
+        raise Problem("invalid_request", str(error)) from None
+    except OUT_OF_REACH:
+        raise OutcomeUnknown("Whether this was done is not known: send it again.") from None
+    except AlreadyRegistered as found:
+        detail = f"Someone has this {found.kind} already; `customer_id` says who."
+        raise Problem("customer_exists", detail, {"customer_id": str(found.customer_id)}) from None
+
+
+async def _notify(services: Services, before: Customer, after: Customer) -> None:
+    """Tell the holder of a phone or an e-mail that it is not the customer's any more."""
+    for channel, what, old, new, masked in (
+        ("sms", "celular", before.phone, after.phone, mask_tail),
+        ("email", "correo", before.email, after.email, mask_email),
+    ):
+        if old is None or old == new:
+            continue
+        happened = "ya no está en su cuenta" if new is None else f"cambió a {masked(new)}"
+        text = f"Leal: su {what} {happened}. Si no lo pidió usted, avise a servicio al cliente."
+        try:
+            await services.sender.send(channel, old, text)
+        except OSError as error:
+            log.error("notice_not_sent", channel=channel, error=type(error).__name__)
 
 
 def _home(services: Services, principal: Principal) -> tuple[str, str | None]:
@@ -128,11 +201,16 @@ def _home(services: Services, principal: Principal) -> tuple[str, str | None]:
     return DEFAULT_COUNTRY, None
 
 
-def _identity_value(kind: str, body: Lookup, country: str) -> str | None:
-    """Return the normalised value to look up; None for what nobody can have."""
+async def _find(services: Services, kind: str, body: Lookup, country: str) -> UUID | None:
+    """Return whom the look-up names, None where it is nobody; raises ValueError."""
+    if body.qr is not None:
+        shown = read_qr(services.code_secret, body.qr, int(time.time()))
+        return None if shown is None else UUID(bytes=shown.customer_id)
     if body.document is not None:
         issued_in = body.document.country or country
-        return document_identity(body.document.type, body.document.number, issued_in)
-    if body.phone is not None:
-        return normalise_phone(body.phone, country)
-    return normalise_email(body.email) if body.email is not None else None
+        value = document_identity(body.document.type, body.document.number, issued_in)
+    elif body.phone is not None:
+        value = normalise_phone(body.phone, country)
+    else:
+        value = normalise_email(str(body.email))
+    return await services.customers.find(kind, value)

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 
-from engine.api.answers import recorded_answer
+from engine.api.answers import STANDING_KINDS, recorded_answer
 from engine.api.door import Call, answer
 from engine.api.identity import customer_id_of, transaction_of
 from engine.api.problems import Problem
@@ -20,9 +20,9 @@ from engine.api.services import Services
 from engine.api.wire import query_int
 from engine.errors import CustomerNotFound
 from engine.ledger.core import uuid_text
-from engine.ledger.receipts import microseconds
+from engine.ledger.receipts import Receipt, microseconds
 from engine.ledger.vocabulary import COINS, Kind
-from engine.people.keys import Principal
+from engine.people.keys import Principal, Role
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS, iso_day, iso_moment
 
 PAGE_TRANSACTIONS = 20
@@ -95,7 +95,10 @@ async def transactions(services: Services, call: Call) -> Reply:
         await _refuse_unknown(services, customer_id)
     page = rows[:limit]
     next_cursor = _cursor_text(page[-1]) if len(rows) > limit else None
-    listed = [_posting_body(row) for row in page]
+    sees_standing = call.principal.role is Role.NETWORK
+    listed = [
+        _posting_body(row) for row in page if sees_standing or row["kind"] not in STANDING_KINDS
+    ]
     return answer(orjson.dumps({"transactions": listed, "next_cursor": next_cursor}))
 
 
@@ -103,11 +106,7 @@ async def transaction(services: Services, call: Call) -> Reply:
     """`GET …/transactions/{transaction_id}`: the recorded answer, or the recorded refusal."""
     transaction_id = transaction_of(call.params)
     receipt = await services.statements.receipt(customer_id_of(call.params), transaction_id)
-    if (
-        receipt is None
-        or not call.principal.sees_brand(receipt.brand_id)
-        or receipt.kind == Kind.EXPIRY
-    ):
+    if receipt is None or not _sees(call.principal, receipt):
         raise Problem(
             "transaction_not_found", f"There is no transaction {uuid_text(transaction_id)}."
         )
@@ -115,6 +114,15 @@ async def transaction(services: Services, call: Call) -> Reply:
     if receipt.kind == Kind.RESEND and receipt.reference is not None:
         hold = await services.statements.receipt(receipt.customer_id, receipt.reference)
     return answer(recorded_answer(receipt, hold))
+
+
+def _sees(principal: Principal, receipt: Receipt) -> bool:
+    """Return whether a transaction is one that somebody asked for, and the principal's to see."""
+    if receipt.kind in (Kind.EXPIRY, Kind.OPENING):
+        return False
+    if receipt.kind in STANDING_KINDS:  # the rows in the other wallets have no details
+        return principal.role is Role.NETWORK and receipt.details is not None
+    return principal.sees_brand(receipt.brand_id)
 
 
 def _wallet_body(
@@ -146,6 +154,7 @@ def _posting_body(row: Any) -> dict[str, Any]:
         "bill_amount": row["bill_amount"],
         "occurred_at": iso_moment(microseconds(row["occurred_at"])),
         "recorded_at": iso_moment(microseconds(row["recorded_at"])),
+        **(orjson.loads(row["details"] or "{}") if row["kind"] in STANDING_KINDS else {}),
     }
 
 

@@ -1,21 +1,23 @@
-"""Customers: one registration for the whole network, found by any of their identities (CUS-1…3)."""
+"""Customers: one registration for the whole network, found by any of their identities (CUS-1…6)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
-import asyncpg
-
+from engine.errors import CustomerNotFound, Overloaded
 from engine.people.contacts import normalise_email, normalise_phone
 from engine.people.documents import document_identity, normalise
-from engine.people.profile import missing_fields
-from engine.postgres.connections import Pool
+from engine.people.profile import check_birth_date, missing_fields, spell_name
+from engine.postgres.connections import Pool, PooledConnection
 from engine.postgres.sql import queries
 
 SQL = queries("people")
+IDENTITY_TRIES_MAX = 3
+"""Times that an identity which was taken may be free again once it is asked whose it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +38,22 @@ class Profile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer(Profile):
-    """A registered customer; `missing_fields` is a bit set of engine.people.profile."""
+    """A registered customer; `missing_fields` is a bit set of engine.people.profile.
+
+    Of somebody erased nothing is left: document and e-mail are empty texts.
+    """
 
     customer_id: UUID
     missing_fields: int
     created_at: datetime
+    erased_at: datetime | None = None
+
+
+PROFILE_FIELDS = tuple(field.name for field in fields(Profile))
+"""The names of what a change of a profile may change."""
+
+Identities = set[tuple[str, str]]
+"""What a customer is found by, as (kind, normalised value)."""
 
 
 class AlreadyRegistered(Exception):
@@ -52,90 +65,178 @@ class AlreadyRegistered(Exception):
         self.kind = kind
 
 
+class _Taken(Exception):
+    """One of these identities was another's."""
+
+    def __init__(self, identities: Identities) -> None:
+        super().__init__(self.__doc__)
+        self.identities = identities
+
+
 class Customers:
-    """Registers and finds customers."""
+    """Registers, finds and changes customers."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def register(self, profile: Profile) -> Customer:
+    async def register(self, profile: Profile, issued_in: str | None = None) -> Customer:
         """Register a customer; the identities make it happen once, whoever else tries (CUS-1).
 
-        Raises ValueError for a document, e-mail or phone that cannot be one, AlreadyRegistered.
+        `issued_in` is the document's country where that is not the customer's. Raises ValueError
+        with a sentence for what cannot be, AlreadyRegistered, Overloaded (nothing was done).
         """
-        phone = profile.phone and normalise_phone(profile.phone, profile.country)
-        email = normalise_email(profile.email)
-        identity = document_identity(
-            profile.document_type, profile.document_number, profile.country
-        )
-        identities = [("document", identity), ("email", email)]
-        if phone:
-            identities.append(("phone", phone))
+        kept, identities = _spelled(asdict(profile), profile.country, issued_in)
         customer = Customer(
+            **kept,
             customer_id=uuid4(),
-            document_type=profile.document_type,
-            document_number=normalise(profile.document_type, profile.document_number),
-            email=email,
-            phone=phone,
-            first_names=profile.first_names,
-            last_names=profile.last_names,
-            gender=profile.gender,
-            birth_date=profile.birth_date,
-            country=profile.country,
-            city=profile.city,
-            missing_fields=missing_fields(
-                phone=phone,
-                first_names=profile.first_names,
-                last_names=profile.last_names,
-                gender=profile.gender,
-                birth_date=profile.birth_date,
-            ),
+            missing_fields=_missing(kept),
             created_at=datetime.now(UTC),
         )
-        try:
-            await self._insert(customer, sorted(identities))
-        except asyncpg.UniqueViolationError:
-            found = await self._pool.fetchrow(  # network op
-                SQL["first_identity"], *_columns(identities)
-            )
-            if found is None:
-                raise
-            raise AlreadyRegistered(found["customer_id"], found["kind"]) from None
-        return customer
+        for _ in range(IDENTITY_TRIES_MAX):
+            try:
+                await self._insert(customer, identities)
+            except _Taken as taken:
+                await self._raise_whose(taken.identities, customer.customer_id)
+            else:
+                return customer
+        raise Overloaded
 
     async def find(self, kind: str, value: str) -> UUID | None:
         """Return whose identity this normalised value is, None where it is nobody's (CUS-2)."""
         found: UUID | None = await self._pool.fetchval(SQL["identity"], kind, value)  # network op
         return found
 
+    async def find_many(self, identities: Identities) -> dict[tuple[str, str], UUID]:
+        """Return whose these normalised identities are, those that are anybody's (CUS-2)."""
+        if not identities:
+            return {}
+        rows = await self._pool.fetch(SQL["owners"], *_columns(identities))  # network op
+        return {(row["kind"], row["value"]): row["customer_id"] for row in rows}
+
     async def get(self, customer_id: UUID) -> Customer | None:
         """Return a customer, None where there is none."""
         row = await self._pool.fetchrow(SQL["customer"], customer_id)  # network op
         return None if row is None else Customer(**dict(row))
 
-    async def _insert(self, customer: Customer, identities: Sequence[tuple[str, str]]) -> None:
+    async def change(
+        self,
+        customer_id: UUID,
+        change: Mapping[str, Any],
+        home: str,
+        issued_in: str | None = None,
+    ) -> tuple[Customer, Customer]:
+        """Change fields of a profile, the identities with them; return it before and after (CUS-6).
+
+        `change` has some of PROFILE_FIELDS as they were typed. Without a country of their own, a
+        document and a phone are read as the customer's, or as `home`'s. Raises CustomerNotFound,
+        for somebody erased too, and what `register` raises.
+        """
+        for _ in range(IDENTITY_TRIES_MAX):
+            try:
+                return await self._change(customer_id, change, home, issued_in)
+            except _Taken as taken:
+                await self._raise_whose(taken.identities, customer_id)
+        raise Overloaded
+
+    async def _change(
+        self, customer_id: UUID, change: Mapping[str, Any], home: str, issued_in: str | None
+    ) -> tuple[Customer, Customer]:
         async with self._pool.acquire() as connection, connection.transaction():  # network op
+            row = await connection.fetchrow(SQL["lock_customer"], customer_id)  # network op
+            if row is None:
+                raise CustomerNotFound
+            before = Customer(**dict(row))
+            country = change.get("country", before.country) or home
+            kept, identities = _spelled(change, country, issued_in)
+            after = replace(before, **kept)
+            after = replace(after, missing_fields=_missing(asdict(after)))
+            rows = await connection.fetch(SQL["identities"], customer_id)  # network op
+            changed = {"document" if name == "document_number" else name for name in kept}
+            old = {(row["kind"], row["value"]) for row in rows if row["kind"] in changed}
+            # What is given up goes last: whoever waits for a value holds nothing that others want.
+            await _insert_identities(connection, identities - old, customer_id)
             await connection.execute(  # network op
-                SQL["insert_identities"], *_columns(identities), customer.customer_id
+                SQL["delete_identities"], *_columns(old - identities), customer_id
             )
+            await connection.execute(  # network op
+                SQL["update_customer"], customer_id, *_values(after), after.missing_fields
+            )
+        return before, after
+
+    async def _insert(self, customer: Customer, identities: Identities) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():  # network op
+            await _insert_identities(connection, identities, customer.customer_id)
             await connection.execute(  # network op
                 SQL["insert_customer"],
                 customer.customer_id,
-                customer.document_type,
-                customer.document_number,
-                customer.email,
-                customer.phone,
-                customer.first_names,
-                customer.last_names,
-                customer.gender,
-                customer.birth_date,
-                customer.country,
-                customer.city,
+                *_values(customer),
                 customer.missing_fields,
                 customer.created_at,
             )
 
+    async def _raise_whose(self, identities: Identities, customer_id: UUID) -> None:
+        """Raise AlreadyRegistered, unless nobody but `customer_id` has any of these by now."""
+        found = await self._pool.fetchrow(  # network op
+            SQL["first_identity"], *_columns(identities), customer_id
+        )
+        if found is not None:
+            raise AlreadyRegistered(found["customer_id"], found["kind"])
 
-def _columns(identities: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    """Return the kinds and the values of identities, each as one array."""
-    return [kind for kind, _ in identities], [value for _, value in identities]
+
+async def _insert_identities(
+    connection: PooledConnection, identities: Identities, customer_id: UUID
+) -> None:
+    """Insert identities, or raise `_Taken` where one is another's: the transaction is over then."""
+    rows = await connection.fetch(  # network op
+        SQL["insert_identities"], *_columns(identities), customer_id
+    )
+    if len(rows) < len(identities):
+        raise _Taken(identities)
+
+
+def _spelled(
+    typed: Mapping[str, Any], country: str | None, issued_in: str | None
+) -> tuple[dict[str, Any], Identities]:
+    """Return fields of a profile as they are kept, and the identities that they make.
+
+    Raises ValueError with a sentence that does not repeat what was typed.
+    """
+    kept = dict(typed)
+    identities: Identities = set()
+    if "document_number" in kept:
+        document = (kept["document_type"], kept["document_number"], issued_in or country)
+        kept["document_number"] = normalise(*document)
+        identities.add(("document", document_identity(*document)))
+    if "email" in kept:
+        kept["email"] = normalise_email(kept["email"])
+        identities.add(("email", kept["email"]))
+    if kept.get("phone") is not None:
+        kept["phone"] = normalise_phone(kept["phone"], country)
+        identities.add(("phone", kept["phone"]))
+    for name in ("first_names", "last_names", "city"):
+        if kept.get(name) is not None:
+            kept[name] = spell_name(name, kept[name])
+    if kept.get("birth_date") is not None:
+        check_birth_date(kept["birth_date"], datetime.now(UTC).date())
+    return kept, identities
+
+
+def _missing(kept: Mapping[str, Any]) -> int:
+    return missing_fields(
+        phone=kept["phone"],
+        first_names=kept["first_names"],
+        last_names=kept["last_names"],
+        gender=kept["gender"],
+        birth_date=kept["birth_date"],
+    )
+
+
+def _values(customer: Customer) -> list[Any]:
+    """Return the fields of the profile in the order of the statements that write them."""
+    return [getattr(customer, name) for name in PROFILE_FIELDS]
+
+
+def _columns(identities: Identities) -> tuple[list[str], list[str]]:
+    """Return the kinds and the values of identities, each as one array, in their order."""
+    ordered = sorted(identities)
+    return [kind for kind, _ in ordered], [value for _, value in ordered]

@@ -1,6 +1,8 @@
 """Principals and their API keys: `lk_<key id>_<secret>`, of which only a hash is stored (USR-3).
 
-The secret has 160 random bits, so a plain SHA-256 is enough; there is nothing to guess.
+The secret has 160 random bits, so a plain SHA-256 is enough; there is nothing to guess. Changes of
+keys run in the caller's transaction, which begins with a touch of the catalogue: its row lock makes
+them one after the other, so that what is counted here stays true.
 """
 
 from __future__ import annotations
@@ -9,13 +11,22 @@ import hashlib
 import secrets
 from base64 import b32encode
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from hmac import compare_digest
+from typing import Any
 from uuid import UUID, uuid5
 
+from engine.errors import EngineError
+from engine.postgres.connections import Connection, Pool, PooledConnection
+from engine.postgres.sql import queries
+
+SQL = queries("keys")
 PREFIX = "lk"
 NAMESPACE = UUID("5c0a7b52-0a0a-4f6b-9d0d-1e4a1c0e9b11")
 KEY_CHARACTERS_MAX = 100
+LIVE_KEYS_MAX = 2
+"""Keys of one principal that are valid at once: the one in use, and the one that takes over."""
 
 
 class Role(StrEnum):
@@ -52,11 +63,37 @@ class NewKey:
     secret_hash: bytes
 
 
-def make_key() -> NewKey:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key as it is stored, without its hash; `principal_id` says whose it is."""
+
+    key_id: str
+    principal_id: str
+    role: Role
+    brand_id: int | None
+    store_id: int | None
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class KeyRevoked(EngineError):
+    """This key is revoked, so it is not rotated: make a new one."""
+
+
+class KeyLimitReached(EngineError):
+    """There are two live keys of this principal already: revoke one of them first."""
+
+
+class LastNetworkKey(EngineError):
+    """This is the last live key of the network: make another one before it is revoked."""
+
+
+def make_key(prefix: str = PREFIX) -> NewKey:
     """Return a new key, from the system's randomness."""
     key_id = _random_text(6)
     secret = _random_text(20)
-    return NewKey(key_id, f"{PREFIX}_{key_id}_{secret}", _hash(secret))
+    return NewKey(key_id, f"{prefix}_{key_id}_{secret}", _hash(secret))
 
 
 def principal_of(
@@ -67,10 +104,10 @@ def principal_of(
     return Principal(key_id, Role(role), brand_id, store_id, uuid5(NAMESPACE, owner).bytes)
 
 
-def split_key(key: str) -> tuple[str, str] | None:
+def split_key(key: str, prefix: str = PREFIX) -> tuple[str, str] | None:
     """Return (key id, secret) of what looks like a key, else None."""
     parts = key.split("_")
-    if len(parts) != 3 or parts[0] != PREFIX or len(key) > KEY_CHARACTERS_MAX or not key.isascii():
+    if len(parts) != 3 or parts[0] != prefix or len(key) > KEY_CHARACTERS_MAX or not key.isascii():
         return None
     return parts[1], parts[2]
 
@@ -78,6 +115,87 @@ def split_key(key: str) -> tuple[str, str] | None:
 def matches(secret: str, secret_hash: bytes) -> bool:
     """Return whether `secret` is the one that was hashed, in constant time."""
     return compare_digest(_hash(secret), secret_hash)
+
+
+async def insert_key(
+    connection: Connection | PooledConnection,
+    *,
+    role: Role,
+    brand_id: int | None,
+    store_id: int | None,
+    name: str,
+    at: datetime,
+    principal_id: str | None = None,
+) -> tuple[NewKey, Key]:
+    """Make a key, of a new principal unless one is named; return it as told and as kept.
+
+    `store` has both a store and its brand, `brand` a brand, `network` and `app` neither.
+    """
+    new = make_key()
+    row = await connection.fetchrow(  # network op
+        *(SQL["insert"], new.key_id, new.secret_hash, role.value, brand_id, store_id, name, at),
+        principal_id,
+    )
+    assert row is not None
+    return new, _key(row)
+
+
+async def rotate_key(
+    connection: Connection | PooledConnection, key: Key, at: datetime
+) -> tuple[NewKey, Key]:
+    """Make another key of the same principal; the old one is valid until it is revoked.
+
+    Raises KeyRevoked, KeyLimitReached.
+    """
+    live = await connection.fetch(SQL["live"], key.principal_id)  # network op
+    if key.key_id not in [row["key_id"] for row in live]:
+        raise KeyRevoked
+    if len(live) >= LIVE_KEYS_MAX:
+        raise KeyLimitReached
+    return await insert_key(
+        connection,
+        role=key.role,
+        brand_id=key.brand_id,
+        store_id=key.store_id,
+        name=key.name,
+        at=at,
+        principal_id=key.principal_id,
+    )
+
+
+async def revoke_key(
+    connection: Connection | PooledConnection,
+    key_id: str,
+    at: datetime,
+    *,
+    spare_last: bool = False,
+) -> Key | None:
+    """Revoke a key; None where there is none that is not revoked.
+
+    Raises LastNetworkKey where the network would have none any more and `spare_last` says so.
+    """
+    row = await connection.fetchrow(SQL["revoke"], key_id, at)  # network op
+    if row is None:
+        return None
+    others = await connection.fetchval(SQL["network_has_key"])  # network op
+    if spare_last and row["role"] == Role.NETWORK and not others:
+        raise LastNetworkKey
+    return _key(row)
+
+
+async def find_key(connection: Connection | Pool, key_id: str) -> Key | None:
+    """Return a key, revoked or not; None where there is none."""
+    row = await connection.fetchrow(SQL["key"], key_id)  # network op
+    return None if row is None else _key(row)
+
+
+async def list_keys(connection: Connection | Pool) -> list[Key]:
+    """Return all keys in the order in which they were made, the revoked ones too."""
+    return [_key(row) for row in await connection.fetch(SQL["list"])]  # network op
+
+
+def _key(row: Any) -> Key:
+    return Key(**dict(row) | {"role": Role(row["role"])})
 
 
 def _hash(secret: str) -> bytes:

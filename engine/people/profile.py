@@ -5,12 +5,12 @@ The bits are stored with customers and in the journal, so none is ever given ano
 
 from __future__ import annotations
 
+from datetime import date
 from enum import IntFlag
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from datetime import date
+BORN_SINCE: Final = date(1900, 1, 1)
 
 
 class Field(IntFlag):
@@ -25,6 +25,9 @@ class Field(IntFlag):
 
 FIELD_NAMES: Final = ("phone", "first_names", "last_names", "gender", "birth_date")
 """The fields as the API calls them, in the order of their bits."""
+
+ALL_FIELDS: Final[int] = sum(Field)
+"""The bits of a profile that lacks every one of them."""
 
 
 def missing_fields(
@@ -52,3 +55,20 @@ def names_of(missing: int) -> list[str]:
     The list is made once for each value and shared: read it, do not change it.
     """
     return [name for field, name in zip(Field, FIELD_NAMES, strict=True) if missing & field]
+
+
+def spell_name(field: str, name: str) -> str:
+    """The one spelling of a name: its words with one space between them.
+
+    Raises ValueError with a sentence that names the `field` where there is no word.
+    """
+    spelled = " ".join(name.split())
+    if not spelled:
+        raise ValueError(f"`{field}` is blank; leave it out instead.")
+    return spelled
+
+
+def check_birth_date(birth_date: date, today: date) -> None:
+    """Raise ValueError with a sentence for a day on which no customer was born (CUS-4)."""
+    if not BORN_SINCE <= birth_date < today:
+        raise ValueError(f"`birth_date` lies in the past, and not before {BORN_SINCE.year}.")

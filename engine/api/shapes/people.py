@@ -1,22 +1,22 @@
-"""Shapes of people: customers, their look-up, and cashiers' sessions."""
+"""Shapes of people: customers and their look-up."""
 
 from __future__ import annotations
 
 from datetime import date
 from typing import Literal
+from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
 from engine.api.shapes.scalars import (
     Country,
     Gender,
-    Id,
+    Moment,
     Name,
-    Password,
     Reason,
     Text,
-    UserName,
 )
+from engine.api.shapes.wallets import Wallet
 
 
 class Document(Struct, forbid_unknown_fields=True, frozen=True):
@@ -70,32 +70,52 @@ class Standing(Struct, forbid_unknown_fields=True, frozen=True):
     reason: Reason
 
 
-class SignIn(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a cashier's signing in (USR-1)."""
+class ShownDocument(Struct, kw_only=True):
+    """An identity document; its number is masked for roles that need no more."""
 
-    store_id: Id
-    user: UserName
-    password: Password
-
-
-class NewCashier(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body that makes a cashier; without `store_id` they work at any store of the brand."""
-
-    user: UserName
-    password: Password
-    name: Name
-    store_id: Id | None = None
+    type: str
+    number: str
 
 
-class CashierChange(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body that changes a cashier; whoever is disabled has no session any more."""
+class Customer(Struct, kw_only=True):
+    """A customer, as the caller may see them (CUS-1, CUS-6, CUS-9); null where they were erased."""
 
-    name: Name | UnsetType = UNSET
-    store_id: Id | UnsetType | None = UNSET
-    disabled: bool | UnsetType = UNSET
+    customer_id: UUID
+    status: Literal["active", "blocked"]
+    profile_complete: bool
+    missing_fields: list[str]
+    document: ShownDocument | None
+    email: str | None
+    phone: str | None
+    first_names: str | None
+    last_names: str | None
+    gender: Gender | None
+    birth_date: date | None
+    country: Country | None
+    city: str | None
+    created_at: Moment
 
 
-class PasswordReset(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a password's reset: only the brand's administrator does it (USR-1)."""
+class Found(Struct, kw_only=True):
+    """Who a look-up found, and what they have (CUS-2, PTS-6)."""
 
-    password: Password
+    customer: Customer
+    wallets: list[Wallet]
+
+
+class ShownQr(Struct, kw_only=True):
+    """What the customer's app shows: 39 characters A-Z and 0-9, until `expires_at` (COI-6)."""
+
+    qr: str
+    expires_at: Moment
+
+
+class StandingChange(Struct, kw_only=True):
+    """A block or an unblock in the books, which the network alone sees (CUS-9)."""
+
+    transaction_id: UUID
+    customer_id: UUID
+    type: Literal["block", "unblock"]
+    reason: str
+    by: str
+    recorded_at: Moment

@@ -5,26 +5,99 @@ insert into customer (customer_id, document_type, document_number, email, phone,
                       last_names, gender, birth_date, country, city, missing_fields, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
+-- update_customer --
+update customer
+   set document_type = $2, document_number = $3, email = $4, phone = $5, first_names = $6,
+       last_names = $7, gender = $8, birth_date = $9, country = $10, city = $11,
+       missing_fields = $12
+ where customer_id = $1
+
 -- insert_identities --
+-- Gives a row for each that was free; no error tells what was not, for a server logs its errors.
 -- Sorted by the caller, so that two registrations of the same person never deadlock.
 insert into identity (kind, value, customer_id)
 select k.kind, k.value, $3 from unnest($1::text[], $2::text[]) with ordinality as k (kind, value, n)
  order by k.n
+on conflict (kind, value) do nothing
+returning kind
+
+-- delete_identities --
+delete from identity i
+ using unnest($1::text[], $2::text[]) as k (kind, value)
+ where i.kind = k.kind and i.value = k.value and i.customer_id = $3
+
+-- identities --
+-- What a customer can be found by.
+select kind, value from identity where customer_id = $1 order by kind
 
 -- identity --
 -- Whose identity this is.
 select customer_id from identity where kind = $1 and value = $2
 
+-- owners --
+-- Whose these identities are.
+select i.kind, i.value, i.customer_id
+  from unnest($1::text[], $2::text[]) as k (kind, value)
+  join identity i on i.kind = k.kind and i.value = k.value
+
 -- first_identity --
--- Whose any of these identities is, the first of them in the order given.
+-- Whose any of these identities is, the first of them in the order given; $3 has the others.
 select i.customer_id, i.kind
   from unnest($1::text[], $2::text[]) with ordinality as k (kind, value, n)
   join identity i on i.kind = k.kind and i.value = k.value
+ where i.customer_id <> $3
  order by k.n
  limit 1
 
 -- customer --
-select customer_id, document_type, document_number, email, phone, first_names, last_names, gender,
-       birth_date, country, city, missing_fields, created_at
+-- Of somebody erased the texts that everybody has are empty.
+select customer_id, coalesce(document_type, '') as document_type,
+       coalesce(document_number, '') as document_number, coalesce(email, '') as email, phone,
+       first_names, last_names, gender, birth_date, country, city, missing_fields, created_at,
+       erased_at
   from customer
  where customer_id = $1
+
+-- lock_customer --
+-- A customer whose profile is about to be changed; none for somebody erased.
+select customer_id, document_type, document_number, email, phone, first_names, last_names, gender,
+       birth_date, country, city, missing_fields, created_at, erased_at
+  from customer
+ where customer_id = $1 and erased_at is null
+   for update
+
+-- erase_customer --
+-- $2: the bits of all fields that a profile can lack. Gives a row where there was somebody.
+update customer
+   set document_type = null, document_number = null, email = null, phone = null,
+       first_names = null, last_names = null, gender = null, birth_date = null, country = null,
+       city = null, missing_fields = $2, erased_at = $3
+ where customer_id = $1 and erased_at is null
+returning customer_id
+
+-- erase_identities --
+delete from identity where customer_id = $1
+
+-- erase_gifts --
+-- Whom gifts are for; that one was taken stands in the journal.
+delete from gift_customer where customer_id = $1
+
+-- gifts --
+-- The gifts that a customer was named for (RED-3).
+select i.item_id, i.name, b.name as brand
+  from gift_customer g
+  join item i on i.item_id = g.item_id
+  join brand b on b.brand_id = i.brand_id
+ where g.customer_id = $1
+ order by i.item_id
+
+-- postings --
+-- All postings of a customer, oldest first, with names in the place of brands' and stores' ids.
+select j.transaction_id, j.kind, j.refusal, j.asset, b.name as brand, s.name as store, j.amount,
+       j.held_amount, j.balance, j.held, j.reference, j.invoice_number, j.bill_amount, b.currency,
+       j.details, j.occurred_at, j.recorded_at
+  from journal j
+  left join brand b on b.brand_id = coalesce(nullif(j.brand_id, 0), nullif(j.asset, 0))
+  left join store s on s.store_id = j.store_id
+ where j.customer_id = $1
+ order by j.recorded_at, j.asset, j.seq

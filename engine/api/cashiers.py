@@ -1,0 +1,164 @@
+"""Cashiers: their brand's administrator makes them, resets passwords, disables them (USR-1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+from msgspec import UNSET
+
+from engine.api.door import Call, answer, read_body
+from engine.api.pages import page_of
+from engine.api.places import brand_of, number_of, store_of
+from engine.api.problems import Problem
+from engine.api.reply import Reply
+from engine.api.services import Services
+from engine.api.shapes import principals as shapes
+from engine.api.wire import Wire
+from engine.people.cashiers import (
+    Cashier,
+    find_cashier,
+    insert_cashier,
+    list_cashiers,
+    save_cashier,
+    set_password,
+)
+from engine.people.passwords import refuse_weak
+from engine.postgres.connections import Pool, PooledConnection, UniqueViolation
+from engine.programme.catalogue import Brand
+
+NEW = Wire(shapes.NewCashier)
+CHANGE = Wire(shapes.CashierChange)
+RESET = Wire(shapes.PasswordReset)
+
+
+async def listed(services: Services, call: Call) -> Reply:
+    """`GET /v1/brands/{brand_id}/cashiers`: the disabled too."""
+    brand = _brand(services, call)
+    found = await list_cashiers(services.pool, brand.brand_id)
+    page, next_cursor = page_of(call.request, found, lambda cashier: cashier.cashier_id)
+    cashiers = [_body(cashier) for cashier in page]
+    return answer(msgspec.json.encode(shapes.Cashiers(cashiers=cashiers, next_cursor=next_cursor)))
+
+
+async def create(services: Services, call: Call) -> Reply:
+    """`POST /v1/brands/{brand_id}/cashiers`."""
+    body: shapes.NewCashier = NEW.decode(await read_body(services, call.request))
+    brand = _brand(services, call, to_change=True)
+    if body.store_id is not None:
+        _check_store(services, call, brand, body.store_id)
+    password_hash = await _hash(services, body.password, body.user)
+    content = {"brand_id": brand.brand_id, "store_id": body.store_id}
+    try:
+        async with services.administration.change(
+            call.principal, "cashier created", content=content
+        ) as change:
+            cashier = await insert_cashier(
+                change.connection,
+                brand_id=brand.brand_id,
+                store_id=body.store_id,
+                user=body.user,
+                name=body.name,
+                password_hash=password_hash,
+                at=change.at,
+            )
+            change.subject = cashier.cashier_id
+    except UniqueViolation:
+        detail = "This brand has a cashier with that user name already; choose another."
+        raise Problem("cashier_exists", detail) from None
+    return _told(cashier, 201)
+
+
+async def get(services: Services, call: Call) -> Reply:
+    """`GET /v1/brands/{brand_id}/cashiers/{cashier_id}`."""
+    return _told(await _find(services.pool, _brand(services, call), call))
+
+
+async def change(services: Services, call: Call) -> Reply:
+    """`PATCH /v1/brands/{brand_id}/cashiers/{cashier_id}`: what is left out stays as it is."""
+    body: shapes.CashierChange = CHANGE.decode(await read_body(services, call.request))
+    return await _change(services, call, body, "cashier changed")
+
+
+async def disable(services: Services, call: Call) -> Reply:
+    """`DELETE /v1/brands/{brand_id}/cashiers/{cashier_id}`: they sign in no more."""
+    return await _change(services, call, shapes.CashierChange(disabled=True), "cashier disabled")
+
+
+async def reset_password(services: Services, call: Call) -> Reply:
+    """`POST …/{cashier_id}/password`: their sessions end, and they need not wait any more."""
+    body: shapes.PasswordReset = RESET.decode(await read_body(services, call.request))
+    brand = _brand(services, call, to_change=True)
+    cashier = await _find(services.pool, brand, call)
+    password_hash = await _hash(services, body.password, cashier.user_name)
+    async with services.administration.change(
+        call.principal, "password reset", subject=cashier.cashier_id
+    ) as change:
+        cashier = await set_password(change.connection, cashier, password_hash, change.at)
+    return _told(cashier)
+
+
+async def _change(services: Services, call: Call, body: shapes.CashierChange, action: str) -> Reply:
+    brand = _brand(services, call, to_change=True)
+    if body.store_id is not UNSET and body.store_id is not None:
+        _check_store(services, call, brand, body.store_id)
+    content = msgspec.structs.replace(body, name=UNSET)  # a name is personal
+    subject = number_of(call.params["cashier_id"])
+    async with services.administration.change(
+        call.principal, action, subject=subject, content=content
+    ) as change:
+        cashier = await _find(change.connection, brand, call)
+        if body.name is not UNSET:
+            cashier = replace(cashier, name=body.name)
+        if body.store_id is not UNSET:
+            cashier = replace(cashier, store_id=body.store_id)
+        if body.disabled is not UNSET:
+            since = cashier.disabled_at or change.at
+            cashier = replace(cashier, disabled_at=since if body.disabled else None)
+        await save_cashier(change.connection, cashier, change.at)
+    return _told(cashier)
+
+
+async def _hash(services: Services, password: str, user: str) -> str:
+    try:
+        refuse_weak(password, user)
+    except ValueError as error:
+        raise Problem("invalid_request", str(error)) from None
+    with services.passwords.place():
+        return await services.passwords.hash(password)
+
+
+async def _find(connection: PooledConnection | Pool, brand: Brand, call: Call) -> Cashier:
+    """Return the cashier of the path; raises Problem where the brand has none."""
+    cashier = await find_cashier(connection, brand.brand_id, number_of(call.params["cashier_id"]))
+    if cashier is None:
+        raise Problem("cashier_not_found", "There is no such cashier of this brand.")
+    return cashier
+
+
+def _brand(services: Services, call: Call, *, to_change: bool = False) -> Brand:
+    snapshot = services.catalogue.now
+    return brand_of(snapshot, call.principal, call.params["brand_id"], to_change=to_change)
+
+
+def _check_store(services: Services, call: Call, brand: Brand, store_id: int) -> None:
+    """Raise Problem for a store that is not the brand's."""
+    if store_of(services.catalogue.now, call.principal, store_id).brand is not brand:
+        raise Problem("store_not_found", f"This brand has no store {store_id}.")
+
+
+def _told(cashier: Cashier, status: int = 200) -> Reply:
+    return answer(msgspec.json.encode(_body(cashier)), status)
+
+
+def _body(cashier: Cashier) -> shapes.Cashier:
+    return shapes.Cashier(
+        cashier_id=cashier.cashier_id,
+        brand_id=cashier.brand_id,
+        store_id=cashier.store_id,
+        user=cashier.user_name,
+        name=cashier.name,
+        disabled=cashier.disabled_at is not None,
+        password_set_at=cashier.password_set_at,
+        created_at=cashier.created_at,
+    )

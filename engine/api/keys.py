@@ -1,0 +1,151 @@
+"""API keys: make, list, rotate and revoke them; every worker follows within seconds (USR-3).
+
+A brand's administrator has the keys of its stores in hand, and its own: new ones of stores only.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from engine.api.door import Call, answer, read_body
+from engine.api.pages import page_of
+from engine.api.places import brand_of, store_of
+from engine.api.problems import Problem
+from engine.api.reply import Reply
+from engine.api.services import Services
+from engine.api.shapes import principals as shapes
+from engine.api.wire import Wire
+from engine.people.keys import (
+    Key,
+    NewKey,
+    Principal,
+    Role,
+    find_key,
+    insert_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+)
+
+NEW = Wire(shapes.NewKey)
+OF_BRANDS = frozenset({Role.BRAND, Role.STORE})
+
+
+async def listed(services: Services, call: Call) -> Reply:
+    """`GET /v1/keys`: without their secrets, the revoked ones too."""
+    found = await list_keys(services.pool)
+    # Keys are never deleted, so a key's place among all is as good as a number of its own.
+    seen = [(at, key) for at, key in enumerate(found, 1) if _sees(call.principal, key)]
+    page, next_cursor = page_of(call.request, seen, itemgetter(0))
+    keys = [shapes.Key(**_facts(key)) for _, key in page]
+    return answer(msgspec.json.encode(shapes.Keys(keys=keys, next_cursor=next_cursor)))
+
+
+async def create(services: Services, call: Call) -> Reply:
+    """`POST /v1/keys`: the key is told this once."""
+    body: shapes.NewKey = NEW.decode(await read_body(services, call.request))
+    role = Role(body.role)
+    if call.principal.role is Role.BRAND and role is not Role.STORE:
+        raise Problem("forbidden", "A brand's key makes keys of its stores only.")
+    brand_id, store_id = _place(services, call.principal, body)
+    async with services.administration.change(
+        call.principal, "key created", content=body
+    ) as change:
+        new, key = await insert_key(
+            change.connection,
+            role=role,
+            brand_id=brand_id,
+            store_id=store_id,
+            name=body.name,
+            at=change.at,
+        )
+        change.subject = key.key_id
+    return _made(new, key)
+
+
+async def get(services: Services, call: Call) -> Reply:
+    """`GET /v1/keys/{key_id}`."""
+    return _told(await _find(services, call))
+
+
+async def rotate(services: Services, call: Call) -> Reply:
+    """`POST /v1/keys/{key_id}/rotate`: another key of the same principal, told this once.
+
+    Idempotency keys stay what they were. The old key is valid until it is revoked.
+    """
+    old = await _find(services, call)
+    async with services.administration.change(
+        call.principal, "key rotated", content={"key_id": old.key_id}
+    ) as change:
+        new, key = await rotate_key(change.connection, old, change.at)
+        change.subject = key.key_id
+    return _made(new, key)
+
+
+async def revoke(services: Services, call: Call) -> Reply:
+    """`DELETE /v1/keys/{key_id}`: one that is revoked already stays as it is."""
+    key = await _find(services, call)
+    if key.revoked_at is None:
+        async with services.administration.change(
+            call.principal, "key revoked", subject=key.key_id
+        ) as change:
+            await revoke_key(change.connection, key.key_id, change.at, spare_last=True)
+        key = await _find(services, call)
+    return _told(key)
+
+
+def _place(
+    services: Services, principal: Principal, body: shapes.NewKey
+) -> tuple[int | None, int | None]:
+    """Return the brand and the store of a new key; raises Problem where its role has others."""
+    snapshot = services.catalogue.now
+    if body.role == "store" and body.store_id is not None:
+        store = store_of(snapshot, principal, body.store_id)
+        if body.brand_id not in (None, store.brand.brand_id):
+            raise Problem("invalid_request", "The store is not one of the brand `brand_id`.")
+        return store.brand.brand_id, store.store_id
+    if body.role == "brand" and body.brand_id is not None and body.store_id is None:
+        return brand_of(snapshot, principal, body.brand_id, to_change=True).brand_id, None
+    if body.role in ("network", "app") and body.brand_id is None and body.store_id is None:
+        return None, None
+    raise Problem(
+        "invalid_request",
+        "Send `store_id` for a key of a store, `brand_id` for one of a brand, else neither.",
+    )
+
+
+async def _find(services: Services, call: Call) -> Key:
+    """Return the key of the path; raises Problem where it is none that the principal sees."""
+    key = await find_key(services.pool, call.params["key_id"])
+    if key is None or not _sees(call.principal, key):
+        raise Problem("key_not_found", "There is no such key for this one to see.")
+    return key
+
+
+def _sees(principal: Principal, key: Key) -> bool:
+    """Return whether a key is theirs to see (USR-2)."""
+    own = key.role in OF_BRANDS and key.brand_id == principal.brand_id
+    return principal.role is Role.NETWORK or own
+
+
+def _told(key: Key) -> Reply:
+    return answer(msgspec.json.encode(shapes.Key(**_facts(key))))
+
+
+def _made(new: NewKey, key: Key) -> Reply:
+    return answer(msgspec.json.encode(shapes.MadeKey(key=new.key, **_facts(key))), 201)
+
+
+def _facts(key: Key) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "role": key.role.value,
+        "brand_id": key.brand_id,
+        "store_id": key.store_id,
+        "name": key.name,
+        "created_at": key.created_at,
+        "revoked_at": key.revoked_at,
+    }
