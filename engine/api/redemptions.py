@@ -1,8 +1,9 @@
-"""Redemptions: points become a reward, at once (RED-5)."""
+"""Redemptions: points become a reward, a promotion or a gift, at once (RED-1…RED-3, RED-5)."""
 
 from __future__ import annotations
 
 import time
+from uuid import UUID
 
 import orjson
 
@@ -12,14 +13,22 @@ from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of,
 from engine.api.places import item_of, store_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
+from engine.api.retries import recorded_of
 from engine.api.services import Services
 from engine.api.shapes.transactions import Redemption
-from engine.api.wire import Wire, fingerprint_fields
+from engine.api.wire import Wire, fingerprint_fields, one_of
+from engine.errors import CustomerNotFound, ItemTaken, Overloaded
 from engine.ledger.core import Operation
+from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Kind, Refusal
-from engine.programme.items import ItemKind
+from engine.people.keys import Principal
+from engine.programme.catalogue import Snapshot, Store
+from engine.programme.items import Item, ItemKind
+from engine.programme.stock import Pick
 
 WIRE = Wire(Redemption)
+
+KINDS = {kind.id_name: kind for kind in ItemKind}
 
 
 async def redeem(services: Services, call: Call) -> Reply:
@@ -27,27 +36,93 @@ async def redeem(services: Services, call: Call) -> Reply:
     customer_id = customer_id_of(call.params)
     key = idempotency_key_of(call.request)
     body = WIRE.decode(await read_body(services, call.request))
-    snapshot = services.catalogue.now
-    reward = item_of(snapshot, call.principal, ItemKind.REWARD, body.reward_id)
-    store = store_of(snapshot, call.principal, body.store_id)
-    if store.brand.brand_id != reward.brand.brand_id:
-        raise Problem("reward_not_found", f"There is no reward {reward.item_id} of this store.")
-    item = {"reward_id": reward.item_id, "name": reward.name, "points": reward.points}
-    operation = Operation(
-        kind=Kind.REDEMPTION,
-        customer_id=customer_id,
-        transaction_id=transaction_id(call.principal, customer_id, str(key)),
-        fingerprint=fingerprint("redemption", fingerprint_fields(body), store.store_id),
-        brand_id=reward.brand.brand_id,
-        store_id=store.store_id,
-        asset=reward.brand.brand_id,
-        requested=reward.points,
-        utc_offset=reward.brand.utc_offset,
-        occurred_at=time.time_ns() // 1000,
-        details=orjson.dumps({"item": item}),
-        needs_profile=True,
-        barred=0 if reward.on_offer(time.time()) else Refusal.NOT_AVAILABLE,
-    )
-    decided, replayed = await services.committer.submit(operation)
+    decided, replayed = await take(services, call.principal, customer_id, str(key), body)
     raise_refusal(decided, replayed=replayed)
     return answer(redemption_answer(decided), 201, replayed=replayed)
+
+
+async def take(
+    services: Services, principal: Principal, customer_id: bytes, key: str, body: Redemption
+) -> tuple[Answer, bool]:
+    """Return (what the ledger says of a redemption, whether it had said so before).
+
+    Raises Problem for what is not the principal's or costs coins, and what `Committer.submit`
+    raises but ItemTaken: then another unit or turn is picked.
+    """
+    kind = KINDS[one_of(body, *KINDS)]
+    snapshot = services.catalogue.now
+    try:
+        store, item = _wanted(snapshot, principal, kind, body)
+    except Problem as problem:
+        recorded = await recorded_of(
+            services, principal, customer_id, key, "redemption", body, problem
+        )
+        return recorded, True
+    on_offer = item.on_offer(time.time()) and await _is_for(services, item, customer_id)
+    for _ in range(services.settings.tries_max):
+        async with services.stock.picked(item, customer_id) as pick:
+            barred = refusal_of(pick, on_offer=on_offer)
+            operation = Operation(
+                kind=Kind.REDEMPTION,
+                customer_id=customer_id,
+                transaction_id=transaction_id(principal, customer_id, key),
+                fingerprint=fingerprint("redemption", fingerprint_fields(body), store.store_id),
+                brand_id=item.brand.brand_id,
+                store_id=store.store_id,
+                asset=item.brand.brand_id,
+                requested=item.points,
+                utc_offset=item.brand.utc_offset,
+                occurred_at=time.time_ns() // 1000,
+                details=_details(item),
+                needs_profile=True,
+                item_id=item.item_id,
+                unit=0 if barred else pick.unit,
+                turn=0 if barred else pick.turn,
+                barred=barred,
+            )
+            try:
+                return await services.committer.submit(operation)
+            except ItemTaken:
+                continue
+    raise Overloaded
+
+
+def refusal_of(pick: Pick, *, on_offer: bool) -> int:
+    """Return why the item is not to be had, in the ledger's order of precedence; 0 if it is."""
+    if pick.out_of_stock:
+        return Refusal.OUT_OF_STOCK
+    if pick.limit_reached:
+        return Refusal.LIMIT_REACHED
+    return 0 if on_offer and pick.named else Refusal.NOT_AVAILABLE
+
+
+def _wanted(
+    snapshot: Snapshot, principal: Principal, kind: ItemKind, body: Redemption
+) -> tuple[Store, Item]:
+    """Return the store and the item; raises Problem where they are not the principal's."""
+    item_id = getattr(body, kind.id_name)
+    item = item_of(snapshot, principal, kind, item_id)
+    store = store_of(snapshot, principal, body.store_id)
+    if store.brand.brand_id != item.brand.brand_id:
+        raise Problem(f"{kind}_not_found", f"There is no {kind} {item_id} of this store.")
+    if item.coins:
+        raise Problem(
+            "promotion_costs_coins",
+            "This promotion costs coins: pay for it with `promotion_id` in a payment.",
+        )
+    return store, item
+
+
+async def _is_for(services: Services, item: Item, customer_id: bytes) -> bool:
+    """Return whether the customer is in the item's segment; only then it takes a look at them."""
+    if item.segment is None:
+        return True
+    customer = await services.customers.get(UUID(bytes=customer_id))
+    if customer is None:
+        raise CustomerNotFound
+    return item.is_for(customer, time.time())
+
+
+def _details(item: Item) -> bytes:
+    told = {item.kind.id_name: item.item_id, "name": item.name, "points": item.points}
+    return orjson.dumps({"item": told})

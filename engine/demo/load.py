@@ -38,6 +38,8 @@ async def load(connection: Connection, network: Network) -> None:
             ("partner", values.Partner, network.partners),
             ("organisation", values.Organisation, network.organisations),
             ("customer", values.Customer, network.customers),
+            ("item", values.Item, network.items),
+            ("gift_customer", values.GiftCustomer, network.gift_customers),
         ):
             await _copy(connection, table, [field.name for field in fields(of)], rows)
         await connection.copy_records_to_table(  # network op

@@ -135,6 +135,58 @@ PRICES: Final = (
 )  # fmt: skip
 """What they cost in points, in the same order: brand after brand takes the next of each three."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDraft:
+    """What a brand gives beside its plain rewards, before it has an id."""
+
+    kind: str
+    brand_id: int
+    name: str
+    points: int = 0
+    coins: int = 0
+    stock: int | None = None
+    customer_limit: int | None = None
+    in_its_time: bool = False
+    segment: str | None = None
+
+
+ITEMS: Final = (
+    ItemDraft(
+        kind="reward", brand_id=1, name="Termo de aniversario", points=200, stock=25,
+        customer_limit=1,
+    ),
+    ItemDraft(
+        kind="reward", brand_id=2, name="Botiquín de viaje", points=150, stock=50,
+        customer_limit=2,
+    ),
+    ItemDraft(kind="reward", brand_id=16, name="Boleta de preestreno", points=300, stock=5),
+    ItemDraft(
+        kind="promotion", brand_id=1, name="Capuchino a mitad de precio", points=30,
+        in_its_time=True,
+    ),
+    ItemDraft(
+        kind="promotion", brand_id=1, name="Postre de cumpleaños", customer_limit=1,
+        segment='{"birthday_month":true}',
+    ),
+    ItemDraft(kind="promotion", brand_id=1, name="Café de origen con coins", coins=5_000),
+    ItemDraft(
+        kind="promotion", brand_id=4, name="Sandalias para ella", points=45,
+        in_its_time=True, segment='{"genders":["F"]}',
+    ),
+    ItemDraft(
+        kind="promotion", brand_id=6, name="Mercado joven", points=100, customer_limit=2,
+        segment='{"age_min":18,"age_max":28}',
+    ),
+    ItemDraft(
+        kind="promotion", brand_id=13, name="Lectores de la capital", points=15, stock=40,
+        segment='{"cities":["Bogotá"]}',
+    ),
+    ItemDraft(kind="gift", brand_id=1, name="Café de bienvenida"),
+    ItemDraft(kind="gift", brand_id=2, name="Gel antibacterial de cortesía", in_its_time=True),
+)  # fmt: skip
+"""Rewards with a stock or a limit (RED-5), promotions (RED-2, RED-6) and gifts (RED-3)."""
+
 CITIES: Final = {
     "CO": (
         "Bogotá", "Medellín", "Cali", "Barranquilla", "Cartagena", "Bucaramanga", "Pereira",

@@ -18,10 +18,11 @@ from engine.demo.identities import Identities
 from engine.people.profile import FIELD_NAMES, missing_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 IN_FORCE_FROM: Final = datetime(2020, 1, 1, tzinfo=UTC)
 OLDER_FROM: Final = datetime(2018, 1, 1, tzinfo=UTC)
+ITEMS_UNTIL: Final = datetime(2035, 1, 1, tzinfo=UTC)
 CUSTOMERS_FROM: Final = datetime(2020, 1, 2, tzinfo=UTC)
 CUSTOMERS_DAYS: Final = 2_000
 BIRTHS_FROM: Final = date(1945, 1, 1)
@@ -32,6 +33,8 @@ CUSTOMERS_BY_COUNTRY: Final = {"CO": 70, "SV": 10, "GT": 10, "PA": 10}
 COMPLETE_PROFILES: Final = 60
 HALF_WAY_PROFILES: Final = 10
 STORES_WITH_COINS: Final = 85
+
+CUSTOMERS_OF_A_GIFT: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,31 @@ class Reward:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """What a brand gives beside its plain rewards; items have one numbering with them."""
+
+    item_id: int
+    kind: str
+    brand_id: int
+    name: str
+    points: int
+    coins: int
+    stock: int | None
+    customer_limit: int | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+    segment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GiftCustomer:
+    """Whom a gift is for (RED-3)."""
+
+    item_id: int
+    customer_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     """A customer as registered; a quick registration left fields empty (CUS-3)."""
 
@@ -123,7 +151,9 @@ class Network:
     programmes: tuple[Programme, ...]
     stores: tuple[Store, ...]
     rewards: tuple[Reward, ...]
+    items: tuple[Item, ...]
     customers: tuple[Customer, ...]
+    gift_customers: tuple[GiftCustomer, ...]
     partners: tuple[Partner, ...]
     organisations: tuple[Organisation, ...]
 
@@ -133,10 +163,13 @@ def invent(seed: int, *, customers: int = 5000, stores: int = 100) -> Network:
     if stores < 2 or customers < 0:
         raise ValueError("A network has at least 2 stores, and not less than 0 customers.")
     # Nothing that these dice decide is a secret.
-    store_dice, reward_dice, customer_dice = (
+    store_dice, reward_dice, customer_dice, gift_dice = (
         Random(f"{part} {seed}")  # noqa: S311
-        for part in ("stores", "rewards", "customers")
+        for part in ("stores", "rewards", "customers", "gifts")
     )
+    rewards = tuple(_rewards(reward_dice))
+    items = tuple(_items(first=len(rewards) + 1))
+    people = tuple(_customers(customer_dice, customers))
     return Network(
         brands=tuple(
             Brand(brand_id, draft.name, draft.country, names.CURRENCIES[draft.country])
@@ -144,8 +177,10 @@ def invent(seed: int, *, customers: int = 5000, stores: int = 100) -> Network:
         ),
         programmes=tuple(_programmes()),
         stores=tuple(_stores(store_dice, stores)),
-        rewards=tuple(_rewards(reward_dice)),
-        customers=tuple(_customers(customer_dice, customers)),
+        rewards=rewards,
+        items=items,
+        customers=people,
+        gift_customers=tuple(_gift_customers(gift_dice, items, people)),
         partners=tuple(Partner(*row) for row in enumerate(names.PARTNERS, start=1)),
         organisations=tuple(Organisation(*row) for row in enumerate(names.ORGANISATIONS, start=1)),
     )
@@ -202,6 +237,35 @@ def _rewards(dice: Random) -> Iterator[Reward]:
             reward_id += 1
             prices = names.PRICES[size]
             yield Reward(reward_id, brand_id, titles[size], prices[brand_id % len(prices)])
+
+
+def _items(first: int) -> Iterator[Item]:
+    """What has a stock, a limit, a time, a segment or names, numbered from `first`."""
+    for item_id, draft in enumerate(names.ITEMS, start=first):
+        yield Item(
+            item_id=item_id,
+            kind=draft.kind,
+            brand_id=draft.brand_id,
+            name=draft.name,
+            points=draft.points,
+            coins=draft.coins,
+            stock=draft.stock,
+            customer_limit=draft.customer_limit,
+            starts_at=IN_FORCE_FROM if draft.in_its_time else None,
+            ends_at=ITEMS_UNTIL if draft.in_its_time else None,
+            segment=draft.segment,
+        )
+
+
+def _gift_customers(
+    dice: Random, items: Iterable[Item], customers: Iterable[Customer]
+) -> Iterator[GiftCustomer]:
+    """A few customers for each gift, who can take it: their profiles are complete (CUS-7)."""
+    complete = [one.customer_id for one in customers if not one.missing_fields]
+    for item in items:
+        if item.kind == "gift":
+            for customer_id in dice.sample(complete, min(CUSTOMERS_OF_A_GIFT, len(complete))):
+                yield GiftCustomer(item.item_id, customer_id)
 
 
 def _customers(dice: Random, count: int) -> Iterator[Customer]:

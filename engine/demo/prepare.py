@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import orjson
 from engine.demo import description
 from engine.demo.load import is_empty, load
 from engine.demo.network import Network, invent
-from engine.people.keys import Role, make_key
+from engine.people.keys import Role, insert_key
+from engine.people.passwords import hash_password
 from engine.postgres.connections import Connection
 from engine.postgres.sql import queries
 
 SEED = 2026
 FILE = "demo.json"
+PASSWORD_BYTES = 9
 
 CATALOGUE = queries("catalogue")
 DEMO = queries("demo")
@@ -25,7 +28,7 @@ DEMO = queries("demo")
 async def prepare(connection: Connection, data_dir: Path) -> bool:
     """Load the demo network where the database is empty; return whether the database has it.
 
-    Where it has it but the data folder does not describe it, fresh keys are made.
+    Where it has it but the data folder does not describe it, keys and a password are made afresh.
     """
     network = invent(SEED)
     if await is_empty(connection):
@@ -34,8 +37,9 @@ async def prepare(connection: Connection, data_dir: Path) -> bool:
         return False
     path = data_dir / FILE
     if not path.exists():
-        keys = await _make_keys(connection, network)
-        description.write(path, description.describe(network, url="", keys=keys))
+        keys, password = await _make_principals(connection, network)
+        described = description.describe(network, url="", keys=keys, password=password)
+        description.write(path, described)
     return True
 
 
@@ -48,27 +52,31 @@ def tell_url(data_dir: Path, url: str) -> dict[str, Any]:
     return described
 
 
-async def _make_keys(connection: Connection, network: Network) -> dict[str, str]:
-    """Make a key for each role, and return them by the names that `describe` wants."""
-    facts = description.describe(network, url="", keys=dict.fromkeys(_ROLES, ""))["keys"]
+async def _make_principals(connection: Connection, network: Network) -> tuple[dict[str, str], str]:
+    """Make a key for each role, by the names that `describe` wants, and a cashier's password."""
+    nobody = dict.fromkeys(_ROLES, "")
+    described = description.describe(network, url="", keys=nobody, password="")
+    facts, cashier = described["keys"], described["cashier"]
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
     keys = {}
+    now = datetime.now(UTC)
     async with connection.transaction():  # network op
         for name, role in _ROLES.items():
-            new = make_key()
-            await connection.execute(  # network op
-                CATALOGUE["insert_key"],
-                new.key_id,
-                new.secret_hash,
-                role.value,
-                facts[name].get("brand_id"),
-                facts[name].get("store_id"),
-                f"demo {name}",
-                datetime.now(UTC),
-                None,
+            new, _ = await insert_key(
+                connection,
+                role=role,
+                brand_id=facts[name].get("brand_id"),
+                store_id=facts[name].get("store_id"),
+                name=f"demo {name}",
+                at=now,
             )
             keys[name] = new.key
+        await connection.execute(  # network op
+            *(DEMO["insert_cashier"], facts["store"]["brand_id"], cashier["store_id"]),
+            *(cashier["user"], description.CASHIER_NAME, hash_password(password), now),
+        )
         await connection.execute(CATALOGUE["touch"])  # network op
-    return keys
+    return keys, password
 
 
 _ROLES = {

@@ -8,6 +8,10 @@ from __future__ import annotations
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Literal
+
+Country = Literal["CO", "SV", "GT", "PA"]
+Currency = Literal["COP", "USD", "GTQ"]
 
 UTC_OFFSETS: dict[str, int] = {"CO": -5 * 3600, "PA": -5 * 3600, "SV": -6 * 3600, "GT": -6 * 3600}
 """Seconds east of UTC, by ISO 3166 country."""
@@ -24,6 +28,11 @@ EPOCH = date(1970, 1, 1)
 def local_day(moment_s: float, utc_offset: int) -> int:
     """Return the calendar day at `moment_s` (seconds since 1970 UTC) where the offset is."""
     return int((moment_s + utc_offset) // DAY_SECONDS)
+
+
+def local_date(moment_s: float, utc_offset: int) -> date:
+    """Return the date at `moment_s` (seconds since 1970 UTC) where the offset is."""
+    return EPOCH + timedelta(days=local_day(moment_s, utc_offset))
 
 
 def add_months(day: int, months: int) -> int:

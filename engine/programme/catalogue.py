@@ -1,30 +1,37 @@
-"""The catalogue: brands, programmes, stores, rewards and keys, held in memory as one snapshot.
+"""The catalogue: brands, programmes, stores, items, parties and keys, in memory as one snapshot.
 
-A worker looks for a newer version every second and replaces the whole snapshot, so that a request
-sees one state of it from beginning to end. `Catalogue` holds the newest; handlers take what they
-need in one expression and keep no reference.
+A worker replaces the whole snapshot when it is told of a change, so that a request sees one state
+of it from beginning to end. PostgreSQL tells those that listen as a change commits; besides, each
+worker looks for itself every second, so that a notice which never comes costs no more than that.
+`Catalogue` holds the newest; handlers take what they need in one expression and keep no reference.
 """
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
 import structlog
 
 from engine.people.keys import Principal, matches, principal_of, split_key
-from engine.postgres.connections import Pool
+from engine.postgres.connections import Connection, Pool
 from engine.postgres.sql import queries
-from engine.programme.calendar import UTC_OFFSETS
+from engine.programme.calendar import UTC_OFFSETS, Country, Currency
 from engine.programme.earning import Programme
-from engine.programme.items import Item, ItemKind
+from engine.programme.items import Item, item_from
 
 log = structlog.get_logger()
 SQL = queries("catalogue")
+CHANNEL = "leal_catalogue"
 KEYS_REMEMBERED_MAX = 10_000
+ROWS_A_TURN = 250
+LISTENER_TRIED_EVERY_S = 15.0
+LISTENER_OPENED_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,12 @@ class Brand:
 
     brand_id: int
     name: str
-    country: str
-    currency: str
+    country: Country
+    currency: Currency
     utc_offset: int
     programmes: tuple[Programme, ...]
     starts: tuple[float, ...]
+    retired: bool = False
 
     def programme_at(self, moment_s: float) -> Programme | None:
         """Return the version in force at `moment_s` (seconds since 1970), None before the first."""
@@ -47,13 +55,35 @@ class Brand:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A shop of a brand."""
+    """A shop of a brand; `accepts_coins` says that its point of sale is enabled for them."""
 
     store_id: int
     brand: Brand
     name: str
     city: str
     accepts_coins: bool
+    closed: bool = False
+
+    @property
+    def retired(self) -> bool:
+        """Whether it is gone, by itself or with its brand."""
+        return self.closed or self.brand.retired
+
+    def takes_coins(self, moment_s: float) -> bool:
+        """Return whether coins are spent here at `moment_s` (COI-3)."""
+        programme = self.brand.programme_at(moment_s)
+        return (
+            self.accepts_coins and not self.retired and programme is not None and programme.receiver
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who coins come from or go to: a partner programme (SYS-9) or an organisation (COI-8)."""
+
+    party_id: int
+    name: str
+    retired: bool
 
 
 @dataclass(slots=True)
@@ -64,6 +94,8 @@ class Snapshot:
     brands: Mapping[int, Brand] = field(default_factory=dict)
     stores: Mapping[int, Store] = field(default_factory=dict)
     items: Mapping[int, Item] = field(default_factory=dict)
+    partners: Mapping[int, Party] = field(default_factory=dict)
+    organisations: Mapping[int, Party] = field(default_factory=dict)
     keys: Mapping[str, tuple[bytes, Principal]] = field(default_factory=dict)
     remembered: dict[str, Principal] = field(default_factory=dict)
     """Headers whose key was verified against this snapshot, so that it is hashed once only."""
@@ -87,46 +119,106 @@ class Snapshot:
 
 
 class Catalogue:
-    """The newest snapshot, and the loop that keeps it so."""
+    """The newest snapshot, and the loops that keep it so."""
 
     def __init__(self, pool: Pool, refresh_ms: int) -> None:
         self._pool = pool
         self._refresh_s = refresh_ms / 1000
+        self._loading = asyncio.Lock()
+        self._told = asyncio.Event()
         self.now = Snapshot()
 
     async def load(self) -> None:
-        """Read the whole catalogue in one transaction and replace the snapshot."""
+        """Read the whole catalogue in one transaction and replace the snapshot.
+
+        Raises what a database out of reach raises, and KeyError or ValueError for a row that is
+        not sound; the last snapshot stays then.
+        """
+        async with self._loading:
+            await self._load()
+
+    async def catch_up(self, version: int) -> None:
+        """Return once the snapshot is of `version` or newer; those who wait share one reading."""
+        async with self._loading:
+            if self.now.version < version:
+                await self._load()
+
+    async def watch(self) -> None:
+        """Look for another version for ever; while the database is away the last one serves on.
+
+        A stream of changes takes half of the time at most: as long as one reading took, the next
+        one waits.
+        """
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._refresh_s):
+                    await self._told.wait()
+            self._told.clear()
+            started = monotonic()
+            try:
+                async with self._loading:
+                    version = await self._pool.fetchval(SQL["version"])  # network op
+                    if version != self.now.version:
+                        await self._load()
+            except Exception as error:  # noqa: BLE001 - looked for again in a moment
+                log.warning("catalogue_not_refreshed", error=type(error).__name__)
+            await asyncio.sleep(min(monotonic() - started, self._refresh_s))
+
+    async def listen(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        """Wake `watch` when a change is told of, on a connection of its own, for ever.
+
+        A connection that is lost is opened again. One to a pooler that tells nobody is no harm.
+        """
+        while True:
+            with suppress(Exception):
+                await self._listen_on(await connect())
+            await asyncio.sleep(LISTENER_OPENED_AGAIN_S)
+
+    async def _listen_on(self, connection: Connection) -> None:
+        """Listen until the connection is lost; it is tried now and then, for that may be silent."""
+        lost = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda *_: lost.set())
+            await connection.add_listener(CHANNEL, lambda *_: self._told.set())  # network op
+            self._told.set()  # whatever was told while nobody listened
+            while not lost.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LISTENER_TRIED_EVERY_S):
+                        await lost.wait()
+                await connection.fetchval(SQL["version"])  # network op
+        finally:
+            connection.terminate()
+
+    async def _load(self) -> None:
         async with (
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),  # network op
         ):
             rows = {name: await connection.fetch(SQL[name]) for name in TABLES}  # network op
-        self.now = snapshot_of(rows)
+        self.now = await snapshot_of(rows)
         log.info("catalogue_loaded", version=self.now.version, brands=len(self.now.brands))
 
-    async def watch(self) -> None:
-        """Look for a newer version for ever; while the database is away the last one serves on."""
-        while True:
-            await asyncio.sleep(self._refresh_s)
-            try:
-                version = await self._pool.fetchval(SQL["version"])  # network op
-                if version != self.now.version:
-                    await self.load()
-            except Exception as error:  # noqa: BLE001 - looked for again in a moment
-                log.warning("catalogue_not_refreshed", error=type(error).__name__)
+
+TABLES = (
+    "version",
+    "brands",
+    "programmes",
+    "stores",
+    "items",
+    "partners",
+    "organisations",
+    "keys",
+)
 
 
-TABLES = ("version", "brands", "programmes", "stores", "items", "keys")
-
-
-def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
-    """Return the snapshot that the rows of `TABLES` make."""
+async def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
+    """Return the snapshot that the rows of `TABLES` make; the event loop turns meanwhile."""
     programmes: dict[int, list[Programme]] = {}
-    for row in rows["programmes"]:
+    async for row in _in_turns(rows["programmes"]):
         facts = dict(row) | {"effective_from": row["effective_from"].timestamp()}
         programmes.setdefault(row["brand_id"], []).append(Programme(**facts))
     brands = {}
-    for row in rows["brands"]:
+    async for row in _in_turns(rows["brands"]):
         versions = tuple(programmes.get(row["brand_id"], ()))
         brands[row["brand_id"]] = Brand(
             **dict(row),
@@ -134,20 +226,26 @@ def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
             programmes=versions,
             starts=tuple(version.effective_from for version in versions),
         )
+    stores = {}
+    async for row in _in_turns(rows["stores"]):
+        stores[row["store_id"]] = Store(
+            row["store_id"],
+            brands[row["brand_id"]],
+            row["name"],
+            row["city"],
+            row["accepts_coins"],
+            row["retired"],
+        )
     return Snapshot(
         version=rows["version"][0]["version"],
         brands=brands,
-        stores={
-            row["store_id"]: Store(
-                row["store_id"],
-                brands[row["brand_id"]],
-                row["name"],
-                row["city"],
-                row["accepts_coins"],
-            )
-            for row in rows["stores"]
+        stores=stores,
+        items={
+            row["item_id"]: item_from(row, brands[row["brand_id"]])
+            async for row in _in_turns(rows["items"])
         },
-        items={row["item_id"]: _item(row, brands) for row in rows["items"]},
+        partners={row["party_id"]: Party(**row) for row in rows["partners"]},
+        organisations={row["party_id"]: Party(**row) for row in rows["organisations"]},
         keys={
             row["key_id"]: (
                 row["secret_hash"],
@@ -159,15 +257,14 @@ def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
                     row["principal_id"],
                 ),
             )
-            for row in rows["keys"]
+            async for row in _in_turns(rows["keys"])
         },
     )
 
 
-def _item(row: Any, brands: Mapping[int, Brand]) -> Item:
-    facts = dict(row)
-    for name in ("starts_at", "ends_at"):
-        facts[name] = None if row[name] is None else row[name].timestamp()
-    del facts["brand_id"]
-    facts["kind"] = ItemKind(row["kind"])
-    return Item(brand=brands[row["brand_id"]], **facts)
+async def _in_turns(rows: list[Any]) -> AsyncIterator[Any]:
+    """Give the rows, and the event loop a turn after each `ROWS_A_TURN` of them."""
+    for number, row in enumerate(rows, 1):
+        yield row
+        if number % ROWS_A_TURN == 0:
+            await asyncio.sleep(0)

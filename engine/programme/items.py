@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from engine.programme.calendar import COINS_COUNTRY, local_date
+from engine.programme.segments import Segment, segment_of
 
 if TYPE_CHECKING:
+    from engine.people.customers import Profile
     from engine.programme.catalogue import Brand
+
+MOMENT_MIN_S = 946_684_800
+MOMENT_MAX_S = 7_258_118_400
+GIFT_TURNS = 1
+"""Each of its customers takes a gift once (RED-3)."""
 
 
 class ItemKind(StrEnum):
@@ -16,6 +26,11 @@ class ItemKind(StrEnum):
     REWARD = "reward"
     PROMOTION = "promotion"
     GIFT = "gift"
+
+    @property
+    def id_name(self) -> str:
+        """The name of its id on the wire."""
+        return f"{self.value}_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +47,16 @@ class Item:
     customer_limit: int | None
     starts_at: float | None
     ends_at: float | None
-    segment: str | None
+    segment: Segment | None
     available: bool
     retired: bool
+
+    @property
+    def limited(self) -> bool:
+        """Whether it takes a look at its stock, at the customer's turns, or at the names of it."""
+        return (
+            self.stock is not None or self.customer_limit is not None or self.kind is ItemKind.GIFT
+        )
 
     def on_offer(self, moment_s: float) -> bool:
         """Return whether it can be taken at `moment_s`, as far as the brand has a say in it."""
@@ -44,3 +66,39 @@ class Item:
             and (self.starts_at is None or self.starts_at <= moment_s)
             and (self.ends_at is None or moment_s < self.ends_at)
         )
+
+    def is_for(self, customer: Profile, moment_s: float) -> bool:
+        """Return whether the customer is in its segment on the day it is in the brand's country."""
+        return self.segment is None or self.segment.matches(
+            customer, local_date(moment_s, self.brand.utc_offset)
+        )
+
+    def fault(self, moment_s: float) -> str | None:
+        """Return in a sentence why a brand may not configure it so at `moment_s`, else None."""
+        if any(
+            moment is not None and not MOMENT_MIN_S <= moment < MOMENT_MAX_S
+            for moment in (self.starts_at, self.ends_at)
+        ):
+            return "`starts_at` and `ends_at` lie between the years 2000 and 2200."
+        if (self.starts_at or -inf) >= (self.ends_at or inf):
+            return "`ends_at` comes after `starts_at`."
+        if self.points and self.coins:
+            return "A promotion costs `points` or `coins`, not both."
+        if self.coins:
+            programme = self.brand.programme_at(moment_s)
+            if self.brand.country != COINS_COUNTRY or programme is None or not programme.receiver:
+                return "Only a brand of Colombia that receives coins can have a price in `coins`."
+        if self.segment is not None:
+            return self.segment.fault()
+        return None
+
+
+def item_from(row: Any, brand: Brand) -> Item:
+    """Return the item of a row of the query `items`."""
+    facts = dict(row)
+    del facts["brand_id"]
+    for name in ("starts_at", "ends_at"):
+        facts[name] = None if row[name] is None else row[name].timestamp()
+    facts["kind"] = ItemKind(row["kind"])
+    facts["segment"] = segment_of(row["segment"], row["item_id"])
+    return Item(brand=brand, **facts)

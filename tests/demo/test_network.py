@@ -17,6 +17,8 @@ from engine.demo.names import MAIL_DOMAINS
 from engine.demo.network import Customer, Network, Programme, invent
 from engine.people.documents import document_identity, normalise
 from engine.people.profile import missing_fields
+from engine.programme.items import ItemKind
+from engine.programme.segments import NOBODY, segment_of
 
 KEYS = {role: f"key of {role}" for role in ("network", "brand", "store", "other_store", "app")}
 
@@ -63,7 +65,7 @@ def test_ids_count_from_one(network: Network) -> None:
     for ids in (
         [brand.brand_id for brand in network.brands],
         [store.store_id for store in network.stores],
-        [reward.reward_id for reward in network.rewards],
+        [one.reward_id for one in network.rewards] + [item.item_id for item in network.items],
         [partner.partner_id for partner in network.partners],
         [organisation.organisation_id for organisation in network.organisations],
     ):
@@ -140,6 +142,43 @@ def test_every_brand_has_small_and_large_rewards(network: Network) -> None:
         assert of_brand == sorted(set(of_brand))
     assert min(map(min, prices.values())) == 5
     assert max(map(max, prices.values())) == 5000
+
+
+def test_items_have_what_their_kind_has(network: Network) -> None:
+    coins = {one.brand_id for one in network.programmes if one.receiver}
+    for item in network.items:
+        assert not (item.points and item.coins)
+        assert not item.coins or item.brand_id in coins
+        if item.starts_at is not None and item.ends_at is not None:
+            assert item.starts_at < datetime.now(UTC) < item.ends_at
+        assert segment_of(item.segment, item.item_id) is not NOBODY
+        if item.kind == "reward":
+            assert item.points > 0
+            assert item.stock is not None
+        elif item.kind == "gift":
+            assert (item.points, item.coins) == (0, 0)
+    named = Counter(one.item_id for one in network.gift_customers)
+    assert named == {item.item_id: 5 for item in network.items if item.kind == "gift"}
+    assert {item.kind for item in network.items if item.brand_id == 1} == set(ItemKind)
+
+
+def test_other_customers_leave_the_items_as_they_were(network: Network) -> None:
+    assert invent(1, customers=0).items == network.items
+    assert invent(1, customers=0).gift_customers == ()
+    few = invent(1, customers=3)
+    assert {one.customer_id for one in few.gift_customers} <= {
+        one.customer_id for one in few.customers
+    }
+
+
+def test_the_description_tells_items_as_the_api_does(network: Network) -> None:
+    described = describe(network, url="", keys=KEYS, password="secret")
+    (half_price, *_) = described["promotions"]
+    assert (half_price["brand_id"], half_price["ends_at"]) == (1, "2035-01-01T00:00:00Z")
+    assert {"birthday_month": True} in [one["segment"] for one in described["promotions"]]
+    for item in described["limited_rewards"] + described["promotions"] + described["gifts"]:
+        assert len([name for name in item if name.endswith("_id")]) == 2
+        assert item["brand_id"] in range(1, 31)
 
 
 def test_about_sixty_of_a_hundred_profiles_are_complete(network: Network) -> None:
@@ -231,9 +270,11 @@ def test_check_digits_are_right(network: Network) -> None:
 
 
 def test_the_description_has_what_scripts_look_for(network: Network) -> None:
-    described = describe(network, url="http://127.0.0.1:8080", keys=KEYS)
+    described = describe(network, url="http://127.0.0.1:8080", keys=KEYS, password="secret")
     assert list(described) == [
-        "url", "keys", "customers", "brands", "stores", "rewards", "partners", "organisations",
+        "url", "keys", "cashier",
+        "customers", "brands", "stores", "rewards", "limited_rewards",
+        "promotions", "gifts", "partners", "organisations",
     ]  # fmt: skip
     other = described["keys"].pop("other_store")
     assert described["keys"] == {
@@ -242,6 +283,7 @@ def test_the_description_has_what_scripts_look_for(network: Network) -> None:
         "store": {"key": "key of store", "store_id": 1, "brand_id": 1, "currency": "COP"},
         "app": {"key": "key of app"},
     }
+    assert described["cashier"] == {"store_id": 1, "user": "cajera", "password": "secret"}
     assert (other["key"], other["currency"]) == ("key of other_store", "COP")
     assert network.stores[other["store_id"] - 1].brand_id == other["brand_id"] != 1
     assert network.stores[other["store_id"] - 1].accepts_coins
@@ -254,6 +296,9 @@ def test_the_description_has_what_scripts_look_for(network: Network) -> None:
         "profile_complete": first.missing_fields == 0,
     }
     assert set(described["rewards"][0]) == {"reward_id", "brand_id", "name", "points"}
+    assert set(described["gifts"][0]["customer_ids"]) <= {
+        str(one.customer_id) for one in network.customers if not one.missing_fields
+    }
     assert described["partners"][0] == {"partner_id": 1, "name": network.partners[0].name}
     assert len(described["organisations"]) == 3
 
@@ -261,7 +306,7 @@ def test_the_description_has_what_scripts_look_for(network: Network) -> None:
 def test_the_description_tells_the_programme_in_force_and_where_a_store_is(
     network: Network,
 ) -> None:
-    described = describe(network, url="", keys=KEYS)
+    described = describe(network, url="", keys=KEYS, password="")
     assert described["brands"][0] == {
         "brand_id": 1,
         "name": "Café Brumalta",
@@ -293,7 +338,7 @@ def test_the_description_is_written_whole_and_for_its_owner_only(
     path = tmp_path / "demo.json"
     path.write_text("older, and open to all")
     path.chmod(0o644)
-    described = describe(network, url="http://127.0.0.1:8080", keys=KEYS)
+    described = describe(network, url="http://127.0.0.1:8080", keys=KEYS, password="")
     write(path, described)
     assert path.stat().st_mode & 0o777 == 0o600
     assert orjson.loads(path.read_bytes()) == described

@@ -1,27 +1,20 @@
-"""Shapes of administration: brands, stores, programmes, items, keys, and who coins come from."""
+"""Shapes of administration: brands, stores, programmes, items, and who coins come from."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from engine.api.shapes.scalars import (
     AMOUNT_MAX,
-    Age,
     Amount,
-    Count,
     Country,
     Currency,
-    CustomerId,
     Days,
-    Gender,
     Id,
+    Moment,
     Name,
-    Points,
-    Price,
-    Stock,
 )
 
 
@@ -36,6 +29,50 @@ class BrandChange(Struct, forbid_unknown_fields=True, frozen=True):
     """Body that changes a brand."""
 
     name: Name
+
+
+class Programme(Struct, kw_only=True):
+    """A version of a brand's programme: what a bill earns from `effective_from` on (PTS-2, COI-2).
+
+    `points` for each `points_amount` minor units of a bill, `coins` for each `coins_amount`.
+    Versions are numbered from 1 by when they begin.
+    """
+
+    version: int
+    effective_from: Moment
+    points: int
+    points_amount: int
+    points_validity_days: int
+    coins: int
+    coins_amount: int
+    issuer: bool
+    receiver: bool
+    currency: Currency
+
+
+class Programmes(Struct, kw_only=True):
+    """A brand's programme: the version in force, and all versions, oldest first."""
+
+    current: Programme | None
+    versions: list[Programme]
+
+
+class Brand(Struct, kw_only=True):
+    """A brand, with the version of its programme that is in force."""
+
+    brand_id: int
+    name: str
+    country: Country
+    currency: Currency
+    retired: bool
+    programme: Programme | None
+
+
+class Brands(Struct, kw_only=True):
+    """Brands by their ids."""
+
+    brands: list[Brand]
+    next_cursor: str | None
 
 
 class NewStore(Struct, forbid_unknown_fields=True, frozen=True):
@@ -55,6 +92,33 @@ class StoreChange(Struct, forbid_unknown_fields=True, frozen=True):
     accepts_coins: bool | UnsetType = UNSET
 
 
+class Store(Struct, kw_only=True):
+    """A store, with the programme that a sale there earns by at this moment (PTS-2).
+
+    `accepts_coins` says that its point of sale is enabled for coins, `coins_accepted` that they
+    are accepted at this moment: its brand is a receiver besides, and nothing is retired (COI-3).
+    """
+
+    store_id: int
+    brand_id: int
+    brand_name: str
+    name: str
+    city: str
+    country: Country
+    currency: Currency
+    accepts_coins: bool
+    coins_accepted: bool
+    retired: bool
+    programme: Programme | None
+
+
+class Stores(Struct, kw_only=True):
+    """Stores by their ids."""
+
+    stores: list[Store]
+    next_cursor: str | None
+
+
 class NewProgramme(Struct, forbid_unknown_fields=True, frozen=True):
     """Body that makes a version of a programme, in force from now or from a moment to come (PTS-2).
 
@@ -68,78 +132,7 @@ class NewProgramme(Struct, forbid_unknown_fields=True, frozen=True):
     coins_amount: Amount = 100_000
     issuer: bool = False
     receiver: bool = False
-    effective_from: datetime | None = None
-
-
-class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
-    """Customers whom a promotion is for: each field that is there must hold (RED-2)."""
-
-    genders: Annotated[list[Gender], Meta(min_length=1, max_length=3)] | None = None
-    cities: Annotated[list[Name], Meta(min_length=1, max_length=50)] | None = None
-    age_min: Age | None = None
-    age_max: Age | None = None
-    birthday_month: bool | None = None
-
-
-class NewReward(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body that makes a reward (RED-1)."""
-
-    name: Name
-    points: Points
-    stock: Stock | None = None
-    customer_limit: Count | None = None
-    available: bool = True
-
-
-class NewPromotion(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body that makes a promotion, priced in points or in coins (RED-2, RED-6)."""
-
-    name: Name
-    points: Price = 0
-    coins: Price = 0
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    segment: Segment | None = None
-    stock: Stock | None = None
-    customer_limit: Count | None = None
-    available: bool = True
-
-
-class NewGift(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body that makes a gift for named customers; each takes it once (RED-3)."""
-
-    name: Name
-    customer_ids: Annotated[list[CustomerId], Meta(min_length=1, max_length=300)]
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    stock: Stock | None = None
-    available: bool = True
-
-
-class ItemChange(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body that changes a reward, a promotion or a gift; null takes a limit away."""
-
-    name: Name | UnsetType = UNSET
-    points: Price | UnsetType = UNSET
-    coins: Price | UnsetType = UNSET
-    stock: Stock | UnsetType | None = UNSET
-    customer_limit: Count | UnsetType | None = UNSET
-    starts_at: datetime | UnsetType | None = UNSET
-    ends_at: datetime | UnsetType | None = UNSET
-    segment: Segment | UnsetType | None = UNSET
-    available: bool | UnsetType = UNSET
-    customer_ids: Annotated[list[CustomerId], Meta(min_length=1, max_length=300)] | UnsetType = (
-        UNSET
-    )
-
-
-class NewKey(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body that makes an API key (USR-3)."""
-
-    role: Literal["network", "brand", "store", "app"]
-    name: Name
-    brand_id: Id | None = None
-    store_id: Id | None = None
+    effective_from: Moment | None = None
 
 
 class NewParty(Struct, forbid_unknown_fields=True, frozen=True):
@@ -148,9 +141,31 @@ class NewParty(Struct, forbid_unknown_fields=True, frozen=True):
     name: Name
 
 
-class PrintedInvoice(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a sale that a point of sale has printed (INV-1)."""
+class Partner(Struct, kw_only=True):
+    """A partner programme, whose points become coins (SYS-9)."""
 
-    amount: Amount
-    currency: Currency
-    issued_at: datetime
+    partner_id: int
+    name: str
+    retired: bool
+
+
+class Partners(Struct, kw_only=True):
+    """Partner programmes by their ids."""
+
+    partners: list[Partner]
+    next_cursor: str | None
+
+
+class Organisation(Struct, kw_only=True):
+    """A social organisation, which coins can be donated to (COI-8)."""
+
+    organisation_id: int
+    name: str
+    retired: bool
+
+
+class Organisations(Struct, kw_only=True):
+    """Organisations by their ids."""
+
+    organisations: list[Organisation]
+    next_cursor: str | None

@@ -17,3 +17,11 @@ insert into item (item_id, kind, brand_id, name, points, coins)
 select i.item_id, 'reward', i.brand_id, i.name, i.points, 0
   from unnest($1::integer[], $2::integer[], $3::text[], $4::bigint[])
        as i (item_id, brand_id, name, points)
+
+-- insert_cashier --
+-- Or, where the database has them from a data folder that is gone, a password that is known again.
+insert into cashier (brand_id, store_id, user_name, name, password_hash, password_set_at, created_at)
+values ($1, $2, $3, $4, $5, $6, $6)
+on conflict (brand_id, user_name) do update
+   set store_id = excluded.store_id, password_hash = excluded.password_hash,
+       password_set_at = excluded.password_set_at, disabled_at = null

@@ -1,0 +1,121 @@
+"""Parties: partner programmes, whose points become coins (SYS-9), and organisations (COI-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from engine.api.door import Call, answer, read_body
+from engine.api.pages import page_of
+from engine.api.places import number_of, refuse_retired
+from engine.api.problems import Problem
+from engine.api.reply import Reply
+from engine.api.services import Services
+from engine.api.shapes.administration import (
+    NewParty,
+    Organisation,
+    Organisations,
+    Partner,
+    Partners,
+)
+from engine.api.wire import Wire
+from engine.people.keys import Principal, Role
+from engine.programme.administration import SQL
+from engine.programme.catalogue import Party, Snapshot
+
+NEW = Wire(NewParty)
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """The calls about one sort of party; `noun` names it in paths, problems and statements."""
+
+    noun: str
+    all_of: Callable[[Snapshot], Mapping[int, Party]]
+    body_of: Callable[[Party], Struct]
+    page: Callable[[list[Any], str | None], Struct]
+
+    async def listed(self, services: Services, call: Call) -> Reply:
+        """`GET` of all: for the network, retired ones too."""
+        parties = self.all_of(services.catalogue.now).values()
+        seen = (party for party in parties if _sees(call.principal, party))
+        page, next_cursor = page_of(call.request, seen, lambda party: party.party_id)
+        told = [self.body_of(party) for party in page]
+        return answer(msgspec.json.encode(self.page(told, next_cursor)))
+
+    async def create(self, services: Services, call: Call) -> Reply:
+        """`POST`: a new one."""
+        body: NewParty = NEW.decode(await read_body(services, call.request))
+        async with services.administration.change(
+            call.principal, f"{self.noun} created", content=body
+        ) as change:
+            change.subject = await change.connection.fetchval(  # network op
+                SQL[f"insert_{self.noun}"], body.name
+            )
+        return self._told(services, change.subject, 201)
+
+    async def get(self, services: Services, call: Call) -> Reply:
+        """`GET` of one."""
+        return answer(msgspec.json.encode(self.body_of(self._party(services, call))))
+
+    async def change(self, services: Services, call: Call) -> Reply:
+        """`PATCH`: another name."""
+        body: NewParty = NEW.decode(await read_body(services, call.request))
+        party = self._party(services, call)
+        refuse_retired(party)
+        async with services.administration.change(
+            call.principal, f"{self.noun} changed", subject=party.party_id, content=body
+        ) as change:
+            await change.connection.execute(  # network op
+                SQL[f"update_{self.noun}"], party.party_id, body.name
+            )
+        return self._told(services, party.party_id)
+
+    async def retire(self, services: Services, call: Call) -> Reply:
+        """`DELETE`: no coins come from it or go to it any more."""
+        party = self._party(services, call)
+        if not party.retired:
+            async with services.administration.change(
+                call.principal, f"{self.noun} retired", subject=party.party_id
+            ) as change:
+                await change.connection.execute(  # network op
+                    SQL[f"retire_{self.noun}"], party.party_id, change.at
+                )
+        return self._told(services, party.party_id)
+
+    def _party(self, services: Services, call: Call) -> Party:
+        number = number_of(call.params[f"{self.noun}_id"])
+        party = self.all_of(services.catalogue.now).get(number)
+        if party is None or not _sees(call.principal, party):
+            raise Problem(f"{self.noun}_not_found", f"There is no such {self.noun}.")
+        return party
+
+    def _told(self, services: Services, party_id: int, status: int = 200) -> Reply:
+        party = self.all_of(services.catalogue.now)[party_id]
+        return answer(msgspec.json.encode(self.body_of(party)), status)
+
+
+def _sees(principal: Principal, party: Party) -> bool:
+    return not party.retired or principal.role is Role.NETWORK
+
+
+PARTNERS = Parties(
+    "partner",
+    lambda snapshot: snapshot.partners,
+    lambda party: Partner(partner_id=party.party_id, name=party.name, retired=party.retired),
+    lambda partners, next_cursor: Partners(partners=partners, next_cursor=next_cursor),
+)
+ORGANISATIONS = Parties(
+    "organisation",
+    lambda snapshot: snapshot.organisations,
+    lambda party: Organisation(
+        organisation_id=party.party_id, name=party.name, retired=party.retired
+    ),
+    lambda organisations, next_cursor: Organisations(
+        organisations=organisations, next_cursor=next_cursor
+    ),
+)

@@ -1,0 +1,57 @@
+"""Retries of what could not be done any more: they are answered from the books all the same.
+
+A store may be retired since, an item gone, or a sale too old by now. Nothing is looked up unless a
+request is about to be told of such a problem.
+"""
+
+from __future__ import annotations
+
+from engine.api.answers import raise_refusal, recorded_answer
+from engine.api.door import answer
+from engine.api.identity import fingerprint, transaction_id
+from engine.api.problems import Problem
+from engine.api.reply import Reply
+from engine.api.services import Services
+from engine.api.shapes.transactions import Accumulation, Payment, Redemption
+from engine.api.wire import fingerprint_fields
+from engine.ledger.receipts import Receipt
+from engine.people.keys import Principal
+
+
+async def retried(
+    services: Services,
+    principal: Principal,
+    customer_id: bytes,
+    key: str,
+    verb: str,
+    body: Accumulation | Redemption | Payment,
+    problem: Problem,
+) -> Reply:
+    """Return the recorded answer to the same request, success or refusal.
+
+    `verb` and `body` are what the fingerprint was made of. Raises `problem` where it is no retry.
+    """
+    recorded = await recorded_of(services, principal, customer_id, key, verb, body, problem)
+    raise_refusal(recorded, replayed=True)
+    return answer(recorded_answer(recorded), 201, replayed=True)
+
+
+async def recorded_of(
+    services: Services,
+    principal: Principal,
+    customer_id: bytes,
+    key: str,
+    verb: str,
+    body: Accumulation | Redemption | Payment,
+    problem: Problem,
+) -> Receipt:
+    """Return what the books have of the same request; raises `problem` where they have nothing."""
+    place = principal.store_id if body.store_id is None else body.store_id
+    if place is None or principal.store_id not in (None, place):
+        raise problem
+    transaction = transaction_id(principal, customer_id, key)
+    recorded = await services.statements.receipt(customer_id, transaction)
+    wanted = fingerprint(verb, fingerprint_fields(body), place)
+    if recorded is None or recorded.fingerprint != wanted:
+        raise problem
+    return recorded
