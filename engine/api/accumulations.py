@@ -16,12 +16,14 @@ from engine.api.identity import (
 from engine.api.places import store_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
+from engine.api.retries import retried
 from engine.api.services import Services
 from engine.api.shapes.scalars import AMOUNT_MAX
 from engine.api.shapes.transactions import Accumulation
 from engine.api.wire import Wire, fingerprint_fields
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
+from engine.network.invoices import Invoice
 from engine.people.keys import Principal
 from engine.programme.calendar import COINS_COUNTRY, DAY_SECONDS, UTC_OFFSETS, local_day
 from engine.programme.catalogue import Store
@@ -38,20 +40,24 @@ async def accumulate(services: Services, call: Call) -> Reply:
     customer_id = customer_id_of(call.params)
     key = idempotency_key_of(call.request)
     body = WIRE.decode(await read_body(services, call.request))
-    store = store_of(services.catalogue.now, call.principal, body.store_id)
     try:
-        operation = earn(services, call.principal, store, customer_id, str(key), body)
-    except Problem:
-        # A retry is answered from the books, even where the sale is too old for a new one by now.
-        transaction = transaction_id(call.principal, customer_id, str(key))
-        recorded = await services.statements.receipt(customer_id, transaction)
-        if recorded is None or recorded.fingerprint != _fingerprint(body, store):
-            raise
-        raise_refusal(recorded, replayed=True)
-        return answer(accumulation_answer(recorded), 201, replayed=True)
+        store = store_of(services.catalogue.now, call.principal, body.store_id)
+        printed = await _printed(services, store, body)
+        operation = earn(services, call.principal, store, customer_id, str(key), body, printed)
+    except Problem as problem:
+        return await retried(
+            services, call.principal, customer_id, str(key), "accumulation", body, problem
+        )
     decided, replayed = await services.committer.submit(operation)
     raise_refusal(decided, replayed=replayed)
     return answer(accumulation_answer(decided), 201, replayed=replayed)
+
+
+async def _printed(services: Services, store: Store, body: Accumulation) -> Invoice | None:
+    """Return the invoice that says what the body leaves out (INV-2)."""
+    if body.amount is not None or body.invoice_number is None:
+        return None
+    return await services.invoices.find((store.store_id, body.invoice_number))
 
 
 def earn(
@@ -61,18 +67,27 @@ def earn(
     customer_id: bytes,
     key: str,
     body: Accumulation,
+    printed: Invoice | None,
 ) -> Operation:
-    """Return the operation that a sale makes, by the programme in force at that time (PTS-2)."""
+    """Return the operation that a sale makes, by the programme in force at that time (PTS-2).
+
+    Without an amount of its own it is the sale that the point of sale has `printed`, when it was
+    issued unless the body says otherwise. Raises Problem.
+    """
     brand = store.brand
-    if body.amount is None:
-        raise Problem("amount_required", "Send `amount` and `currency`; no such invoice is known.")
+    amount, occurred_at = body.amount, body.occurred_at
+    if amount is None:
+        if printed is None:
+            detail = "Send `amount` and `currency`: no such invoice is known at this store."
+            raise Problem("amount_required", detail)
+        amount, occurred_at = printed.amount, occurred_at or printed.issued_at
     if body.currency is not None and body.currency != brand.currency:
         raise Problem("currency_mismatch", f"Sales of this store are in {brand.currency}.")
-    occurred_s = occurred_at_s(body.occurred_at, services.settings.occurred_days_max)
+    occurred_s = occurred_at_s(occurred_at, services.settings.occurred_days_max)
     programme = brand.programme_at(occurred_s)
     if programme is None:
         raise Problem("occurred_at_out_of_range", "The brand had no programme at `occurred_at`.")
-    points, coins = programme.points_for(body.amount), programme.coins_for(body.amount)
+    points, coins = programme.points_for(amount), programme.coins_for(amount)
     if max(points, coins) > AMOUNT_MAX:
         raise Problem("invalid_request", f"`amount` earns more than {AMOUNT_MAX}.")
     return Operation(
@@ -89,7 +104,7 @@ def earn(
         coins_expires_day=coins_expire(local_day(occurred_s, UTC_OFFSETS[COINS_COUNTRY])),
         utc_offset=brand.utc_offset,
         occurred_at=int(occurred_s * 1_000_000),
-        bill_amount=body.amount,
+        bill_amount=amount,
         invoice_number=None if body.invoice_number is None else body.invoice_number.encode(),
     )
 
@@ -98,18 +113,17 @@ def _fingerprint(body: Accumulation, store: Store) -> int:
     return fingerprint("accumulation", fingerprint_fields(body), store.store_id)
 
 
-def occurred_at_s(occurred_at: datetime | None, days_max: int) -> float:
-    """Return when a sale happened, in seconds since 1970; raises Problem where that cannot be."""
+def occurred_at_s(occurred_at: datetime | None, days_max: int, name: str = "occurred_at") -> float:
+    """Return when a sale happened, in seconds since 1970; raises Problem where that cannot be.
+
+    `name` is what the field is called that says so.
+    """
     now = time.time()
     if occurred_at is None:
         return now
     if occurred_at.tzinfo is None:
-        raise Problem(
-            "invalid_request", "`occurred_at` needs its offset, like 2026-01-31T10:00:00Z."
-        )
+        raise Problem("invalid_request", f"`{name}` needs its offset, like 2026-01-31T10:00:00Z.")
     moment = occurred_at.timestamp()
     if not now - days_max * DAY_SECONDS <= moment <= now + FUTURE_SECONDS_MAX:
-        raise Problem(
-            "occurred_at_out_of_range", f"`occurred_at` lies at most {days_max} days back."
-        )
+        raise Problem("occurred_at_out_of_range", f"`{name}` lies at most {days_max} days back.")
     return moment

@@ -1,0 +1,323 @@
+"""Bulk uploads: what a point of sale has sold while it was offline, in one request (SYS-4).
+
+Each item succeeds or fails by itself, as a single call with its idempotency key would. Whatever can
+be asked for all of them is asked once: who the customers are, what the invoices say, and the lanes.
+The event loop gets its turn again and again, for others are at the till.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import orjson
+from msgspec import Raw, Struct
+
+from engine.api.accumulations import earn
+from engine.api.answers import accumulation_answer, raise_refusal
+from engine.api.door import Call, answer, read_body
+from engine.api.places import store_of
+from engine.api.problems import Problem, error_problem, language_of
+from engine.api.reply import REPLAYED, Reply
+from engine.api.retries import recorded_of
+from engine.api.services import Services
+from engine.api.shapes.scalars import IdempotencyKey
+from engine.api.shapes.transactions import Accumulation, BulkItem
+from engine.api.wire import Wire, one_of
+from engine.errors import CustomerNotFound, EngineError
+from engine.ledger.core import Operation, uuid_bytes
+from engine.ledger.receipts import Answer
+from engine.network.invoices import Invoice
+from engine.people.contacts import normalise_phone
+from engine.people.documents import document_identity
+from engine.people.keys import Principal
+from engine.programme.catalogue import Store
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+SLICE_S = 0.002
+"""How long an upload holds the event loop before others have their turn."""
+
+SPENDS = frozenset({"redemption", "payment", "donation"})
+OTHERS = frozenset({"conversion", "cashback", "reversal"})
+
+
+LINE = re.compile(rb"\S[^\n]*")
+
+
+class Label(Struct):
+    """What is told of an item whose shape is wrong: whatever can be read of it."""
+
+    type: Any = None
+    idempotency_key: Any = None
+
+
+ITEM = Wire(BulkItem)
+LABEL = msgspec.json.Decoder(Label)
+ARRAY = msgspec.json.Decoder(list[Raw])
+
+
+async def upload(services: Services, call: Call) -> Reply:
+    """`POST /v1/transactions`: accumulations, as NDJSON or as a JSON array."""
+    settings = services.settings
+    with services.uploads.place():
+        body = await read_body(
+            services, call.request, settings.bulk_body_bytes_max, settings.bulk_body_timeout_ms
+        )
+        items = _items_of(body, settings.bulk_items_max)
+        language = language_of(call.request.headers.get("Accept-Language"))
+        async with services.uploads.turn(settings.answer_timeout_ms / 1000):
+            results = await Upload(services, call.principal, language).run(items)
+    return answer(b'{"results":[%b]}' % b",".join(results))
+
+
+@dataclass(slots=True)
+class Entry:
+    """An item that can be read: what is asked for, where, and whose it is."""
+
+    place: int
+    key: str
+    body: Accumulation
+    store: Store | None = None
+    customer_id: bytes | None = None
+    identity: tuple[str, str] | None = None
+
+    @property
+    def invoice(self) -> tuple[int, str] | None:
+        """The invoice that says what the item leaves out, None where it says all."""
+        if self.store is None or self.body.amount is not None or self.body.invoice_number is None:
+            return None
+        return self.store.store_id, self.body.invoice_number
+
+
+class Upload:
+    """One upload on its way: items become entries, entries operations, and operations results."""
+
+    def __init__(self, services: Services, principal: Principal, language: str) -> None:
+        self._services = services
+        self._principal = principal
+        self._language = language
+        self._results: dict[int, bytes] = {}
+        self._slice_ends = perf_counter() + SLICE_S
+
+    async def run(self, items: Sequence[bytes | Raw]) -> list[bytes]:
+        """Return the result of each item as JSON, in order."""
+        entries = []
+        for place, item in enumerate(items):
+            try:
+                entries.append(self._entry(place, item))
+            except Problem as problem:
+                problem.members["index"] = place
+                self._refuse(place, _key_of(item), problem)
+            if perf_counter() > self._slice_ends:
+                await self._give_way()
+        entries = await self._with_customers(entries)
+        asked = await self._operations(entries)
+        decided = await self._services.committer.submit_many([op for _, op in asked])
+        for (entry, _), outcome in zip(asked, decided, strict=True):
+            self._settle(entry, outcome)
+            if perf_counter() > self._slice_ends:
+                await self._give_way()
+        return [self._results[place] for place in range(len(items))]
+
+    def _entry(self, place: int, item: bytes | Raw) -> Entry:
+        """Return what an item asks for; raises Problem."""
+        try:
+            read: BulkItem = ITEM.decode(bytes(item))
+        except Problem as problem:
+            raise _unreadable(item, problem) from None
+        kind = one_of(read, "customer_id", "document", "phone")
+        entry = Entry(
+            place,
+            read.idempotency_key,
+            Accumulation(
+                amount=read.amount,
+                currency=read.currency,
+                invoice_number=read.invoice_number,
+                store_id=read.store_id,
+                occurred_at=read.occurred_at,
+            ),
+        )
+        if read.customer_id is not None:
+            entry.customer_id = uuid_bytes(read.customer_id)
+        else:
+            entry.store = self._store_of(entry)
+            entry.identity = kind, _identity_of(read, entry.store.brand.country)
+        return entry
+
+    def _store_of(self, entry: Entry) -> Store:
+        return store_of(self._services.catalogue.now, self._principal, entry.body.store_id)
+
+    async def _with_customers(self, entries: list[Entry]) -> list[Entry]:
+        """Return the entries whose customer is known; the others have their result."""
+        wanted = {entry.identity for entry in entries if entry.identity is not None}
+        found = await self._services.customers.find_many(wanted)
+        known = []
+        for entry in entries:
+            if entry.identity is not None and entry.identity in found:
+                entry.customer_id = found[entry.identity].bytes
+            if entry.customer_id is None:
+                self._refuse(entry.place, entry.key, error_problem(CustomerNotFound()))
+            else:
+                known.append(entry)
+        return known
+
+    async def _operations(self, entries: list[Entry]) -> list[tuple[Entry, Operation]]:
+        """Return the operations that are asked for; what cannot be asked for has its result."""
+        placed = []
+        for entry in entries:
+            try:
+                entry.store = entry.store or self._store_of(entry)
+                placed.append(entry)
+            except Problem as problem:
+                await self._retry(entry, problem)
+        invoices = await self._services.invoices.find_many(
+            {entry.invoice for entry in placed if entry.invoice is not None}
+        )
+        asked = []
+        for entry in placed:
+            printed = None if entry.invoice is None else invoices.get(entry.invoice)
+            try:
+                asked.append((entry, self._operation(entry, printed)))
+            except Problem as problem:
+                await self._retry(entry, problem)
+            if perf_counter() > self._slice_ends:
+                await self._give_way()
+        return asked
+
+    def _operation(self, entry: Entry, printed: Invoice | None) -> Operation:
+        assert entry.store is not None
+        assert entry.customer_id is not None
+        return earn(
+            self._services,
+            self._principal,
+            entry.store,
+            entry.customer_id,
+            entry.key,
+            entry.body,
+            printed,
+        )
+
+    async def _retry(self, entry: Entry, problem: Problem) -> None:
+        """Answer from the books what could not be done any more, else tell the problem."""
+        assert entry.customer_id is not None
+        try:
+            recorded = await recorded_of(
+                self._services,
+                self._principal,
+                entry.customer_id,
+                entry.key,
+                "accumulation",
+                entry.body,
+                problem,
+            )
+        except Problem:
+            self._refuse(entry.place, entry.key, problem)
+        else:
+            self._settle(entry, (recorded, True))
+
+    def _settle(self, entry: Entry, outcome: tuple[Answer, bool] | EngineError) -> None:
+        """Keep what the ledger says of an entry as its result."""
+        if isinstance(outcome, EngineError):
+            self._refuse(entry.place, entry.key, error_problem(outcome))
+            return
+        decided, replayed = outcome
+        try:
+            raise_refusal(decided, replayed=replayed)
+        except Problem as problem:
+            self._refuse(entry.place, entry.key, problem)
+            return
+        self._results[entry.place] = b'{"idempotency_key":%b,"status":201,%b%b' % (
+            orjson.dumps(entry.key),
+            b'"replayed":true,' if replayed else b"",
+            accumulation_answer(decided)[1:],
+        )
+
+    def _refuse(self, place: int, key: str | None, problem: Problem) -> None:
+        """Keep a problem as the result of an item."""
+        replayed = {"replayed": True} if REPLAYED.items() <= problem.headers.items() else {}
+        told = {
+            "idempotency_key": key,
+            "status": problem.status,
+            **replayed,
+            "code": problem.code,
+            "title": problem.title(self._language),
+            "detail": problem.detail,
+            **problem.members,
+        }
+        self._results[place] = orjson.dumps(told)
+
+    async def _give_way(self) -> None:
+        """Let others have the event loop, and hold it for a while again."""
+        await asyncio.sleep(0)
+        self._slice_ends = perf_counter() + SLICE_S
+
+
+def _items_of(body: bytes, items_max: int) -> Sequence[bytes | Raw]:
+    """Return the items of an upload, each as its own JSON; raises Problem."""
+    text = body.removeprefix(BYTE_ORDER_MARK).strip()
+    if not text:
+        raise Problem("invalid_request", "Send at least one item.")
+    items: Sequence[bytes | Raw]
+    if text[:1] == b"[":
+        try:
+            items = ARRAY.decode(text)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Problem("malformed_json", f"The array broke off or is no JSON: {error}") from None
+        if not items:
+            raise Problem("invalid_request", "Send at least one item.")
+    else:
+        items = list(islice(_lines_of(text), items_max + 1))
+    if len(items) > items_max:
+        raise Problem("too_many_items", f"One upload has at most {items_max} items; send several.")
+    return items
+
+
+def _lines_of(text: bytes) -> Iterator[bytes]:
+    """Yield the lines that are not blank."""
+    return (match[0] for match in LINE.finditer(text))
+
+
+def _unreadable(item: bytes | Raw, problem: Problem) -> Problem:
+    """Return the problem of an item that is none, or none that is taken in bulk."""
+    kind = str(_label_of(item).type)
+    if kind in SPENDS:
+        detail = "Money is spent only while the customer is there: use the single call."
+        return Problem("not_in_bulk", detail)
+    if kind in OTHERS:
+        return Problem("not_in_bulk", "Only accumulations are taken in bulk: use the single call.")
+    if problem.code == "malformed_json":
+        detail = "Each item is one JSON object in UTF-8, in an array or on a line of its own."
+        return Problem(problem.code, detail)
+    return problem
+
+
+def _key_of(item: bytes | Raw) -> str | None:
+    """Return the idempotency key of an item, None where that cannot be read."""
+    try:
+        return msgspec.convert(_label_of(item).idempotency_key, IdempotencyKey)
+    except msgspec.ValidationError:
+        return None
+
+
+def _label_of(item: bytes | Raw) -> Label:
+    try:
+        return LABEL.decode(item)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Label()
+
+
+def _identity_of(item: BulkItem, country: str) -> str:
+    """Return the normalised identity that names the customer; raises Problem (CUS-2, CUS-5)."""
+    try:
+        if item.document is not None:
+            document = item.document
+            return document_identity(document.type, document.number, document.country or country)
+        return normalise_phone(str(item.phone), country)
+    except ValueError as error:
+        raise Problem("invalid_request", str(error)) from None

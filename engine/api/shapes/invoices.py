@@ -1,0 +1,39 @@
+"""Shapes of invoices: what an integrated point of sale prints, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from engine.api.shapes.scalars import Amount, Currency, Id, InvoiceNumber, Moment
+
+
+class PrintedInvoice(Struct, forbid_unknown_fields=True, frozen=True):
+    """Body of a sale that a point of sale has printed (INV-1)."""
+
+    amount: Amount
+    currency: Currency
+    issued_at: Moment
+
+
+class Invoice(Struct, kw_only=True):
+    """A printed sale; once it is claimed, whose it is and by which transaction (INV-1, INV-2)."""
+
+    store_id: Id
+    invoice_number: InvoiceNumber
+    amount: Amount
+    currency: Currency
+    issued_at: Moment
+    received_at: Moment
+    status: Literal["unclaimed", "claimed"]
+    customer_id: UUID | None
+    transaction_id: UUID | None
+
+
+class Invoices(Struct, kw_only=True):
+    """A page of a store's invoices, the newest first (*Transacciones históricas*)."""
+
+    invoices: list[Invoice]
+    next_cursor: str | None

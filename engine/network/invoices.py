@@ -1,0 +1,176 @@
+"""Invoices that integrated points of sale have printed, claimed or not (INV-1, INV-2).
+
+A store prints as many as it sells, so what comes while one statement is in flight goes into the
+next one: one commit for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from engine.errors import OutcomeUnknown, Overloaded
+from engine.postgres.connections import OUT_OF_REACH, Pool
+from engine.postgres.sql import queries
+
+log = structlog.get_logger()
+SQL = queries("invoices")
+
+BATCH_INVOICES_MAX = 512
+# Any number serves, as long as nothing else locks it: the bytes of "invo".
+ADVISORY_LOCK = 0x696E766F
+NOT_KNOWN = "Whether this was kept is not known: send it again, which does no harm."
+
+Key = tuple[int, str]
+"""What names an invoice: its store and its number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """A sale as its point of sale has printed it; `amount` in minor units of `currency`."""
+
+    store_id: int
+    invoice_number: str
+    amount: int
+    currency: str
+    issued_at: datetime
+
+    @property
+    def key(self) -> Key:
+        """What names the invoice."""
+        return self.store_id, self.invoice_number
+
+    def says(self, other: Printed) -> bool:
+        """Return whether both have the same content."""
+        return (self.amount, self.currency, self.issued_at) == (
+            other.amount,
+            other.currency,
+            other.issued_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice(Printed):
+    """An invoice as it is kept; who claimed it and by which transaction, or None (INV-2)."""
+
+    received_at: datetime
+    customer_id: UUID | None = None
+    transaction_id: UUID | None = None
+
+
+class Invoices:
+    """Takes what points of sale print, and finds it again."""
+
+    def __init__(self, pool: Pool, waiting_max: int) -> None:
+        self._pool = pool
+        self._waiting_max = waiting_max
+        self._waiting: list[tuple[Printed, asyncio.Future[tuple[Invoice, bool]]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def put(self, printed: Printed) -> tuple[Invoice, bool]:
+        """Return (the invoice of that store and number as it is kept, whether it is new).
+
+        What is kept stays as it is. Returns only after COMMIT. Raises Overloaded (nothing was
+        done) and OutcomeUnknown: to send it again does no harm.
+        """
+        if len(self._waiting) >= self._waiting_max:
+            raise Overloaded
+        waiter: asyncio.Future[tuple[Invoice, bool]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((printed, waiter))
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write())
+        return await waiter
+
+    async def find(self, key: Key) -> Invoice | None:
+        """Return one invoice, None where no point of sale has sent it."""
+        return (await self.find_many([key])).get(key)
+
+    async def find_many(self, keys: Iterable[Key]) -> dict[Key, Invoice]:
+        """Return those of the invoices that there are."""
+        wanted = list(keys)
+        if not wanted:
+            return {}
+        rows = await self._pool.fetch(  # network op
+            SQL["find"], [store_id for store_id, _ in wanted], [number for _, number in wanted]
+        )
+        return {(row["store_id"], row["invoice_number"]): invoice_of(row) for row in rows}
+
+    async def issued(
+        self,
+        store_id: int,
+        *,
+        claimed: bool | None,
+        since: datetime,
+        before: tuple[datetime, str] | None,
+        limit: int,
+    ) -> list[Invoice]:
+        """Return one page of what a store issued `since` then, the newest first (INV-2).
+
+        `claimed` None gives all; `before` is the (issued_at, invoice_number) that the page before
+        ended with.
+        """
+        rows = await self._pool.fetch(  # network op
+            SQL["issued"], store_id, claimed, since, *(before or (None, None)), limit
+        )
+        return [invoice_of(row) for row in rows]
+
+    async def _write(self) -> None:
+        """Write what waits, one batch after the other, until nothing does."""
+        while self._waiting:
+            await asyncio.sleep(0)  # what is ready on the sockets comes along
+            batch = self._waiting[:BATCH_INVOICES_MAX]
+            del self._waiting[:BATCH_INVOICES_MAX]
+            try:
+                stored, fresh = await self._insert([printed for printed, _ in batch])
+            except Exception as error:
+                if not isinstance(error, OUT_OF_REACH):
+                    log.exception("invoices_not_written", invoices=len(batch))
+                for _, waiter in batch:
+                    if not waiter.done():
+                        waiter.set_exception(OutcomeUnknown(NOT_KNOWN))
+                continue
+            for printed, waiter in batch:
+                if not waiter.done():
+                    waiter.set_result((stored[printed.key], printed is fresh.get(printed.key)))
+
+    async def _insert(
+        self, batch: Sequence[Printed]
+    ) -> tuple[dict[Key, Invoice], dict[Key, Printed]]:
+        """Return what is kept under the keys of a batch, and which of the batch made it so."""
+        first: dict[Key, Printed] = {}
+        for printed in batch:
+            first.setdefault(printed.key, printed)
+        ordered = [first[key] for key in sorted(first)]
+        rows = await self._pool.fetch(  # network op
+            SQL["insert"],
+            [printed.store_id for printed in ordered],
+            [printed.invoice_number for printed in ordered],
+            [printed.amount for printed in ordered],
+            [printed.currency for printed in ordered],
+            [printed.issued_at for printed in ordered],
+            ADVISORY_LOCK,
+        )
+        stored = {(row["store_id"], row["invoice_number"]): invoice_of(row) for row in rows}
+        fresh = {key: first[key] for key in stored}
+        stored |= await self.find_many(key for key in first if key not in stored)
+        return stored, fresh
+
+
+def invoice_of(row: Any) -> Invoice:
+    """Return the invoice of a row of the queries `insert`, `find` and `issued`."""
+    return Invoice(
+        store_id=row["store_id"],
+        invoice_number=row["invoice_number"],
+        amount=row["amount"],
+        currency=row["currency"],
+        issued_at=row["issued_at"],
+        received_at=row["received_at"],
+        customer_id=row["customer_id"],
+        transaction_id=row["transaction_id"],
+    )
