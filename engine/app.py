@@ -24,16 +24,28 @@ from engine.api.door import Door, OpenRoute
 from engine.api.operations import own_metrics, worker_socket
 from engine.api.routes import OPEN_ROUTES, ROUTES
 from engine.api.services import Health, Services
+from engine.api.turns import Turns
 from engine.errors import EngineError
 from engine.ledger.committer import Committer
 from engine.ledger.journal import Journal
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
+from engine.network.events import Events
+from engine.network.invoices import Invoices
 from engine.people.customers import Customers
+from engine.people.passwords import Passwords
 from engine.people.sender import Outbox
-from engine.postgres.connections import connect, create_read_pool, refuse_unsafe_server
+from engine.people.sessions import Sessions
+from engine.postgres.connections import (
+    Connection,
+    connect,
+    create_read_pool,
+    refuse_unsafe_server,
+)
+from engine.programme.administration import Administration
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.catalogue import Catalogue
+from engine.programme.stock import Stock
 from engine.settings import Settings
 
 log = structlog.get_logger()
@@ -65,36 +77,76 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         catalogue = Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
 
-        async def open_journal() -> Journal:
-            connection = await connect(
+        async def open_listener() -> Connection:
+            return await connect(
                 dsn,
                 statement_timeout_ms=settings.statement_timeout_ms,
                 lock_timeout_ms=settings.lock_timeout_ms,
-                application_name="leal-writer",
-                command_timeout_seconds=settings.append_timeout_ms / 1000,
-                look_ups_only=True,
+                application_name="leal-listener",
             )
-            return await Journal.open(connection, settings.append_timeout_ms)
 
-        committer = Committer(
-            open_journal, settings, metrics, coins_utc_offset=UTC_OFFSETS[COINS_COUNTRY]
+        committer = await stack.enter_async_context(committer_of(settings, dsn, metrics))
+        events = Events(
+            pool,
+            open_listener,
+            metrics,
+            feeds_max=settings.streams_max,
+            waiting_max=settings.stream_events_waiting_max,
+            days_max=settings.occurred_days_max,
         )
-        committer.start()
-        stack.push_async_callback(committer.close)
-        for watcher in (catalogue.watch(), _watch_loop(metrics)):
+        for watcher in (
+            catalogue.watch(),
+            catalogue.listen(open_listener),
+            events.listen(),
+            _watch_loop(metrics),
+        ):
             stack.callback(asyncio.create_task(watcher).cancel)
+        passwords = Passwords(settings.passwords_hashing_max, settings.sign_ins_waiting_max)
+        stack.callback(passwords.close)
         yield Services(
             settings=settings,
             metrics=metrics,
             pool=pool,
             catalogue=catalogue,
+            administration=Administration(pool, catalogue, settings.answer_timeout_ms),
+            invoices=Invoices(pool, settings.invoices_waiting_max),
+            events=events,
+            uploads=Turns(settings.bulk_uploads_max, settings.bulk_uploads_waiting_max),
+            stock=Stock(pool, settings.stock_remembered_ms),
             committer=committer,
             statements=Statements(pool),
             customers=Customers(pool),
+            passwords=passwords,
+            sessions=Sessions(pool, passwords, settings),
             sender=Outbox(settings.data_dir / "outbox.ndjson"),
             code_secret=code_secret(settings),
             health=Health(not_ready=None, started=True),
         )
+
+
+@contextlib.asynccontextmanager
+async def committer_of(settings: Settings, dsn: str, metrics: Metrics) -> AsyncIterator[Committer]:
+    """Give a committer that works on the database `dsn`, beside any others, and close it."""
+
+    async def open_journal() -> Journal:
+        connection = await connect(
+            dsn,
+            statement_timeout_ms=settings.statement_timeout_ms,
+            lock_timeout_ms=settings.lock_timeout_ms,
+            application_name="leal-writer",
+            command_timeout_seconds=settings.append_timeout_ms / 1000,
+            look_ups_only=True,
+        )
+        return await Journal.open(connection, settings.append_timeout_ms)
+
+    committer = Committer(
+        open_journal, settings, metrics, coins_utc_offset=UTC_OFFSETS[COINS_COUNTRY]
+    )
+    committer.start()
+    try:
+        yield committer
+    finally:
+        await committer.close()
 
 
 async def serve(
@@ -148,6 +200,7 @@ async def drain(services: Services, runner: web.ServerRunner) -> bool:
     await asyncio.sleep(services.settings.drain_delay_ms / 1000)
     for site in list(runner.sites):
         await site.stop()
+    services.events.end()
     complete = await services.committer.drain(services.settings.drain_timeout_s)
     await runner.cleanup()
     log.info("drained", complete=complete)

@@ -1,27 +1,35 @@
-"""The command line: `leal-engine serve | demo | migrate | audit | keys`."""
+"""The command line: `leal-engine serve | demo | migrate | audit | keys | customers`."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_type_hints
+from uuid import UUID
 
 import click
+import orjson
 import uvloop
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from uuid_utils import uuid7
 
 from engine import __version__, logs
-from engine.app import serve
+from engine.app import committer_of, serve
 from engine.demo import prepare as demo_network
 from engine.errors import EngineError
 from engine.ledger.audit import Report, audit_journal
-from engine.people.keys import Role, make_key
+from engine.ledger.core import Operation
+from engine.ledger.vocabulary import Kind, Refusal
+from engine.metrics import Metrics
+from engine.people import keys, rights
+from engine.people.keys import Key, Role
 from engine.postgres.connections import Connection, PostgresError, UnsafeServer, connect
 from engine.postgres.embedded import EmbeddedPostgres, PostgresInUse, PostgresStartError
 from engine.postgres.migrations import MigrationError, migrate
@@ -29,7 +37,9 @@ from engine.postgres.sql import queries
 from engine.settings import Settings
 from engine.supervisor import Supervisor
 
-CATALOGUE = queries("catalogue")
+ADMINISTRATION = queries("administration")
+KEY_ROLES = tuple(role.value for role in Role if role is not Role.CASHIER)
+"""Those that have keys; a cashier signs in."""
 EXPLAINED = (EngineError, PostgresStartError, UnsafeServer, MigrationError, ValueError, OSError)
 ADMIN_STATEMENT_TIMEOUT_MS = 600_000
 
@@ -118,11 +128,11 @@ def audit_command(**options: Any) -> None:
 
 @main.group("keys")
 def keys_group() -> None:
-    """Make, list and revoke API keys; workers follow within seconds."""
+    """Make, rotate, list and revoke API keys; workers follow within seconds."""
 
 
 @keys_group.command("create")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--role", type=click.Choice(KEY_ROLES), required=True)
 @click.option("--brand-id", type=int, help="The brand of a brand or store key.")
 @click.option("--store-id", type=int, help="The store of a store key.")
 @click.option("--name", default="", help="What the key is for.")
@@ -135,20 +145,33 @@ def create_key(
         raise click.UsageError("--brand-id goes with the roles brand and store, and with no other.")
     if (role == "store") != (store_id is not None):
         raise click.UsageError("--store-id goes with the role store, and with no other.")
-    new = make_key()
 
-    async def insert(connection: Connection) -> None:
-        async with connection.transaction():  # network op
-            await connection.execute(  # network op
-                *(CATALOGUE["insert_key"], new.key_id, new.secret_hash, role, brand_id, store_id),
-                *(name, datetime.now(UTC), None),
-            )
-            await connection.execute(CATALOGUE["touch"])  # network op
+    async def create(connection: Connection, at: datetime) -> tuple[str, Key]:
+        new, key = await keys.insert_key(
+            connection, role=Role(role), brand_id=brand_id, store_id=store_id, name=name, at=at
+        )
+        return new.key, key
 
-    settings = _settings(options)
-    with _explained(), _database(settings, shared=True) as dsn:
-        _run(_with_connection(dsn, insert))
-    click.echo(new.key)
+    click.echo(_change_keys(options, "key created", create))
+
+
+@keys_group.command("rotate")
+@click.argument("key_id")
+@settings_options
+def rotate_key(key_id: str, **options: Any) -> None:
+    """Make another key for whoever has this one, and show it: it is shown this once.
+
+    The old one is valid until it is revoked.
+    """
+
+    async def rotate(connection: Connection, at: datetime) -> tuple[str, Key]:
+        old = await keys.find_key(connection, key_id)
+        if old is None:
+            raise ValueError(f"There is no key {key_id}.")
+        new, key = await keys.rotate_key(connection, old, at)
+        return new.key, key
+
+    click.echo(_change_keys(options, "key rotated", rotate))
 
 
 @keys_group.command("revoke")
@@ -157,37 +180,94 @@ def create_key(
 def revoke_key(key_id: str, **options: Any) -> None:
     """Revoke the key with this id."""
 
-    async def revoke(connection: Connection) -> str | None:
-        async with connection.transaction():  # network op
-            revoked: str | None = await connection.fetchval(  # network op
-                CATALOGUE["revoke_key"], key_id, datetime.now(UTC)
-            )
-            await connection.execute(CATALOGUE["touch"])  # network op
-        return revoked
-
-    settings = _settings(options)
-    with _explained(), _database(settings, shared=True) as dsn:
-        if _run(_with_connection(dsn, revoke)) is None:
+    async def revoke(connection: Connection, at: datetime) -> tuple[str, Key]:
+        key = await keys.revoke_key(connection, key_id, at)
+        if key is None:
             raise ValueError(f"There is no key {key_id} that is not revoked.")
-    click.echo(f"revoked {key_id}")
+        return f"revoked {key_id}", key
+
+    click.echo(_change_keys(options, "key revoked", revoke))
 
 
 @keys_group.command("list")
 @settings_options
 def list_keys(**options: Any) -> None:
     """List the keys, without their secrets."""
+    settings = _settings(options)
+    with _explained(), _database(settings, shared=True) as dsn:
+        found = _run(_with_connection(dsn, keys.list_keys))
+    table = Table("key id", "of", "role", "brand", "store", "name", "created", "revoked")
+    for column in table.columns[:3]:  # what is copied is shown whole, however narrow the screen
+        column.no_wrap = True
+    for key in found:
+        *values, created_at, revoked_at = dataclasses.astuple(key)
+        days = (at and at.date() for at in (created_at, revoked_at))
+        table.add_row(*("" if value is None else str(value) for value in (*values, *days)))
+    Console().print(table)
 
-    async def fetch(connection: Connection) -> list[Any]:
-        rows: list[Any] = await connection.fetch(CATALOGUE["list_keys"])  # network op
-        return rows
+
+@main.group("customers")
+def customers_group() -> None:
+    """Tell what the network holds of a person, or erase it (Ley 1581)."""
+
+
+@customers_group.command("export")
+@click.argument("customer_id", type=click.UUID)
+@settings_options
+def export_customer(customer_id: UUID, **options: Any) -> None:
+    """Write everything personal that the network holds of a customer, as JSON."""
+    settings = _settings(options)
+    with _explained(), _database(settings, shared=True) as dsn:
+        held = _run(
+            _with_connection(dsn, lambda connection: rights.export(connection, customer_id))
+        )
+    for posting in held["postings"]:
+        posting["kind"] = Kind(posting["kind"]).name.lower()
+        posting["refusal"] = Refusal(posting["refusal"]).code if posting["refusal"] else None
+    style = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+    click.echo(orjson.dumps(held, default=str, option=style), nl=False)
+
+
+@customers_group.command("erase")
+@click.argument("customer_id", type=click.UUID)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@settings_options
+def erase_customer(customer_id: UUID, yes: bool, **options: Any) -> None:
+    """Erase everything personal of a customer; it cannot be undone.
+
+    Document, e-mail, phone, names, gender, birth date, country, city and gifts go, and the customer
+    is blocked. The journal stays: amounts, stores, invoice numbers, masked phones and e-mails in
+    the details of payments, and the reasons of blocks and reversals.
+    """
+    if not yes:
+        click.confirm(f"Erase everything personal of customer {customer_id}?", abort=True)
+    settings = _settings(options)
+    logs.configure()
+    with _explained(), _database(settings, shared=True) as dsn:
+        _run(_erase(settings, dsn, customer_id))
+    click.echo(f"erased {customer_id}")
+
+
+def _change_keys(
+    options: dict[str, Any],
+    action: str,
+    work: Callable[[Connection, datetime], Awaitable[tuple[str, Key]]],
+) -> str:
+    """Change a key in a transaction that is recorded; return what `work` has to tell."""
+
+    async def change(connection: Connection) -> str:
+        at = datetime.now(UTC)
+        async with connection.transaction():  # network op
+            await connection.execute(ADMINISTRATION["touch"])  # network op
+            told, key = await work(connection, at)
+            await connection.execute(  # network op
+                ADMINISTRATION["insert_change"], at, "command line", action, key.key_id, None
+            )
+        return told
 
     settings = _settings(options)
     with _explained(), _database(settings, shared=True) as dsn:
-        rows = _run(_with_connection(dsn, fetch))
-    table = Table("key id", "role", "brand", "store", "name", "created", "revoked")
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+        return str(_run(_with_connection(dsn, change)))
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -235,6 +315,23 @@ def _database(settings: Settings, *, shared: bool = False) -> Iterator[str]:
         yield dsn
     finally:
         server.stop()
+
+
+async def _erase(settings: Settings, dsn: str, customer_id: UUID) -> None:
+    """Block the customer, which every worker notices, then erase the person."""
+    await _with_connection(dsn, lambda connection: rights.refuse_erased(connection, customer_id))
+    block = Operation(
+        kind=Kind.BLOCK,
+        customer_id=customer_id.bytes,
+        transaction_id=uuid7().bytes,
+        occurred_at=time.time_ns() // 1000,
+        details=orjson.dumps({"reason": "erased (Ley 1581)", "by": "command line"}),
+    )
+    async with committer_of(settings, dsn, Metrics()) as committer:
+        await committer.submit(block)
+    await _with_connection(
+        dsn, lambda connection: rights.erase(connection, customer_id, datetime.now(UTC))
+    )
 
 
 async def _audit_with_progress(connection: Connection) -> Report:

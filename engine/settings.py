@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-AT_LEAST_ONE = ("lanes", "workers")
+AT_LEAST_ONE = ("lanes", "workers", "passwords_hashing_max", "stream_heartbeat_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,15 @@ class Settings:
 
     # HTTP.
     body_bytes_max: Annotated[int, "size of a request's body"] = 16 * 1024
+    bulk_items_max: Annotated[int, "items of one bulk upload"] = 1000
+    bulk_body_bytes_max: Annotated[int, "size of a bulk upload's body"] = 4 * 1024 * 1024
+    bulk_body_timeout_ms: Annotated[int, "wait for a bulk upload's body"] = 30_000
+    bulk_uploads_max: Annotated[int, "bulk uploads at work at once"] = 4
+    bulk_uploads_waiting_max: Annotated[int, "bulk uploads that wait for their turn"] = 16
+    invoices_waiting_max: Annotated[int, "printed invoices waiting to be written"] = 4096
+    streams_max: Annotated[int, "open streams of printed invoices"] = 1000
+    stream_events_waiting_max: Annotated[int, "events in memory for one stream"] = 256
+    stream_heartbeat_s: Annotated[int, "silence on a stream before a sign of life"] = 15
     page_transactions_max: Annotated[int, "transactions on one page"] = 100
     read_connections_max: Annotated[int, "connections for look-ups"] = 4
     log_requests: Annotated[bool, "log every request, not only failures"] = False
@@ -63,7 +72,20 @@ class Settings:
     catalogue_refresh_ms: Annotated[int, "how often a change of brands and keys is looked for"] = (
         1000
     )
+    stock_remembered_ms: Annotated[int, "how long a list of offers believes that stock is gone"] = (
+        1000
+    )
     occurred_days_max: Annotated[int, "how far back a sale may lie"] = 7
+    programme_ahead_days_max: Annotated[int, "how far ahead a programme may begin"] = 3650
+
+    # Cashiers who sign in (USR-1).
+    session_lifetime_s: Annotated[int, "how long a cashier's session lasts"] = 12 * 3600
+    session_recheck_ms: Annotated[int, "how long an ended session may live on elsewhere"] = 2000
+    sessions_cached_max: Annotated[int, "sessions kept in memory"] = 10_000
+    passwords_hashing_max: Annotated[int, "passwords hashed at once, each in 64 MiB"] = 2
+    sign_ins_waiting_max: Annotated[int, "passwords waiting to be hashed"] = 32
+    sign_in_failures_max: Annotated[int, "wrong passwords before a cashier has to wait"] = 5
+    sign_in_pause_s_max: Annotated[int, "longest wait after wrong passwords"] = 900
 
     # Payments with a code (COI-6).
     code_tries_max: Annotated[int, "wrong codes before the coins go back"] = 3

@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 from uuid import uuid4
 
 import aiohttp
 import asyncpg
 import orjson
+from contract import CONTRACT_OF_ENGINE
 
 from engine.demo import prepare
 from engine.postgres.connections import connect
@@ -57,6 +60,48 @@ class Reply(NamedTuple):
         return self.headers.get("Idempotent-Replayed") == "true"
 
 
+class Told(NamedTuple):
+    """One event of a stream."""
+
+    name: str
+    id: str
+    json: Any
+
+
+class Stream:
+    """What a reader of server-sent events sees of them."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.headers = response.headers
+        self.last_event_id = ""
+        self.signs_of_life = 0
+        self._content = response.content
+
+    async def next(self, seconds_max: float = 20.0) -> Told | None:
+        """Return the next event, None at the end of the stream; raises TimeoutError."""
+        fields: dict[str, str] = {}
+        async with asyncio.timeout(seconds_max):
+            while line := (await self._content.readline()).decode():
+                name, _, value = line.rstrip("\n").partition(":")
+                if name:
+                    fields[name] = value.removeprefix(" ")
+                    continue
+                self.signs_of_life += line.startswith(":")
+                if line == "\n":
+                    self.last_event_id = fields.get("id", self.last_event_id)
+                    if "data" in fields:
+                        data = orjson.loads(fields["data"])
+                        return Told(fields["event"], self.last_event_id, data)
+                    fields = {}
+        return None
+
+    async def several(self, count: int) -> list[Told]:
+        """Return the next events, so many of them."""
+        told = [await self.next() for _ in range(count)]
+        assert None not in told
+        return [one for one in told if one is not None]
+
+
 class Api:
     """A client with one key: one method for each call of the contract."""
 
@@ -74,7 +119,10 @@ class Api:
         idempotency: str | None = None,
         **more: Any,
     ) -> Reply:
-        """Send a request. `body` is JSON, or bytes to be sent as they are."""
+        """Send a request; fail where the engine's document does not allow its answer.
+
+        `body` is JSON, or bytes to be sent as they are.
+        """
         headers = dict(more.pop("headers", {}))
         if self.key is not None:
             headers.setdefault("Authorization", f"Bearer {self.key}")
@@ -86,7 +134,10 @@ class Api:
         ) as response:
             read = await response.read()
             is_json = read and "json" in response.headers.get("Content-Type", "")
-            return Reply(response.status, response.headers, orjson.loads(read) if is_json else read)
+            told = orjson.loads(read) if is_json else read
+        reply = Reply(response.status, response.headers, told)
+        CONTRACT_OF_ENGINE.check(method, path, body, reply)
+        return reply
 
     async def register(self, **body: Any) -> Reply:
         return await self.request("POST", "/v1/customers", body)
@@ -96,6 +147,20 @@ class Api:
 
     async def customer(self, customer_id: str) -> Reply:
         return await self.request("GET", f"/v1/customers/{customer_id}")
+
+    async def update(self, customer_id: str, **body: Any) -> Reply:
+        return await self.request("PATCH", f"/v1/customers/{customer_id}", body)
+
+    async def block(self, customer_id: str, reason: str, key: str | None = None) -> Reply:
+        path = f"/v1/customers/{customer_id}/block"
+        return await self.request("POST", path, {"reason": reason}, idempotency=key)
+
+    async def unblock(self, customer_id: str, reason: str, key: str | None = None) -> Reply:
+        path = f"/v1/customers/{customer_id}/unblock"
+        return await self.request("POST", path, {"reason": reason}, idempotency=key)
+
+    async def qr(self, customer_id: str) -> Reply:
+        return await self.request("POST", f"/v1/customers/{customer_id}/qr")
 
     async def accumulate(self, customer_id: str, key: str | None = None, **body: Any) -> Reply:
         return await self._post(customer_id, "accumulations", key, body)
@@ -131,9 +196,44 @@ class Api:
         path = f"/v1/customers/{customer_id}/transactions"
         return await self.request("GET", path, params=query)
 
+    async def offers(self, customer_id: str, **query: Any) -> Reply:
+        path = f"/v1/customers/{customer_id}/offers"
+        return await self.request("GET", path, params=query)
+
     async def transaction(self, customer_id: str, transaction_id: str) -> Reply:
         path = f"/v1/customers/{customer_id}/transactions/{transaction_id}"
         return await self.request("GET", path)
+
+    async def print(self, store_id: int, number: str, **body: Any) -> Reply:
+        """Send a sale as a point of sale does that has just printed it."""
+        path = f"/v1/stores/{store_id}/invoices/{quote(number, safe='')}"
+        body.setdefault("issued_at", datetime.now(UTC).isoformat())
+        return await self.request("PUT", path, {"amount": 5_400_000, "currency": "COP"} | body)
+
+    async def invoice(self, store_id: int, number: str) -> Reply:
+        path = f"/v1/stores/{store_id}/invoices/{quote(number, safe='')}"
+        return await self.request("GET", path)
+
+    async def invoices(self, store_id: int, **query: Any) -> Reply:
+        return await self.request("GET", f"/v1/stores/{store_id}/invoices", params=query)
+
+    async def upload(self, items: list[dict[str, Any]], **more: Any) -> Reply:
+        """Send accumulations in bulk, a line for each."""
+        body = b"\n".join(orjson.dumps({"type": "accumulation"} | item) for item in items)
+        return await self.request("POST", "/v1/transactions", body, **more)
+
+    @asynccontextmanager
+    async def follow(
+        self, store_id: int, last_event_id: str | None = None, **query: Any
+    ) -> AsyncIterator[Stream]:
+        """Open the stream of a store's printed sales."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        url = f"{self.url}/v1/stores/{store_id}/invoices/stream"
+        async with self.session.get(url, headers=headers, params=query) as response:
+            assert response.status == 200, await response.text()
+            yield Stream(response)
 
     async def points(self, customer_id: str, brand_id: int) -> int:
         """Return the balance of points at a brand."""
@@ -152,14 +252,49 @@ class Api:
         return await self.request("POST", path, body, idempotency=key or str(uuid4()))
 
 
+class CashierApi(Api):
+    """A client that signs in before its first request; `signed_in` remembers the token."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        sign_in: dict[str, Any],
+        signed_in: dict[str, str],
+    ) -> None:
+        super().__init__(session, url, None)
+        self._sign_in = sign_in
+        self._signed_in = signed_in
+        self._turn = asyncio.Lock()
+
+    async def request(self, method: str, path: str, body: Any = None, **more: Any) -> Reply:
+        async with self._turn:
+            if "token" not in self._signed_in:
+                reply = await super().request("POST", "/v1/sessions", self._sign_in)
+                assert reply.status == 201, reply
+                self._signed_in["token"] = reply.json["token"]
+        self.key = self._signed_in["token"]
+        if (method, path) == ("DELETE", "/v1/sessions/current"):
+            self._signed_in.clear()
+        return await super().request(method, path, body, **more)
+
+
 class Clients:
     """A client for each role of the demo network; `anonymous` has no key."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, keys: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        demo: dict[str, Any],
+        signed_in: dict[str, str],
+    ) -> None:
+        keys = demo["keys"]
         self.network, self.brand, self.store, self.other_store, self.app = (
             Api(session, url, keys[role]["key"])
             for role in ("network", "brand", "store", "other_store", "app")
         )
+        self.cashier = CashierApi(session, url, demo["cashier"], signed_in)
         self.anonymous = Api(session, url, None)
         self.session = session
 
@@ -174,7 +309,7 @@ async def clients_of(engine: EngineProcess, seconds_max: float = 30.0) -> AsyncI
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=seconds_max)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        yield Clients(session, engine.url, engine.demo["keys"])
+        yield Clients(session, engine.url, engine.demo, engine.signed_in)
 
 
 class EngineProcess:
@@ -187,6 +322,7 @@ class EngineProcess:
         self.logs: list[dict[str, Any]] = []
         self.other_lines: list[str] = []
         self.url = ""
+        self.signed_in: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self._command = [
             *(sys.executable, *command, "serve", "--database-url", dsn, "--port", "0"),

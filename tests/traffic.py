@@ -25,7 +25,7 @@ from engine.people.keys import principal_of
 REFUSAL_CODES = {refusal.value: refusal.code for refusal in REFUSALS}
 KINDS = {"accumulate": Kind.ACCUMULATION, "redeem": Kind.REDEMPTION, "pay": Kind.HOLD}
 NOT_ANSWERED = (aiohttp.ClientError, ConnectionError, TimeoutError)
-STORE_1 = principal_of("", "store", 1, 1)
+STORE_1 = principal_of("", "store", 1, 1, "")
 
 
 @dataclass(eq=False)

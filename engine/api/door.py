@@ -16,6 +16,7 @@ from http import HTTPStatus
 from operator import itemgetter
 from time import perf_counter
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 from aiohttp import ClientPayloadError, web
@@ -27,6 +28,7 @@ from engine.api.reply import REPLAYED, Reply
 from engine.api.services import Services
 from engine.errors import EngineError, Unavailable
 from engine.people.keys import Principal, Role
+from engine.people.sessions import Session
 from engine.postgres.connections import OUT_OF_REACH
 
 log = structlog.get_logger()
@@ -67,11 +69,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class OpenRoute:
-    """A call that needs no key: probes and metrics."""
+    """A call that needs no key; a `counted` one is seen in logs and metrics like those that do."""
 
     method: str
     path: str
     handler: OpenHandler
+    counted: bool = False
 
 
 Methods = dict[str, Route | OpenRoute]
@@ -90,37 +93,53 @@ class Router:
     """Finds a route by the shape of its path: its segments, those in braces standing for any text.
 
     Routes of one length are grouped by which of their segments are fixed; a path is looked up in
-    each group by its own segments at these places.
+    each group by its own segments at these places. Where a path has several shapes, the one with
+    more fixed segments takes the methods that it has, and leaves the others to the next.
     """
 
     def __init__(self, routes: Iterable[Route | OpenRoute]) -> None:
         self._exact: dict[str, Methods] = {}
-        self._groups: dict[int, dict[tuple[int, ...], Group]] = {}
+        found: dict[int, dict[tuple[int, ...], Group]] = {}
         for route in routes:
             segments = route.path.split("/")
             fixed = tuple(at for at, name in enumerate(segments) if name[:1] != "{")
             if len(fixed) == len(segments):
                 self._exact.setdefault(route.path, {})[route.method] = route
-                continue
             named = [(at, name[1:-1]) for at, name in enumerate(segments) if at not in fixed]
-            groups = self._groups.setdefault(len(segments), {})
+            groups = found.setdefault(len(segments), {})
             group = groups.setdefault(fixed, Group(itemgetter(*fixed)))
             methods, _ = group.routes.setdefault(group.places(segments), ({}, named))
             methods[route.method] = route
+        self._groups = {
+            length: [groups[fixed] for fixed in sorted(groups, key=lambda at: (-len(at), at))]
+            for length, groups in found.items()
+        }
 
-    def find(self, path: str) -> tuple[Methods, dict[str, str]]:
-        """Return (the routes of `path` by method, what its segments are); ({}, {}) for none."""
+    def find(self, method: str, path: str) -> tuple[Route | OpenRoute | None, dict[str, str]]:
+        """Return (the route of `method` at `path`, what its segments are); (None, {}) for none.
+
+        `path` is as it was sent: a `%2F` in it is part of a segment.
+        """
         exact = self._exact.get(path)
-        if exact is not None:
-            return exact, {}
-        segments = path.split("/")
-        groups = self._groups.get(len(segments))
-        if groups is not None:
-            for group in groups.values():
-                found = group.routes.get(group.places(segments))
-                if found is not None:
-                    return found[0], {name: segments[at] for at, name in found[1]}
-        return {}, {}
+        if exact is not None and (route := exact.get(method)) is not None:
+            return route, {}
+        segments = _segments_of(path) if "%" in path else path.split("/")
+        for group in self._groups.get(len(segments), ()):
+            found = group.routes.get(group.places(segments))
+            if found is not None and (route := found[0].get(method)) is not None:
+                return route, {name: segments[at] for at, name in found[1]}
+        return None, {}
+
+    def methods(self, path: str) -> list[str]:
+        """Return the methods that `path` takes, in order; none where it is no path of a route."""
+        segments = _segments_of(path)
+        groups = self._groups.get(len(segments), ())
+        found = [group.routes.get(group.places(segments)) for group in groups]
+        return sorted({method for one in found if one is not None for method in one[0]})
+
+
+def _segments_of(path: str) -> list[str]:
+    return [unquote(one) if "%" in one else one for one in path.split("/")]
 
 
 class Door:
@@ -139,19 +158,25 @@ class Door:
             request_id = str(uuid7())
         name = "unknown"
         try:
-            routes, params = self._router.find(request.path)
-            route = routes.get("GET" if request.method == "HEAD" else request.method)
+            path = request.rel_url.raw_path
+            method = "GET" if request.method == "HEAD" else request.method
+            route, params = self._router.find(method, path)
             if route is None:
-                raise _not_routed(routes)
+                raise _not_routed(self._router.methods(path))
             name = route.path
             if isinstance(route, OpenRoute):
-                response = await route.handler(services, request)
-                response.headers["X-Request-Id"] = request_id
-                return response
-            principal = _authenticate(services, request)
-            if principal.role not in route.roles:
-                raise Problem("forbidden", f"This takes a key of {_listed(route.roles)}.")
-            reply = await route.handler(services, Call(request, principal, params))
+                reply = await route.handler(services, request)
+                if not route.counted:
+                    reply.headers["X-Request-Id"] = request_id
+                    return reply
+            else:
+                authorization = request.headers.get("Authorization", "")
+                principal = services.catalogue.now.principal(authorization)
+                if principal is None:
+                    principal = (await session_of(services, request)).principal
+                if principal.role not in route.roles:
+                    raise Problem("forbidden", f"This takes a key of {_listed(route.roles)}.")
+                reply = await route.handler(services, Call(request, principal, params))
         except Problem as problem:
             reply = _told(problem, request, request_id)
         except EngineError as error:
@@ -179,17 +204,26 @@ def answer(body: bytes, status: int = 200, *, replayed: bool = False) -> Reply:
     return Reply(body, status, headers=dict(REPLAYED) if replayed else None)
 
 
-async def read_body(services: Services, request: web.BaseRequest) -> bytes:
-    """Return the whole body; raises Problem where it is too large, too slow or compressed."""
+async def read_body(
+    services: Services,
+    request: web.BaseRequest,
+    limit: int | None = None,
+    timeout_ms: int | None = None,
+) -> bytes:
+    """Return the whole body; raises Problem where it is too large, too slow or compressed.
+
+    `limit` in bytes and `timeout_ms` are those of the settings where they are not given.
+    """
+    settings = services.settings
     if "Content-Encoding" in request.headers:
         raise Problem("unsupported_encoding", "Send the body as it is, without Content-Encoding.")
-    limit = services.settings.body_bytes_max
+    limit = limit or settings.body_bytes_max
     if request.content.is_eof():  # it is here already: nothing to wait for
         body = request.content.read_nowait()
     elif (request.content_length or 0) > limit:
         raise _too_large(limit)
     else:
-        body = await _read_slowly(request, limit, services.settings.body_timeout_ms / 1000)
+        body = await _read_slowly(request, limit, (timeout_ms or settings.body_timeout_ms) / 1000)
     if len(body) > limit:
         raise _too_large(limit)
     return body
@@ -217,22 +251,28 @@ async def _read_slowly(request: web.BaseRequest, limit: int, timeout_s: float) -
     return b"".join(pieces)
 
 
-def _authenticate(services: Services, request: web.BaseRequest) -> Principal:
-    principal = services.catalogue.now.principal(request.headers.get("Authorization", ""))
-    if principal is None:
+async def session_of(services: Services, request: web.BaseRequest) -> Session:
+    """Return the cashier's session whose token is sent.
+
+    Raises Problem where there is none, or its store is retired.
+    """
+    session = await services.sessions.of(request.headers.get("Authorization", ""))
+    store = None if session is None else services.catalogue.now.stores.get(session.store_id)
+    if session is None or store is None or store.retired:
         raise Problem(
             "unauthorized",
-            "Send the header Authorization: Bearer <key> with a key that is not revoked.",
+            "Send the header Authorization: Bearer <key> with a key that is not revoked, or with "
+            "the token of a session that is not over.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    return principal
+    return session
 
 
-def _not_routed(routes: dict[str, Route | OpenRoute]) -> Problem:
+def _not_routed(methods: list[str]) -> Problem:
     """Return the problem of a path that is not there, or not with this method."""
-    if not routes:
+    if not methods:
         return Problem("not_found", "No call of the contract has this path.")
-    allowed = ", ".join(sorted(routes))
+    allowed = ", ".join(methods)
     return Problem("method_not_allowed", f"This path takes {allowed}.", headers={"Allow": allowed})
 
 

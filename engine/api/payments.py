@@ -25,6 +25,7 @@ from engine.api.identity import (
 from engine.api.places import store_of
 from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import Reply
+from engine.api.retries import retried
 from engine.api.services import Services
 from engine.api.shapes.transactions import Confirmation, Nothing, Payment
 from engine.api.wire import Wire, fingerprint_fields
@@ -59,7 +60,12 @@ async def pay(services: Services, call: Call) -> Reply:
         )
     if body.amount is not None and body.coins * COIN_MINOR_UNITS > body.amount:
         raise Problem("invalid_request", "`coins` are more than the bill of `amount`.")
-    store = store_of(services.catalogue.now, call.principal, body.store_id)
+    try:
+        store = store_of(services.catalogue.now, call.principal, body.store_id)
+    except Problem as problem:
+        return await retried(
+            services, call.principal, customer_id, str(key), "payment", body, problem
+        )
     customer = await _customer(services, customer_id)
     payment_id = transaction_id(call.principal, customer_id, str(key))
     code = make_code()
@@ -147,8 +153,7 @@ async def get(services: Services, call: Call) -> Reply:
 
 def _barred(store: Store, body: Payment) -> int:
     """Return the refusal that no balance has a say in, 0 where there is none (COI-3)."""
-    programme = store.brand.programme_at(time.time())
-    if not store.accepts_coins or programme is None or not programme.receiver:
+    if not store.takes_coins(time.time()):
         return Refusal.COINS_NOT_ACCEPTED
     return Refusal.QR_INVALID if body.qr is not None else 0
 

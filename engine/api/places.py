@@ -1,17 +1,17 @@
-"""Where a request happens: the store that it names or that its key is tied to (USR-2, USR-3)."""
+"""Where a request happens: the brand or store that it names or that its key is tied to (USR-2)."""
 
 from __future__ import annotations
 
 from engine.api.problems import Problem
-from engine.people.keys import Principal
-from engine.programme.catalogue import Snapshot, Store
+from engine.people.keys import Principal, Role
+from engine.programme.catalogue import Brand, Party, Snapshot, Store
 from engine.programme.items import Item, ItemKind
 
 
 def store_of(snapshot: Snapshot, principal: Principal, store_id: int | None) -> Store:
     """Return the store; raises Problem where there is none, or it is not the principal's.
 
-    Someone else's store is told like one that does not exist.
+    Someone else's store is told like one that does not exist, and so is a retired one.
     """
     if store_id is None:
         store_id = principal.store_id
@@ -19,9 +19,43 @@ def store_of(snapshot: Snapshot, principal: Principal, store_id: int | None) -> 
         raise Problem("store_required", "This key has no store of its own; send `store_id`.")
     store = snapshot.stores.get(store_id)
     foreign = principal.store_id is not None and principal.store_id != store_id
-    if store is None or foreign or not principal.sees_brand(store.brand.brand_id):
+    if store is None or store.retired or foreign or not principal.sees_brand(store.brand.brand_id):
         raise Problem("store_not_found", f"This key has no store {store_id}.")
     return store
+
+
+def brand_of(
+    snapshot: Snapshot, principal: Principal, brand_id: int | str, *, to_change: bool = False
+) -> Brand:
+    """Return the brand of an id or of a path's segment, retired or not (USR-2).
+
+    Raises Problem where there is none, or it is not the principal's; and `to_change`, where it is
+    retired.
+    """
+    brand = snapshot.brands.get(number_of(brand_id))
+    if brand is None or not sees(principal, brand.brand_id, retired=brand.retired):
+        raise Problem("brand_not_found", "There is no such brand for this key.")
+    if to_change:
+        refuse_retired(brand)
+    return brand
+
+
+def sees(principal: Principal, brand_id: int, *, retired: bool) -> bool:
+    """Return whether what a brand has is theirs to read: what is retired, the app reads no more."""
+    return principal.sees_brand(brand_id) and not (retired and principal.role is Role.APP)
+
+
+def number_of(segment: int | str) -> int:
+    """Return the number that a segment of a path is; 0, which is nobody's id, for another text."""
+    if isinstance(segment, int):
+        return segment
+    return int(segment) if segment.isascii() and segment.isdigit() and len(segment) < 11 else 0
+
+
+def refuse_retired(thing: Brand | Store | Party | Item) -> None:
+    """Raise Problem for a change of what is retired."""
+    if thing.retired:
+        raise Problem("retired", "It can be read, and nothing of it changes any more.")
 
 
 def item_of(snapshot: Snapshot, principal: Principal, kind: ItemKind, item_id: int) -> Item:

@@ -23,6 +23,8 @@ from engine.errors import (
     Unavailable,
 )
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
+from engine.people.keys import KeyLimitReached, KeyRevoked, LastNetworkKey
+from engine.people.passwords import TooManySignIns
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_S = "1"
@@ -52,6 +54,10 @@ PROBLEMS: dict[str, Row] = {
     "document_not_checked": Row(
         400, "The document was not checked", "No se verificó el documento del cliente"
     ),
+    "promotion_costs_coins": Row(
+        400, "The promotion is paid for with coins", "La promoción se paga con coins"
+    ),
+    "not_in_bulk": Row(400, "Not in a bulk upload", "No en una carga masiva"),
     "idempotency_key_missing": Row(
         400, "An idempotency key is needed", "Falta la clave de idempotencia"
     ),
@@ -59,6 +65,9 @@ PROBLEMS: dict[str, Row] = {
         400, "The idempotency key is not valid", "La clave de idempotencia no es válida"
     ),
     "unauthorized": Row(401, "A valid key is needed", "Se necesita una clave válida"),
+    "sign_in_failed": Row(
+        401, "The user or the password is wrong", "El usuario o la contraseña no son correctos"
+    ),
     "forbidden": Row(403, "This key may not do this", "Esta clave no puede hacer esto"),
     "not_found": Row(404, "There is nothing here", "No hay nada aquí"),
     "customer_not_found": Row(
@@ -66,18 +75,48 @@ PROBLEMS: dict[str, Row] = {
         "There is no such customer",
         "El usuario no se pudo encontrar ¿Te gustaría crear una cuenta?",
     ),
+    "brand_not_found": Row(404, "There is no such brand", "No existe esa marca"),
     "store_not_found": Row(404, "There is no such store", "No existe esa tienda"),
+    "programme_not_found": Row(
+        404, "There is no such version of the programme", "No existe esa versión del programa"
+    ),
+    "partner_not_found": Row(404, "There is no such partner", "No existe ese aliado"),
+    "organisation_not_found": Row(
+        404, "There is no such organisation", "No existe esa organización"
+    ),
+    "cashier_not_found": Row(404, "There is no such cashier", "No existe ese cajero"),
+    "key_not_found": Row(404, "There is no such key", "No existe esa clave"),
     "reward_not_found": Row(404, "There is no such reward", "No existe ese premio"),
     "promotion_not_found": Row(404, "There is no such promotion", "No existe esa promoción"),
     "gift_not_found": Row(404, "There is no such gift", "No existe ese regalo"),
     "payment_not_found": Row(404, "There is no such payment", "No existe ese pago"),
+    "invoice_not_found": Row(404, "There is no such invoice", "No existe esa factura"),
     "transaction_not_found": Row(404, "There is no such transaction", "No existe esa transacción"),
     "method_not_allowed": Row(405, "Not with this method", "No con este método"),
     "request_timeout": Row(408, "The body came too slowly", "El cuerpo llegó muy despacio"),
     "customer_exists": Row(
         409, "This person is registered already", "Esta persona ya está registrada"
     ),
+    "programme_exists": Row(
+        409, "A version begins at that moment already", "Ya hay una versión desde ese momento"
+    ),
+    "programme_in_force": Row(
+        409, "The version is in force or over", "La versión ya entró en vigencia"
+    ),
+    "retired": Row(409, "It is retired", "Está retirado"),
+    "cashier_exists": Row(
+        409, "The brand has a cashier with this user", "La marca ya tiene un cajero con ese usuario"
+    ),
+    "key_revoked": Row(409, "The key is revoked", "La clave está revocada"),
+    "key_limit_reached": Row(409, "Two keys are valid already", "Ya hay dos claves vigentes"),
+    "last_network_key": Row(
+        409, "It is the last key of the network", "Es la última clave de la red"
+    ),
+    "invoice_differs": Row(
+        409, "The invoice was sent with another content", "La factura se envió con otro contenido"
+    ),
     "payment_captured": Row(409, "The payment is done", "El pago ya se hizo"),
+    "too_many_items": Row(413, "There are too many items", "Hay demasiadas transacciones"),
     "body_too_large": Row(413, "The body is too large", "El cuerpo es demasiado grande"),
     "unsupported_encoding": Row(
         415, "Compressed bodies are not taken", "No se reciben cuerpos comprimidos"
@@ -86,6 +125,10 @@ PROBLEMS: dict[str, Row] = {
         422,
         "The idempotency key was used for another request",
         "La clave de idempotencia se usó para otra solicitud",
+    ),
+    "too_many_attempts": Row(429, "Too many wrong passwords", "Demasiadas contraseñas erradas"),
+    "too_many_sign_ins": Row(
+        429, "Too many sign in right now", "Demasiadas personas están ingresando en este momento"
     ),
     "internal_error": Row(500, "Something is wrong here", "Algo falló en el servicio"),
     "overloaded": Row(503, "Too much to do right now", "Demasiado trabajo en este momento"),
@@ -101,6 +144,10 @@ _BY_ERROR: dict[type[EngineError], str] = {
     KeyReused: "idempotency_key_reused",
     CustomerNotFound: "customer_not_found",
     PaymentNotFound: "payment_not_found",
+    KeyRevoked: "key_revoked",
+    KeyLimitReached: "key_limit_reached",
+    LastNetworkKey: "last_network_key",
+    TooManySignIns: "too_many_sign_ins",
     Quarantined: "internal_error",
 }
 
@@ -120,13 +167,17 @@ class Problem(Exception):
         row = PROBLEMS.get(self.code)
         return HTTP_STATUS_REFUSED if row is None else row.status
 
+    def title(self, language: str) -> str:
+        """Return what it is called in `language` ('es' or 'en')."""
+        row = PROBLEMS.get(self.code) or REFUSALS[Refusal[self.code.upper()]]
+        return row.title_es if language == "es" else row.title_en
+
     def body(self, request_id: str, language: str) -> bytes:
         """Return the problem as JSON, its title in `language` ('es' or 'en')."""
-        row = PROBLEMS.get(self.code) or REFUSALS[Refusal[self.code.upper()]]
         return orjson.dumps(
             {
                 "type": f"urn:leal:problem:{self.code}",
-                "title": row.title_es if language == "es" else row.title_en,
+                "title": self.title(language),
                 "status": self.status,
                 "detail": self.detail,
                 "code": self.code,
@@ -144,7 +195,7 @@ def refusal_problem(refusal: Refusal, **members: Any) -> Problem:
 def error_problem(error: EngineError) -> Problem:
     """Return the problem that tells an error of the engine."""
     code = _BY_ERROR.get(type(error), "internal_error")
-    headers = {"Retry-After": RETRY_AFTER_S} if PROBLEMS[code].status in (503, 504) else {}
+    headers = {"Retry-After": RETRY_AFTER_S} if PROBLEMS[code].status in (429, 503, 504) else {}
     return Problem(code, str(error), headers=headers)
 
 

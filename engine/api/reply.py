@@ -63,15 +63,15 @@ class Reply:
             return
         extra = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         head = f"{extra}Content-Length: {len(self.body)}\r\n{'' if self.keep_alive else CLOSE}\r\n"
-        usual = _head_of(self.status, self.content_type)
+        usual = head_of(self.status, self.content_type)
         body = b"" if self._request.method == "HEAD" else self.body
-        transport.write(b"%b%b%b%b" % (usual, _date_header(), head.encode(), body))
+        transport.write(b"%b%b%b%b" % (usual, date_header(), head.encode(), body))
         if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             await self._request.writer.drain()
 
 
 @cache
-def _head_of(status: int, content_type: str) -> bytes:
+def head_of(status: int, content_type: str) -> bytes:
     """Return the part of an answer's head that is the same for all of its status."""
     return (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
@@ -79,7 +79,7 @@ def _head_of(status: int, content_type: str) -> bytes:
     ).encode()
 
 
-def _date_header() -> bytes:
+def date_header() -> bytes:
     """Return the Date header of this second."""
     global _date
     second = int(time())

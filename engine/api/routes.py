@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
-from engine.api import accumulations, customers, operations, payments, redemptions, wallets
+from engine.api import (
+    accumulations,
+    brands,
+    bulk,
+    cashiers,
+    customers,
+    invoices,
+    keys,
+    offers,
+    operations,
+    payments,
+    programmes,
+    redemptions,
+    sessions,
+    standing,
+    stores,
+    streams,
+    wallets,
+)
+from engine.api.documentation import Documentation
 from engine.api.door import Handler, OpenRoute, Route
+from engine.api.items import GIFTS, PROMOTIONS, REWARDS
+from engine.api.parties import ORGANISATIONS, PARTNERS
 from engine.people.keys import Role
 
-CASHIERS = frozenset({Role.NETWORK, Role.BRAND, Role.STORE})
+CASHIERS = frozenset({Role.NETWORK, Role.BRAND, Role.STORE, Role.CASHIER})
 EVERYONE = frozenset(Role)
+NETWORK = frozenset({Role.NETWORK})
+APP = frozenset({Role.APP})
+ADMINISTRATORS = frozenset({Role.NETWORK, Role.BRAND})
+SIGNED_IN = frozenset({Role.CASHIER})
 
 CUSTOMER = "/v1/customers/{customer_id}"
 PAYMENT = CUSTOMER + "/payments/{payment_id}"
+BRAND = "/v1/brands/{brand_id}"
+CASHIER = BRAND + "/cashiers/{cashier_id}"
+KEY = "/v1/keys/{key_id}"
+STORE = "/v1/stores/{store_id}"
+REWARD = BRAND + "/rewards/{reward_id}"
+PROMOTION = BRAND + "/promotions/{promotion_id}"
+GIFT = BRAND + "/gifts/{gift_id}"
+PARTNER = "/v1/partners/{partner_id}"
+ORGANISATION = "/v1/organisations/{organisation_id}"
 
 
 def _route(method: str, path: str, roles: frozenset[Role], handler: Handler) -> Route:
@@ -31,6 +65,67 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", CUSTOMER + "/transactions/{transaction_id}", EVERYONE, wallets.transaction),
     _route("POST", "/v1/customers", EVERYONE, customers.register),
     _route("GET", CUSTOMER, EVERYONE, customers.get),
+    _route("PATCH", CUSTOMER, EVERYONE, customers.change),
+    _route("POST", CUSTOMER + "/block", NETWORK, standing.block),
+    _route("POST", CUSTOMER + "/unblock", NETWORK, standing.unblock),
+    _route("POST", CUSTOMER + "/qr", APP, customers.show),
+    _route("GET", "/v1/brands", EVERYONE, brands.listed),
+    _route("POST", "/v1/brands", NETWORK, brands.create),
+    _route("GET", BRAND, EVERYONE, brands.get),
+    _route("PATCH", BRAND, ADMINISTRATORS, brands.change),
+    _route("DELETE", BRAND, NETWORK, brands.retire),
+    _route("GET", BRAND + "/programme", EVERYONE, programmes.get),
+    _route("POST", BRAND + "/programme", ADMINISTRATORS, programmes.create),
+    _route("DELETE", BRAND + "/programme/{version}", ADMINISTRATORS, programmes.withdraw),
+    _route("GET", "/v1/stores", EVERYONE, stores.listed),
+    _route("POST", "/v1/stores", ADMINISTRATORS, stores.create),
+    _route("GET", STORE, EVERYONE, stores.get),
+    _route("PATCH", STORE, ADMINISTRATORS, stores.change),
+    _route("DELETE", STORE, ADMINISTRATORS, stores.retire),
+    _route("POST", "/v1/transactions", CASHIERS, bulk.upload),
+    _route("GET", STORE + "/invoices", CASHIERS, invoices.listed),
+    _route("GET", STORE + "/invoices/stream", CASHIERS, streams.stream),
+    _route("PUT", STORE + "/invoices/{number}", CASHIERS, invoices.put),
+    _route("GET", STORE + "/invoices/{number}", CASHIERS, invoices.get),
+    _route("GET", CUSTOMER + "/offers", EVERYONE, offers.offers),
+    _route("GET", BRAND + "/rewards", EVERYONE, REWARDS.listed),
+    _route("POST", BRAND + "/rewards", ADMINISTRATORS, REWARDS.create),
+    _route("GET", REWARD, EVERYONE, REWARDS.get),
+    _route("PATCH", REWARD, ADMINISTRATORS, REWARDS.change),
+    _route("DELETE", REWARD, ADMINISTRATORS, REWARDS.retire),
+    _route("GET", BRAND + "/promotions", EVERYONE, PROMOTIONS.listed),
+    _route("POST", BRAND + "/promotions", ADMINISTRATORS, PROMOTIONS.create),
+    _route("GET", PROMOTION, EVERYONE, PROMOTIONS.get),
+    _route("PATCH", PROMOTION, ADMINISTRATORS, PROMOTIONS.change),
+    _route("DELETE", PROMOTION, ADMINISTRATORS, PROMOTIONS.retire),
+    _route("GET", BRAND + "/gifts", EVERYONE, GIFTS.listed),
+    _route("POST", BRAND + "/gifts", ADMINISTRATORS, GIFTS.create),
+    _route("GET", GIFT, EVERYONE, GIFTS.get),
+    _route("PATCH", GIFT, ADMINISTRATORS, GIFTS.change),
+    _route("DELETE", GIFT, ADMINISTRATORS, GIFTS.retire),
+    _route("GET", "/v1/partners", EVERYONE, PARTNERS.listed),
+    _route("POST", "/v1/partners", NETWORK, PARTNERS.create),
+    _route("GET", PARTNER, EVERYONE, PARTNERS.get),
+    _route("PATCH", PARTNER, NETWORK, PARTNERS.change),
+    _route("DELETE", PARTNER, NETWORK, PARTNERS.retire),
+    _route("GET", "/v1/organisations", EVERYONE, ORGANISATIONS.listed),
+    _route("POST", "/v1/organisations", NETWORK, ORGANISATIONS.create),
+    _route("GET", ORGANISATION, EVERYONE, ORGANISATIONS.get),
+    _route("PATCH", ORGANISATION, NETWORK, ORGANISATIONS.change),
+    _route("DELETE", ORGANISATION, NETWORK, ORGANISATIONS.retire),
+    _route("GET", BRAND + "/cashiers", ADMINISTRATORS, cashiers.listed),
+    _route("POST", BRAND + "/cashiers", ADMINISTRATORS, cashiers.create),
+    _route("GET", CASHIER, ADMINISTRATORS, cashiers.get),
+    _route("PATCH", CASHIER, ADMINISTRATORS, cashiers.change),
+    _route("DELETE", CASHIER, ADMINISTRATORS, cashiers.disable),
+    _route("POST", CASHIER + "/password", ADMINISTRATORS, cashiers.reset_password),
+    _route("GET", "/v1/sessions/current", SIGNED_IN, sessions.get),
+    _route("DELETE", "/v1/sessions/current", SIGNED_IN, sessions.end),
+    _route("GET", "/v1/keys", ADMINISTRATORS, keys.listed),
+    _route("POST", "/v1/keys", ADMINISTRATORS, keys.create),
+    _route("GET", KEY, ADMINISTRATORS, keys.get),
+    _route("DELETE", KEY, ADMINISTRATORS, keys.revoke),
+    _route("POST", KEY + "/rotate", ADMINISTRATORS, keys.rotate),
 )
 
 
@@ -39,5 +134,8 @@ OPEN_ROUTES: tuple[OpenRoute, ...] = (
     OpenRoute("GET", "/readyz", operations.readyz),
     OpenRoute("GET", "/startupz", operations.startupz),
     OpenRoute("GET", "/metrics", operations.metrics),
+    OpenRoute("POST", "/v1/sessions", sessions.sign_in, counted=True),
 )
-"""For those who run the engine; no key is needed."""
+"""For those who run the engine or sign in; no key is needed."""
+
+OPEN_ROUTES += Documentation(ROUTES + OPEN_ROUTES).routes

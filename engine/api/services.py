@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from engine.api.turns import Turns
 from engine.ledger.committer import Committer
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
+from engine.network.events import Events
+from engine.network.invoices import Invoices
 from engine.people.customers import Customers
+from engine.people.passwords import Passwords
 from engine.people.sender import Sender
+from engine.people.sessions import Sessions
 from engine.postgres.connections import Pool
+from engine.programme.administration import Administration
 from engine.programme.catalogue import Catalogue
+from engine.programme.stock import Stock
 from engine.settings import Settings
 
 
@@ -30,9 +37,16 @@ class Services:
     metrics: Metrics
     pool: Pool
     catalogue: Catalogue
+    administration: Administration
+    invoices: Invoices
+    events: Events
+    uploads: Turns
+    stock: Stock
     committer: Committer
     statements: Statements
     customers: Customers
+    passwords: Passwords
+    sessions: Sessions
     sender: Sender
     code_secret: bytes
     health: Health = field(default_factory=Health)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,6 +13,9 @@ from engine.api.problems import Problem
 from engine.api.shapes.transactions import Accumulation, Nothing, Payment, Redemption
 
 Body = TypeVar("Body", bound=Struct)
+
+REPEATED = re.compile(r"(?<=^Invalid enum value) .*?(?=(?: - at `[^`]*`)?\Z)", re.DOTALL)
+"""The value that msgspec quotes where it is none of those it might be."""
 
 
 class Wire:
@@ -54,8 +58,8 @@ def one_of(body: Struct, *names: str) -> str:
 
 
 def _sentence(error: msgspec.ValidationError) -> str:
-    """Return msgspec's message without the value that it might repeat."""
-    text = str(error)
+    """Return msgspec's message without the value that it might repeat: that may be personal."""
+    text = REPEATED.sub("", str(error))
     return text if text.endswith(".") else f"{text}."
 
 

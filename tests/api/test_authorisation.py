@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -12,13 +12,28 @@ import pytest
 from harness import connection_to
 
 from engine.api.routes import ROUTES
-from engine.people.keys import Role, make_key
+from engine.people.keys import Role, insert_key, revoke_key
 from engine.postgres.sql import queries
 
 CATALOGUE = queries("catalogue")
 CUSTOMER = "/v1/customers/{customer_id}"
 PAYMENT = CUSTOMER + "/payments/{payment_id}"
+BRAND = "/v1/brands/{brand_id}"
+REWARD = BRAND + "/rewards/{reward_id}"
+PROMOTION = BRAND + "/promotions/{promotion_id}"
+GIFT = BRAND + "/gifts/{gift_id}"
+CASHIER = BRAND + "/cashiers/{cashier_id}"
+KEY = "/v1/keys/{key_id}"
+STORE = "/v1/stores/{store_id}"
+FORBIDDEN = (403, "forbidden")
 SALE = {"amount": 100_000, "currency": "COP"}
+BYGONE_PROGRAMME = {
+    "points": 1,
+    "points_amount": 1,
+    "points_validity_days": 1,
+    "effective_from": "2020-01-01T00:00:00Z",
+}
+BYGONE_INVOICE = {"amount": 100, "currency": "COP", "issued_at": "2020-01-01T00:00:00Z"}
 
 
 @dataclass(frozen=True)
@@ -26,15 +41,18 @@ class Row:
     """What a route is called with, and what each role gets of it.
 
     `own` is about something of brand 1; `foreign` about the same thing asked for by another
-    brand's store. A status of the roles not named is 403.
+    brand's store. A status of the roles not named is 403. `path` names something else than the
+    thing that the other calls are about.
     """
 
     own: dict[str, int]
     body: Any = None
     foreign: tuple[int, str] | None = None
+    path: dict[str, Any] = field(default_factory=dict)
 
 
-CASHIERS = {"network", "brand", "store"}
+ADMINISTRATORS = {"network", "brand"}
+CASHIERS = {"network", "brand", "store", "cashier"}
 EVERYONE = CASHIERS | {"app"}
 
 
@@ -68,6 +86,89 @@ TABLE: dict[tuple[str, str], Row] = {
     ),
     ("POST", "/v1/customers"): Row(all_of(EVERYONE, 400), {"email": "x"}),
     ("GET", CUSTOMER): Row(all_of(EVERYONE, 200)),
+    ("GET", "/v1/brands"): Row(all_of(EVERYONE, 200)),
+    ("POST", "/v1/brands"): Row({"network": 400}, {"name": ""}, FORBIDDEN),
+    ("GET", BRAND): Row(all_of(EVERYONE, 200), None, (404, "brand_not_found")),
+    ("PATCH", BRAND): Row(all_of(ADMINISTRATORS, 200), {"name": "Café Brumalta"}, FORBIDDEN),
+    ("DELETE", BRAND): Row({"network": 404}, None, FORBIDDEN, {"brand_id": 999_999}),
+    ("GET", BRAND + "/programme"): Row(all_of(EVERYONE, 200), None, (404, "brand_not_found")),
+    ("POST", BRAND + "/programme"): Row(all_of(ADMINISTRATORS, 400), BYGONE_PROGRAMME, FORBIDDEN),
+    ("DELETE", BRAND + "/programme/{version}"): Row(all_of(ADMINISTRATORS, 409), None, FORBIDDEN),
+    ("GET", "/v1/stores"): Row(all_of(EVERYONE, 200)),
+    ("POST", "/v1/stores"): Row(all_of(ADMINISTRATORS, 400), {"name": ""}, FORBIDDEN),
+    ("GET", STORE): Row(all_of(EVERYONE, 200), None, (404, "store_not_found")),
+    ("PATCH", STORE): Row(all_of(ADMINISTRATORS, 200), {}, FORBIDDEN),
+    ("DELETE", STORE): Row(all_of(ADMINISTRATORS, 404), None, FORBIDDEN, {"store_id": 999_999}),
+    ("POST", "/v1/transactions"): Row(all_of(CASHIERS, 200), [{"type": "redemption"}]),
+    ("GET", STORE + "/invoices"): Row(all_of(CASHIERS, 200), None, (404, "store_not_found")),
+    ("GET", STORE + "/invoices/stream"): Row(
+        all_of(CASHIERS, 404), None, (404, "store_not_found"), {"store_id": 999_999}
+    ),
+    ("PUT", STORE + "/invoices/{number}"): Row(
+        all_of(CASHIERS, 400), BYGONE_INVOICE, (404, "store_not_found"), {"number": "F-1"}
+    ),
+    ("GET", STORE + "/invoices/{number}"): Row(
+        all_of(CASHIERS, 404), None, (404, "store_not_found"), {"number": "F-1"}
+    ),
+    ("GET", CUSTOMER + "/offers"): Row(
+        all_of({"store", "cashier"}, 200) | all_of({"network", "brand", "app"}, 400)
+    ),
+    ("GET", BRAND + "/rewards"): Row(all_of(EVERYONE, 200), None, (404, "brand_not_found")),
+    ("POST", BRAND + "/rewards"): Row(all_of(ADMINISTRATORS, 400), {"name": ""}, FORBIDDEN),
+    ("GET", REWARD): Row(all_of(EVERYONE, 200), None, (404, "brand_not_found")),
+    ("PATCH", REWARD): Row(all_of(ADMINISTRATORS, 200), {}, FORBIDDEN),
+    ("DELETE", REWARD): Row(all_of(ADMINISTRATORS, 404), None, FORBIDDEN, {"reward_id": 999_999}),
+    ("GET", BRAND + "/promotions"): Row(all_of(EVERYONE, 200), None, (404, "brand_not_found")),
+    ("POST", BRAND + "/promotions"): Row(all_of(ADMINISTRATORS, 400), {"name": ""}, FORBIDDEN),
+    ("GET", PROMOTION): Row(all_of(EVERYONE, 200), None, (404, "brand_not_found")),
+    ("PATCH", PROMOTION): Row(all_of(ADMINISTRATORS, 200), {}, FORBIDDEN),
+    ("DELETE", PROMOTION): Row(
+        all_of(ADMINISTRATORS, 404), None, FORBIDDEN, {"promotion_id": 999_999}
+    ),
+    ("GET", BRAND + "/gifts"): Row(all_of(EVERYONE, 200), None, (404, "brand_not_found")),
+    ("POST", BRAND + "/gifts"): Row(all_of(ADMINISTRATORS, 400), {"name": ""}, FORBIDDEN),
+    ("GET", GIFT): Row(all_of(EVERYONE, 200), None, (404, "brand_not_found")),
+    ("PATCH", GIFT): Row(all_of(ADMINISTRATORS, 200), {}, FORBIDDEN),
+    ("DELETE", GIFT): Row(all_of(ADMINISTRATORS, 404), None, FORBIDDEN, {"gift_id": 999_999}),
+    ("GET", "/v1/partners"): Row(all_of(EVERYONE, 200)),
+    ("POST", "/v1/partners"): Row({"network": 400}, {"name": ""}, FORBIDDEN),
+    ("GET", "/v1/partners/{partner_id}"): Row(all_of(EVERYONE, 200)),
+    ("PATCH", "/v1/partners/{partner_id}"): Row({"network": 400}, {"name": ""}, FORBIDDEN),
+    ("DELETE", "/v1/partners/{partner_id}"): Row(
+        {"network": 404}, None, FORBIDDEN, {"partner_id": 999_999}
+    ),
+    ("GET", "/v1/organisations"): Row(all_of(EVERYONE, 200)),
+    ("POST", "/v1/organisations"): Row({"network": 400}, {"name": ""}, FORBIDDEN),
+    ("GET", "/v1/organisations/{organisation_id}"): Row(all_of(EVERYONE, 200)),
+    ("PATCH", "/v1/organisations/{organisation_id}"): Row(
+        {"network": 400}, {"name": ""}, FORBIDDEN
+    ),
+    ("DELETE", "/v1/organisations/{organisation_id}"): Row(
+        {"network": 404}, None, FORBIDDEN, {"organisation_id": 999_999}
+    ),
+    ("PATCH", CUSTOMER): Row(all_of(EVERYONE, 200), {"city": "Cali"}),
+    ("POST", CUSTOMER + "/block"): Row({"network": 200}, {"reason": "a test"}, (403, "forbidden")),
+    ("POST", CUSTOMER + "/unblock"): Row(
+        {"network": 200}, {"reason": "a test"}, (403, "forbidden")
+    ),
+    ("POST", CUSTOMER + "/qr"): Row({"app": 200}, None, (403, "forbidden")),
+    ("GET", BRAND + "/cashiers"): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),
+    ("POST", BRAND + "/cashiers"): Row(all_of(ADMINISTRATORS, 400), {"user": "x"}, FORBIDDEN),
+    ("GET", CASHIER): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),
+    ("PATCH", CASHIER): Row(all_of(ADMINISTRATORS, 200), {}, FORBIDDEN),
+    ("DELETE", CASHIER): Row(all_of(ADMINISTRATORS, 404), None, FORBIDDEN, {"cashier_id": 9999}),
+    ("POST", CASHIER + "/password"): Row(
+        all_of(ADMINISTRATORS, 400), {"password": "short"}, FORBIDDEN
+    ),
+    ("GET", "/v1/sessions/current"): Row({"cashier": 200}, None, FORBIDDEN),
+    ("DELETE", "/v1/sessions/current"): Row({"cashier": 200}, None, FORBIDDEN),
+    ("GET", "/v1/keys"): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),
+    ("POST", "/v1/keys"): Row(all_of(ADMINISTRATORS, 400), {"role": "store"}, FORBIDDEN),
+    ("GET", KEY): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),
+    ("DELETE", KEY): Row(all_of(ADMINISTRATORS, 404), None, FORBIDDEN, {"key_id": "none"}),
+    ("POST", KEY + "/rotate"): Row(
+        all_of(ADMINISTRATORS, 404), None, FORBIDDEN, {"key_id": "none"}
+    ),
 }
 
 BY_NAME = {f"{route.method} {route.path}": route for route in ROUTES}
@@ -84,7 +185,7 @@ def test_no_route_is_open_to_a_role_that_does_not_exist():
 
 
 @pytest.fixture
-async def thing(api, people):
+async def thing(api, people, demo):
     """Return what brand 1 has: a customer with coins, a sale, and an open payment."""
     customer_id = people.complete()["customer_id"]
     sale = await api.store.accumulate(customer_id, amount=10_000_000, currency="COP")
@@ -93,12 +194,23 @@ async def thing(api, people):
         "customer_id": customer_id,
         "transaction_id": sale.json["transaction_id"],
         "payment_id": payment.json["payment_id"],
+        "brand_id": 1,
+        "store_id": 1,
+        "partner_id": 1,
+        "organisation_id": 1,
+        "reward_id": 1,
+        "promotion_id": demo["promotions"][0]["promotion_id"],
+        "gift_id": demo["gifts"][0]["gift_id"],
+        "cashier_id": 1,
+        "key_id": api.store.key.split("_")[1],
+        "version": 1,
     }
 
 
 async def call(client, route, thing, body):
+    names = thing | TABLE[route.method, route.path].path
     return await client.request(
-        route.method, route.path.format(**thing), body, idempotency=str(uuid4())
+        route.method, route.path.format(**names), body, idempotency=str(uuid4())
     )
 
 
@@ -148,6 +260,7 @@ BAD_KEYS = {
     "a key with more": "Bearer {key}x",
     "two keys": "Bearer {key} {key}",
     "a very long key": "Bearer lk_{long}",
+    "an unknown session": "Bearer ls_aaaaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "letters from elsewhere": "Bearer {key_id}_ñandú",
 }
 
@@ -160,7 +273,7 @@ async def test_without_a_valid_key_nothing_is_told(api, thing, name):
     for about, header in BAD_KEYS.items():
         reply = await api.anonymous.request(
             route.method,
-            route.path.format(**thing),
+            route.path.format(**(thing | TABLE[route.method, route.path].path)),
             TABLE[route.method, route.path].body,
             idempotency=str(uuid4()),
             headers={} if header is None else {"Authorization": header.format(**parts)},
@@ -170,19 +283,17 @@ async def test_without_a_valid_key_nothing_is_told(api, thing, name):
 
 
 async def test_a_revoked_key_is_refused_within_five_seconds(api, database, thing):
-    new = make_key()
-    client = api.with_key(new.key)
     async with connection_to(database) as connection:
-        await connection.execute(
-            *(CATALOGUE["insert_key"], new.key_id, new.secret_hash, "network", None, None),
-            *("test", datetime.now(UTC), None),
-        )
+        now = datetime.now(UTC)
+        facts = {"role": Role.NETWORK, "brand_id": None, "store_id": None, "name": "test"}
+        new, _ = await insert_key(connection, **facts, at=now)
+        client = api.with_key(new.key)
         await connection.execute(CATALOGUE["touch"])
         async with asyncio.timeout(5):
             while (await client.customer(thing["customer_id"])).status == 401:
                 await asyncio.sleep(0.02)
         assert (await client.customer(thing["customer_id"])).status == 200
-        assert await connection.fetchval(CATALOGUE["revoke_key"], new.key_id, datetime.now(UTC))
+        assert await revoke_key(connection, new.key_id, datetime.now(UTC))
         await connection.execute(CATALOGUE["touch"])
         async with asyncio.timeout(5):
             while (await client.customer(thing["customer_id"])).status == 200:

@@ -130,7 +130,7 @@ async def test_the_metrics_move_with_the_work(api, customer_id, people):
     requests = "leal_http_request_duration_seconds_count"
     assert moved(requests, method="POST", route=route, status="201") == 2
     assert moved(requests, method="POST", route=route, status="422") == 1
-    assert moved("leal_postings_total") == 4  # two legs of a sale, a refusal, a hold
+    assert moved("leal_postings_total") == 6  # two legs of a sale, a refusal, a hold, two openings
     assert moved("leal_operations_total", kind="accumulation", refusal="none") == 1
     assert moved("leal_operations_total", kind="redemption", refusal="profile_incomplete") == 1
     assert moved("leal_operations_total", kind="hold", refusal="none") == 1
@@ -156,7 +156,7 @@ async def test_every_metric_has_help_a_unit_and_a_sane_name(api, customer_id):
         if family.name.startswith("leal_") and not family.name.endswith("_created")
     ]
     assert len(own) >= 10
-    units = ("_seconds", "_operations", "_total", "_cached", "_locked", "_bytes", "_info")
+    units = ("_seconds", "_operations", "_total", "_cached", "_locked", "_open", "_bytes", "_info")
     for family in own:
         assert re.fullmatch(r"leal_[a-z][a-z_]*[a-z]", family.name)
         assert family.documentation.endswith(".")

@@ -14,7 +14,6 @@ from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
 NOT_TESTED_HERE = {
     "internal_error": "it stands for what nobody foresaw; no request is known to bring it about",
     "customer_blocked": "nobody can be blocked by the API yet; the ledger's own tests refuse it",
-    "out_of_stock": "rewards have no stock yet",
 }
 """Codes that no test of the running engine brings about, and why."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -52,3 +53,16 @@ InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x2
 Currency = Literal["COP", "USD", "GTQ"]
 Country = Literal["CO", "SV", "GT", "PA"]
 Gender = Literal["F", "M", "X"]
+Asset = Literal["points", "coins"]
+Moment = Annotated[
+    datetime, Meta(description="RFC 3339.", extra_json_schema={"format": "date-time"})
+]
+Day = Annotated[date, Meta(description="A day in the calendar of the brand's country.")]
+Balance = Annotated[
+    int,
+    Meta(
+        ge=-(2**53),
+        le=2**53,
+        description="Below zero where a reversal took back what was spent already (PTS-8).",
+    ),
+]

@@ -1,0 +1,168 @@
+"""The contract of customers, their wallets and their history."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from engine.api.contract.invented import (
+    BRAND_ID,
+    COINS_EXPIRE,
+    CUSTOMER_ID,
+    NOW,
+    POINTS_EXPIRE,
+    REGISTERED,
+    STORE_ID,
+    TRANSACTION_ID,
+)
+from engine.api.contract.row import Row, Rows
+from engine.api.shapes.people import (
+    Customer,
+    Document,
+    Found,
+    Lookup,
+    ProfileChange,
+    Registration,
+    ShownDocument,
+    ShownQr,
+    Standing,
+)
+from engine.api.shapes.scalars import Asset, Id
+from engine.api.shapes.transactions import Nothing
+from engine.api.shapes.wallets import Expiring, Posting, Postings, Wallet, Wallets
+
+CUSTOMERS = "/v1/customers"
+CUSTOMER = CUSTOMERS + "/{customer_id}"
+
+PERSON = Customer(
+    customer_id=CUSTOMER_ID,
+    status="active",
+    profile_complete=True,
+    missing_fields=[],
+    document=ShownDocument(type="CC", number="******6789"),
+    email="ana@example.com",
+    phone="+573001234567",
+    first_names="Ana María",
+    last_names="Gómez",
+    gender="F",
+    birth_date=date(1990, 5, 17),
+    country="CO",
+    city="Bogotá",
+    created_at=REGISTERED,
+)
+POINTS = Wallet(
+    asset="points",
+    brand_id=BRAND_ID,
+    balance=1240,
+    held=0,
+    expiring=[Expiring(amount=1240, expires_on=POINTS_EXPIRE)],
+)
+COINS = Wallet(
+    asset="coins",
+    balance=5400,
+    held=0,
+    expiring=[Expiring(amount=5400, expires_on=COINS_EXPIRE)],
+)
+SALE = Posting(
+    transaction_id=TRANSACTION_ID,
+    type="accumulation",
+    asset="points",
+    brand_id=BRAND_ID,
+    store_id=STORE_ID,
+    amount=54,
+    held_amount=0,
+    balance=1240,
+    payment_id=None,
+    invoice_number="FV-20931",
+    bill_amount=5_400_000,
+    occurred_at=NOW,
+    recorded_at=NOW,
+)
+DOCUMENT = Document(type="CC", number="1032456789")
+
+QR = "L1J5WQ4ZK7XM2PVB6TN3RYHC8DFG9SAE5U2K4Q7"
+
+ROWS: Rows = {
+    ("POST", CUSTOMERS): Row(
+        operation="registerCustomer",
+        body={
+            "quick": Registration(document=DOCUMENT, email="ana@example.com"),
+            "full": Registration(
+                document=DOCUMENT,
+                email="ana@example.com",
+                phone="300 123 4567",
+                first_names="Ana María",
+                last_names="Gómez",
+                gender="F",
+                birth_date=date(1990, 5, 17),
+                city="Bogotá",
+            ),
+        },
+        answers={201: PERSON},
+        problems=("customer_exists",),
+    ),
+    ("POST", CUSTOMERS + "/lookup"): Row(
+        operation="lookUpCustomer",
+        body={
+            "document": Lookup(document=DOCUMENT),
+            "phone": Lookup(phone="300 123 4567"),
+            "email": Lookup(email="ana@example.com"),
+            "qr": Lookup(qr=QR),
+        },
+        answers={200: Found(customer=PERSON, wallets=[COINS, POINTS])},
+        problems=("customer_not_found",),
+        summary="Find a customer by what they have with them (CUS-2)",
+    ),
+    ("GET", CUSTOMER): Row(
+        operation="readCustomer",
+        answers={200: PERSON},
+        summary="Read a customer (CUS-1)",
+    ),
+    ("PATCH", CUSTOMER): Row(
+        operation="changeCustomer",
+        body=ProfileChange(phone="300 123 4567", birth_date=date(1990, 5, 17)),
+        answers={200: PERSON},
+        problems=("customer_exists",),
+        summary="Change a profile: *Actualizar* (CUS-6)",
+    ),
+    ("POST", CUSTOMER + "/block"): Row(
+        operation="blockCustomer",
+        key="optional",
+        body=Standing(reason="Case 4711: many accumulations in a short time"),
+        answers={200: replace(PERSON, status="blocked")},
+        summary="Block a customer: nothing is earned or spent from now on (CUS-9, FRD-2)",
+    ),
+    ("POST", CUSTOMER + "/unblock"): Row(
+        operation="unblockCustomer",
+        key="optional",
+        body=Standing(reason="Case 4711: explained"),
+        answers={200: PERSON},
+        summary="Unblock a customer (CUS-9, FRD-2)",
+    ),
+    ("POST", CUSTOMER + "/qr"): Row(
+        operation="showQr",
+        body=Nothing(),
+        answers={200: ShownQr(qr=QR, expires_at=NOW)},
+        summary="Make the QR that the customer's app shows; it lives for a minute (COI-6)",
+    ),
+    ("GET", CUSTOMER + "/wallets"): Row(
+        operation="listWallets",
+        answers={200: Wallets(wallets=[COINS, POINTS], as_of=NOW)},
+        summary="List what a customer has (PTS-6)",
+    ),
+    ("GET", CUSTOMER + "/transactions"): Row(
+        operation="listTransactions",
+        answers={200: Postings(transactions=[SALE], next_cursor=None)},
+        problems=("not_found",),
+        query={
+            "limit": Annotated[int, Meta(ge=1, le=100, description="Postings on one page.")],
+            "cursor": Annotated[str, Meta(description="The `next_cursor` of the page before.")],
+            "asset": Asset,
+            "brand_id": Annotated[Id, Meta(description="Only of this brand.")],
+        },
+        summary="List a customer's postings, newest first",
+    ),
+}

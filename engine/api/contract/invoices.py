@@ -1,0 +1,77 @@
+"""The contract of invoices that an integrated point of sale sends."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+from msgspec.structs import replace
+
+from engine.api.contract.invented import CUSTOMER_ID, NOW, STORE_ID, TRANSACTION_ID
+from engine.api.contract.resource import PAGE
+from engine.api.contract.row import Row, Rows, Text
+from engine.api.shapes.invoices import Invoice, Invoices, PrintedInvoice
+from engine.api.shapes.scalars import Moment
+
+INVOICES = "/v1/stores/{store_id}/invoices"
+INVOICE = INVOICES + "/{number}"
+
+UNCLAIMED = Invoice(
+    store_id=STORE_ID,
+    invoice_number="FV-20931",
+    amount=5_400_000,
+    currency="COP",
+    issued_at=NOW,
+    received_at=NOW,
+    status="unclaimed",
+    customer_id=None,
+    transaction_id=None,
+)
+CLAIMED = replace(
+    UNCLAIMED, status="claimed", customer_id=CUSTOMER_ID, transaction_id=TRANSACTION_ID
+)
+SINCE = {"since": Annotated[Moment, Meta(description="Only from this moment on.")]}
+
+ROWS: Rows = {
+    ("PUT", INVOICE): Row(
+        operation="sendInvoice",
+        body=PrintedInvoice(amount=5_400_000, currency="COP", issued_at=NOW),
+        answers={201: UNCLAIMED, 200: UNCLAIMED},
+        problems=("currency_mismatch", "occurred_at_out_of_range", "invoice_differs"),
+        summary="Send a sale that was printed; to repeat it is no harm (INV-1)",
+    ),
+    ("GET", INVOICE): Row(
+        operation="readInvoice",
+        answers={200: CLAIMED},
+        problems=("invoice_not_found",),
+        summary="Read a printed sale, and what came of it (INV-1)",
+    ),
+    ("GET", INVOICES): Row(
+        operation="listInvoices",
+        answers={200: Invoices(invoices=[UNCLAIMED], next_cursor=None)},
+        query=PAGE
+        | {
+            "status": Annotated[
+                Literal["unclaimed", "claimed", "all"],
+                Meta(description="Which of them; `unclaimed` where it is left out."),
+            ]
+        }
+        | SINCE,
+        summary="List *Transacciones históricas*, the newest first (INV-2)",
+    ),
+    ("GET", INVOICES + "/stream"): Row(
+        operation="streamInvoices",
+        answers={
+            200: (
+                Text(
+                    "text/event-stream",
+                    'event: invoice\nid: 42\ndata: {"invoice_number":"FV-20931",…}\n\n',
+                ),
+            )
+        },
+        query=SINCE,
+        summary="Stream sales as they are printed, as server-sent events (INV-1, SYS-3)",
+        about="The data of an event is an `Invoice`. Who reconnects with the header"
+        " `Last-Event-ID` gets what was missed, as every `EventSource` does.",
+    ),
+}

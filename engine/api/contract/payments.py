@@ -1,0 +1,91 @@
+"""The contract of payments with coins."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from engine.api.contract.invented import BRAND_ID, CUSTOMER_ID, NOW, PAYMENT_ID, STORE_ID
+from engine.api.contract.row import Row, Rows
+from engine.api.shapes.transactions import Confirmation, Nothing, Payment, PaymentState
+
+PAYMENTS = "/v1/customers/{customer_id}/payments"
+PAYMENT = PAYMENTS + "/{payment_id}"
+
+SUCCEEDED = PaymentState(
+    payment_id=PAYMENT_ID,
+    transaction_id=PAYMENT_ID,
+    customer_id=CUSTOMER_ID,
+    store_id=STORE_ID,
+    brand_id=BRAND_ID,
+    status="succeeded",
+    coins=3000,
+    balance=2400,
+    held=0,
+    recorded_at=NOW,
+)
+REQUIRES_CODE = replace(
+    SUCCEEDED,
+    status="requires_code",
+    held=3000,
+    sent_to="*********4567",
+    expires_at=NOW + timedelta(minutes=5),
+    tries_left=3,
+)
+
+ROWS: Rows = {
+    ("POST", PAYMENTS): Row(
+        operation="pay",
+        key="required",
+        body=Payment(
+            coins=3000, document_checked=True, invoice_number="FV-20932", amount=1_200_000
+        ),
+        answers={201: {"requires a code": REQUIRES_CODE}},
+        problems=(
+            "document_not_checked",
+            "store_required",
+            "store_not_found",
+            "customer_blocked",
+            "profile_incomplete",
+            "insufficient_coins",
+            "coins_not_accepted",
+            "qr_invalid",
+        ),
+        summary="Pay with coins: hold them, and send the customer a code (COI-3…COI-7)",
+    ),
+    ("POST", PAYMENT + "/confirm"): Row(
+        operation="confirmPayment",
+        key="optional",
+        body=Confirmation(code="4821"),
+        answers={200: SUCCEEDED},
+        problems=(
+            "customer_blocked",
+            "code_invalid",
+            "code_exhausted",
+            "payment_expired",
+        ),
+        summary="Confirm a payment with the code that the customer was sent (COI-6)",
+    ),
+    ("POST", PAYMENT + "/resend"): Row(
+        operation="resendCode",
+        key="optional",
+        body=Nothing(),
+        answers={200: REQUIRES_CODE},
+        problems=("payment_expired", "code_exhausted", "payment_captured", "limit_reached"),
+        summary="Send another code to the same person: *Reenviar código* (COI-6)",
+    ),
+    ("POST", PAYMENT + "/void"): Row(
+        operation="voidPayment",
+        key="optional",
+        body=Nothing(),
+        answers={200: replace(SUCCEEDED, status="voided", balance=5400)},
+        problems=("payment_captured",),
+        summary="Void a payment: the held coins go back",
+    ),
+    ("GET", PAYMENT): Row(
+        operation="readPayment",
+        answers={200: {"succeeded": SUCCEEDED, "requires a code": REQUIRES_CODE}},
+        summary="Read how a payment stands",
+    ),
+}

@@ -1,0 +1,103 @@
+"""Which problems a route may run into, and an example of each."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import convert
+
+from engine.api.contract.invented import CUSTOMER_ID, NOW, REQUEST_ID
+from engine.api.contract.row import Row
+from engine.api.door import OpenRoute, Route
+from engine.api.problems import PROBLEMS
+from engine.api.shapes.errors import WITH_MEMBERS, Problem
+from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS
+from engine.people.keys import Role
+
+OF_ANY_ADDRESS = ("not_found", "method_not_allowed")
+"""What is told where there is no route, so that no route has it in its list."""
+
+VERSION = "/v1/"
+OF_ANY_CALL = frozenset({"internal_error", "unavailable"})
+OF_A_CHANGE = frozenset({"overloaded", "outcome_unknown"})
+OF_A_BODY = frozenset(
+    {
+        "malformed_json",
+        "invalid_request",
+        "request_timeout",
+        "body_too_large",
+        "unsupported_encoding",
+    }
+)
+OF_A_KEY = frozenset({"idempotency_key_invalid", "idempotency_key_reused"})
+NAMED_IN_PATH = re.compile(r"\{(\w+)_id\}")
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "profile_incomplete": {"missing_fields": ["gender", "birth_date"]},
+    "insufficient_points": {"available": 120, "required": 500},
+    "insufficient_coins": {"available": 2400, "required": 3000},
+    "code_invalid": {"tries_left": 2},
+    "customer_exists": {"customer_id": str(CUSTOMER_ID)},
+    "invoice_differs": {"amount": 5_400_000, "currency": "COP", "issued_at": NOW},
+}
+"""What an example of a problem has beyond the standard's members."""
+
+REFUSED = {refusal.code: text for refusal, text in REFUSALS.items()}
+CODES = tuple(PROBLEMS) + tuple(REFUSED)
+"""Every code there is."""
+
+
+def codes_of(route: Route | OpenRoute, row: Row) -> list[str]:
+    """Return every code that a route may answer with, by status; raises KeyError for no code."""
+    codes = set(row.problems)
+    if route.path.startswith(VERSION):
+        codes |= OF_ANY_CALL
+    if isinstance(route, Route):
+        codes.add("unauthorized")
+        codes |= {f"{name}_not_found" for name in NAMED_IN_PATH.findall(route.path)}
+        if route.roles != frozenset(Role):
+            codes.add("forbidden")
+    if route.method != "GET":
+        codes |= OF_A_CHANGE
+    if row.body is not None:
+        codes |= OF_A_BODY
+    if row.query:
+        codes.add("invalid_request")
+    if row.key:
+        codes |= OF_A_KEY
+    if row.key == "required":
+        codes.add("idempotency_key_missing")
+    return sorted(codes, key=lambda code: (status_of(code), CODES.index(code)))
+
+
+def status_of(code: str) -> int:
+    """Return the HTTP status of a code; raises KeyError where there is no such code."""
+    return HTTP_STATUS_REFUSED if code in REFUSED else PROBLEMS[code].status
+
+
+def title_of(code: str) -> str:
+    """Return what a code stands for, in English."""
+    return (REFUSED.get(code) or PROBLEMS[code]).title_en
+
+
+def shape_of(code: str) -> type[Problem]:
+    """Return the shape of a problem: `Problem`, or one with the members that its code promises."""
+    return WITH_MEMBERS.get(code, Problem)
+
+
+def example_of(code: str) -> Problem:
+    """Return a problem as a client may get it."""
+    advice = REFUSED[code].advice if code in REFUSED else f"{title_of(code)}."
+    return convert(
+        {
+            "type": f"urn:leal:problem:{code}",
+            "title": title_of(code),
+            "status": status_of(code),
+            "detail": advice,
+            "code": code,
+            "request_id": REQUEST_ID,
+            **EXAMPLES.get(code, {}),
+        },
+        shape_of(code),
+    )

@@ -1,0 +1,112 @@
+"""Holds what the engine answers to its own document: each answer has a schema, and keeps to it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Protocol
+
+import orjson
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from engine.api.contract import CONTRACT
+from engine.api.door import Router
+from engine.api.openapi import document
+from engine.api.routes import OPEN_ROUTES, ROUTES
+
+DOCUMENT = "urn:leal:openapi"
+PROBLEM = "application/problem+json"
+JSON = "application/json"
+NOT_ROUTED = {404: "not_found", 405: "method_not_allowed"}
+"""What is answered where no route has the path, or the method."""
+
+
+class Answered(Protocol):
+    """What was answered; what is no JSON is bytes."""
+
+    status: int
+    headers: Any
+    json: Any
+
+
+class Contract:
+    """The document of the engine that stands here, with a validator for each of its schemas."""
+
+    def __init__(self) -> None:
+        self._router = Router(ROUTES + OPEN_ROUTES)
+        self._validators: dict[str, Draft202012Validator] = {}
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The document as a client reads it, of the routes that have a row."""
+        rows = [one for one in ROUTES + OPEN_ROUTES if (one.method, one.path) in CONTRACT]
+        return orjson.loads(orjson.dumps(document(rows)))
+
+    def check(self, method: str, path: str, sent: Any, reply: Answered) -> None:
+        """Fail where the document does not say that this request may be answered like this.
+
+        `sent` is the request's body, as JSON that was read already or as bytes.
+        """
+        asked = "GET" if method == "HEAD" else method
+        route, _ = self._router.find(asked, path.partition("?")[0])
+        about = f"{method} {path} answered {reply.status}"
+        if route is None:
+            if reply.status in NOT_ROUTED:
+                assert reply.json["code"] == NOT_ROUTED[reply.status], f"{about}: {reply.json}"
+                self._validate("/components/schemas/Problem", reply.json, about)
+            return
+        if (asked, route.path) not in CONTRACT:
+            return  # tests/api/test_openapi.py asks for its row
+        place = f"/paths/{_escaped(route.path)}/{asked.lower()}"
+        operation = self._at(place)
+        at = f"{place}/responses/{reply.status}"
+        answer = operation["responses"].get(str(reply.status))
+        assert answer is not None, f"{about}, which the document does not know: {reply.json}"
+        if "$ref" in answer:
+            at = answer["$ref"].removeprefix("#")
+            answer = self._at(at)
+        if method == "HEAD" or "content" not in answer:
+            assert not reply.json, f"{about} with a body, which the document does not know"
+            return
+        media_type = reply.headers.get("Content-Type", "").partition(";")[0]
+        assert media_type in answer["content"], f"{about} with {media_type}"
+        if media_type in (JSON, PROBLEM) and route.path != "/openapi.json":
+            self._validate(f"{at}/content/{_escaped(media_type)}/schema", reply.json, about)
+        taken = list(operation.get("requestBody", {}).get("content", ()))
+        if reply.status < 300 and sent and taken == [JSON]:  # an upload tells of each item instead
+            body = orjson.loads(sent) if isinstance(sent, bytes) else sent
+            at = f"{place}/requestBody/content/{_escaped(JSON)}/schema"
+            self._validate(at, body, f"{about} to {body}")
+
+    def _validate(self, at: str, value: Any, about: str) -> None:
+        """Fail where `value` has not the schema that stands at this place of the document."""
+        validator = self._validators.get(at)
+        if validator is None:
+            validator = self._validators[at] = self.validator(at)
+        errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+        assert not errors, f"{about} with what its schema does not allow: {errors} in {value}"
+
+    def validator(self, at: str) -> Draft202012Validator:
+        """Return the validator of the schema at a place of the document (a JSON pointer)."""
+        resource = Resource(contents=self.document, specification=DRAFT202012)
+        registry: Registry[Any] = Registry().with_resource(DOCUMENT, resource)
+        return Draft202012Validator(
+            {"$ref": f"{DOCUMENT}#{at}"},
+            registry=registry,
+            format_checker=Draft202012Validator.FORMAT_CHECKER,
+        )
+
+    def _at(self, pointer: str) -> Any:
+        found: Any = self.document
+        for step in pointer.split("/")[1:]:
+            found = found[step.replace("~1", "/").replace("~0", "~")]
+        return found
+
+
+def _escaped(step: str) -> str:
+    return step.replace("~", "~0").replace("/", "~1")
+
+
+CONTRACT_OF_ENGINE = Contract()
+"""One for the whole run: its validators are made once."""
