@@ -16,6 +16,7 @@ from engine.errors import (
     CustomerNotFound,
     EngineError,
     ItemTaken,
+    KeyReused,
     OutcomeUnknown,
     Overloaded,
     PaymentNotFound,
@@ -55,6 +56,11 @@ class Committer:
         OutcomeUnknown, KeyReused, CustomerNotFound, PaymentNotFound, ItemTaken, Quarantined.
         """
         decided = self._enter(operation)
+        while decided.fingerprint != operation.fingerprint:
+            waiter = decided.waiter
+            await asyncio.wait({waiter})
+            self._leave_key_to(decided, waiter)
+            decided = self._enter(operation)
         if decided is operation:
             await operation.waiter
         else:
@@ -92,6 +98,10 @@ class Committer:
                 await asyncio.wait({waiter for _, _, waiter in waiting})
             for place, decided, waiter in waiting:
                 try:
+                    if decided.fingerprint != operations[place].fingerprint:
+                        self._leave_key_to(decided, waiter)
+                        left.append(place)
+                        continue
                     if waiter.cancelled():  # by another request, which had it first and gave up
                         raise OutcomeUnknown
                     waiter.result()
@@ -153,6 +163,19 @@ class Committer:
         except Overloaded:
             self._metrics.shed.labels("overloaded").inc()
             raise
+
+    def _leave_key_to(self, decided: Operation, waiter: asyncio.Future[None]) -> None:
+        """Raise where another request under the same key has it, now that this one is over.
+
+        Where it does not, for nothing was done of it or its key was somebody else's too, the key is
+        asked for again. Raises KeyReused, OutcomeUnknown.
+        """
+        error = OutcomeUnknown() if waiter.cancelled() else waiter.exception()
+        if isinstance(error, OutcomeUnknown):
+            raise OutcomeUnknown
+        if error is None and (decided.recorded is not None or decided.outcome == Outcome.POSTED):
+            self._metrics.replays.labels("reused").inc()
+            raise KeyReused
 
     def _result(self, operation: Operation, decided: Operation) -> tuple[Answer, bool]:
         """Return what `submit` returns or raises for `operation`, decided as `decided`."""

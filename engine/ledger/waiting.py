@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
-from engine.errors import EngineError, KeyReused, OutcomeUnknown, Overloaded
+from engine.errors import EngineError, OutcomeUnknown, Overloaded
 from engine.ledger.core import Operation
 
 
@@ -30,13 +30,12 @@ class WaitingRoom:
     def enter(self, operation: Operation) -> Operation:
         """Queue an operation and return the one whose `waiter` will have the outcome.
 
-        That is another one where the same key is under way already. Raises Overloaded where too
-        much waits, here or for the account, KeyReused where the key is under way for another
-        request.
+        That is another one where the same key is under way already, maybe for another request:
+        its fingerprint tells. Raises Overloaded where too much waits, here or for the account.
         """
         under_way = self._under_way.get(operation.transaction_id)
         if under_way is not None:
-            return self._join(under_way, operation)
+            return self._join(under_way, operation.fingerprint)
         if self.closed or len(self._queue) >= self._operations_max:
             raise Overloaded
         parked = self._locked.get(operation.customer_id)
@@ -134,10 +133,10 @@ class WaitingRoom:
         oldest = next(iter(self._under_way.values()), None)
         return 0.0 if oldest is None else time.monotonic() - oldest.waiting_since
 
-    def _join(self, under_way: Operation, operation: Operation) -> Operation:
-        if under_way.fingerprint != operation.fingerprint:
-            raise KeyReused
-        if under_way.waiter.done():  # it was told that nothing is known, and asks again
+    def _join(self, under_way: Operation, fingerprint: int) -> Operation:
+        done = under_way.waiter.done()
+        if done and under_way.fingerprint == fingerprint:
+            # It was told that nothing is known, and asks again.
             under_way.waiter = asyncio.get_running_loop().create_future()
             under_way.waiting_since = time.monotonic()
             self._under_way[under_way.transaction_id] = self._under_way.pop(

@@ -210,6 +210,26 @@ async def test_a_key_that_is_under_way_for_another_request_is_refused(committer)
         await second
 
 
+async def test_a_retry_is_not_refused_for_a_reuse_that_is_under_way(database, committer):
+    await results(submit(committer, earn(ANA, 10, key=5)))
+    step = database.next(Step(Verdict.SEEN, until=asyncio.Event()))
+    reuse, retry = submit(committer, earn(ANA, 7, key=5, fingerprint=2), earn(ANA, 10, key=5))
+    await step.started.wait()
+    step.until.set()
+    with pytest.raises(KeyReused):
+        await reuse
+    answer, replayed = await retry
+    assert (answer.balance, replayed) == (10, True)
+
+
+async def test_a_key_is_free_again_where_nothing_was_done(database, committer):
+    database.next(Step(Verdict.UNAVAILABLE))
+    first, second = submit(committer, earn(ANA, 10, key=5), earn(ANA, 7, key=5, fingerprint=2))
+    with pytest.raises(Unavailable):
+        await first
+    assert (await second)[0].balance == 7
+
+
 async def test_one_who_gives_up_does_not_take_the_others_answer_away(database, committer):
     step = database.next(Step(lands=True, until=asyncio.Event()))
     first, second, third = submit(committer, *(earn(ANA, key=5) for _ in range(3)))
