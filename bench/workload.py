@@ -24,6 +24,8 @@ REDEMPTIONS: Final = CUSTOMER + "/redemptions"
 PAYMENTS: Final = CUSTOMER + "/payments"
 CONFIRM: Final = PAYMENTS + "/{payment_id}/confirm"
 WALLETS: Final = CUSTOMER + "/wallets"
+TRANSACTIONS: Final = "/v1/transactions"
+UPLOAD_ITEMS: Final = 1000
 
 VISITS: Final = {"sale": 82, "look": 6, "redeem": 6, "pay": 6}
 """Of a hundred visits to a till, how many are of each kind; every visit begins with a look-up."""
@@ -131,6 +133,13 @@ class Workload:
         while True:
             yield self.accumulate(self._customer())
 
+    def uploads(self) -> Iterator[Request]:
+        """Yield bulk uploads of the same sales, UPLOAD_ITEMS in each, a line for each."""
+        while True:
+            sales = itertools.islice(self._sales(), UPLOAD_ITEMS)
+            body = b"\n".join(map(orjson.dumps, sales))
+            yield Request("upload", "POST", TRANSACTIONS, TRANSACTIONS, "network", body, None, DONE)
+
     def visits(self) -> Iterator[tuple[Request, ...]]:
         """Yield what one customer's visit to a till asks for, in order, by the shares of VISITS.
 
@@ -207,6 +216,16 @@ class Workload:
         key = f"{hold.idempotency_key}-confirm"
         body = orjson.dumps({"code": code})
         return Request("confirm", "POST", CONFIRM, path, hold.role, body, key, DONE)
+
+    def _sales(self) -> Iterator[dict[str, Any]]:
+        """Yield sales as the items of an upload."""
+        for sale in self.accumulations():
+            yield {
+                "type": "accumulation",
+                "idempotency_key": sale.idempotency_key,
+                "customer_id": sale.path.split("/")[3],
+                **orjson.loads(sale.body),
+            }
 
     # Dice.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -51,6 +52,8 @@ from engine.settings import Settings
 log = structlog.get_logger()
 
 LOOP_LAG_INTERVAL_S = 0.25
+YOUNG_OBJECTS_MAX = 50_000
+"""Objects made and not yet freed before the garbage collector looks at them."""
 SECRET_SIZE = 32
 HEAD_LINE_BYTES_MAX = 4096
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -160,6 +163,7 @@ async def serve(
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with services_of(settings, dsn) as services, contextlib.AsyncExitStack() as stack:
+        _collect_seldom()
         runner = web.ServerRunner(
             web.Server(
                 Door(services, ROUTES + OPEN_ROUTES),
@@ -223,6 +227,16 @@ def code_secret(settings: Settings) -> bytes:
     if len(made) != SECRET_SIZE:
         raise EngineError(f"{path} has not {SECRET_SIZE} bytes; delete it to have a new one made")
     return made
+
+
+def _collect_seldom() -> None:
+    """Let the garbage collector pass over what lives as long as the process, and look seldom.
+
+    A request leaves no cycles behind; a look at every cached customer took a tenth of the CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS_MAX, 20, 100)
 
 
 async def _tell_of_itself(services: Services) -> web.ServerRunner:

@@ -43,6 +43,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SLICE_S = 0.002
 """How long an upload holds the event loop before others have their turn."""
 
+PARTS = 4
+"""An upload is cut by customers, so that one part is prepared while another is made durable."""
+
 SPENDS = frozenset({"redemption", "payment", "donation"})
 OTHERS = frozenset({"conversion", "cashback", "reversal"})
 
@@ -88,6 +91,12 @@ class Entry:
     identity: tuple[str, str] | None = None
 
     @property
+    def whose(self) -> bytes:
+        """The customer, once found."""
+        assert self.customer_id is not None
+        return self.customer_id
+
+    @property
     def invoice(self) -> tuple[int, str] | None:
         """The invoice that says what the item leaves out, None where it says all."""
         if self.store is None or self.body.amount is not None or self.body.invoice_number is None:
@@ -116,14 +125,23 @@ class Upload:
                 self._refuse(place, _key_of(item), problem)
             if perf_counter() > self._slice_ends:
                 await self._give_way()
-        entries = await self._with_customers(entries)
-        asked = await self._operations(entries)
+        parts: list[list[Entry]] = [[] for _ in range(PARTS)]
+        for entry in await self._with_customers(entries):
+            parts[entry.whose[15] % PARTS].append(entry)
+        async with asyncio.TaskGroup() as tasks:
+            for part in parts:
+                asked = await self._operations(part)
+                tasks.create_task(self._commit(asked))
+                await self._give_way()
+        return [self._results[place] for place in range(len(items))]
+
+    async def _commit(self, asked: list[tuple[Entry, Operation]]) -> None:
+        """Bring operations to their outcome, and keep it as their results."""
         decided = await self._services.committer.submit_many([op for _, op in asked])
         for (entry, _), outcome in zip(asked, decided, strict=True):
             self._settle(entry, outcome)
             if perf_counter() > self._slice_ends:
                 await self._give_way()
-        return [self._results[place] for place in range(len(items))]
 
     def _entry(self, place: int, item: bytes | Raw) -> Entry:
         """Return what an item asks for; raises Problem."""
@@ -192,12 +210,11 @@ class Upload:
 
     def _operation(self, entry: Entry, printed: Invoice | None) -> Operation:
         assert entry.store is not None
-        assert entry.customer_id is not None
         return earn(
             self._services,
             self._principal,
             entry.store,
-            entry.customer_id,
+            entry.whose,
             entry.key,
             entry.body,
             printed,
@@ -205,12 +222,11 @@ class Upload:
 
     async def _retry(self, entry: Entry, problem: Problem) -> None:
         """Answer from the books what could not be done any more, else tell the problem."""
-        assert entry.customer_id is not None
         try:
             recorded = await recorded_of(
                 self._services,
                 self._principal,
-                entry.customer_id,
+                entry.whose,
                 entry.key,
                 "accumulation",
                 entry.body,

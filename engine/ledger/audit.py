@@ -61,6 +61,7 @@ async def audit_journal(
     """Audit the whole journal; `progress` is told (rows done, about how many there are)."""
     report, auditor, started = Report(), Auditor(), perf_counter()
     async with connection.transaction(isolation="repeatable_read", readonly=True):  # network op
+        await connection.execute(SQL["plan"])  # network op
         rows_in_all = await connection.fetchval(SQL["rows"])  # network op
 
         async def check(piece: bytes | bytearray) -> None:

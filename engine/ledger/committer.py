@@ -93,9 +93,10 @@ class Committer:
                     results[place] = error
                 else:
                     waiting.append((place, decided, decided.waiter))
-            if waiting:
-                # Who waits for a future cancels it when giving up; who waits for a set does not.
-                await asyncio.wait({waiter for _, _, waiter in waiting})
+            for _, _, waiter in waiting:
+                if not waiter.done():  # once one is, most are: a batch has many of them
+                    # Who waits for a future cancels it when giving up; for a set, does not.
+                    await asyncio.wait({waiter})
             for place, decided, waiter in waiting:
                 try:
                     if decided.fingerprint != operations[place].fingerprint:
