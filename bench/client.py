@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--url", required=True)
     parser.add_argument("--demo", type=Path, required=True, help="the demo.json of the network")
     parser.add_argument("--seed", type=int, default=2026)
-    streams = ("accumulations", "mix", "uploads")
+    streams = ("accumulations", "mix", "uploads", "till_requests")
     parser.add_argument("--stream", choices=streams, default="accumulations")
     parser.add_argument("--one-brand", action="store_true")
     parser.add_argument("--issuers-only", action="store_true")

@@ -140,6 +140,16 @@ class Workload:
             body = b"\n".join(map(orjson.dumps, sales))
             yield Request("upload", "POST", TRANSACTIONS, TRANSACTIONS, "network", body, None, DONE)
 
+    def tills(self) -> Iterator[tuple[Request, Request]]:
+        """Yield what a cashier does for every sale: find the customer, then accumulate."""
+        while True:
+            customer = self._customer()
+            yield self.lookup(customer), self.accumulate(customer)
+
+    def till_requests(self) -> Iterator[Request]:
+        """Yield the requests of `tills` one after the other."""
+        return itertools.chain.from_iterable(self.tills())
+
     def visits(self) -> Iterator[tuple[Request, ...]]:
         """Yield what one customer's visit to a till asks for, in order, by the shares of VISITS.
 
