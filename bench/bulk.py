@@ -11,20 +11,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import orjson
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from bench import report
-from bench.side_by_side import Bench, Contestant, audit, engine, rounds
+from bench.side_by_side import Contestant, engine_alone, rounds
 from bench.workload import UPLOAD_ITEMS
-from engine.postgres.embedded import EmbeddedPostgres
 from engine.settings import Settings
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -97,22 +93,13 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="leal-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # the user of the embedded server must reach its cluster
-        with EmbeddedPostgres(folder) as postgres, Progress(console=console) as progress:
-            bench = Bench(
-                folder, postgres.start(), options.connections, options.seconds, options.warm
-            )
-            with engine(bench) as served:
-                found = rounds(bench, contestants_of(served), options.rounds, progress)
-            audited = audit(bench.dsn, folder)
-            about = report.conditions(bench.connections, bench.seconds, bench.warm, bench.dsn)
+    with engine_alone(options, console) as (bench, served, progress, about):
+        found = rounds(bench, contestants_of(served), options.rounds, progress)
     summary = show(found, console)
-    figures = about | {"summary": summary, "rounds": found, "audit": audited}
+    figures = about | {"summary": summary, "rounds": found}
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "bulk.json").write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
-    if audited["exit_code"] != 0:
+    if about["audit"]["exit_code"] != 0:
         console.print("[red]The books do not balance.[/red]")
         sys.exit(1)
 

@@ -151,6 +151,24 @@ def engine(bench: Bench) -> Iterator[Contestant]:
         yield Contestant("engine", url, process.pid, has_metrics=True)
 
 
+@contextlib.contextmanager
+def engine_alone(
+    options: argparse.Namespace, console: Console
+) -> Iterator[tuple[Bench, Contestant, Progress, dict[str, Any]]]:
+    """The engine on a server of its own; its audit and conditions end up in the dict."""
+    with (
+        _folder() as folder,
+        EmbeddedPostgres(folder) as postgres,
+        Progress(console=console) as progress,
+    ):
+        bench = Bench(folder, postgres.start(), options.connections, options.seconds, options.warm)
+        about: dict[str, Any] = {}
+        with engine(bench) as served:
+            yield bench, served, progress, about
+        about["audit"] = audit(bench.dsn, folder)
+        about |= report.conditions(bench.connections, bench.seconds, bench.warm, bench.dsn)
+
+
 def best_pool(bench: Bench, progress: Progress) -> dict[int, float]:
     """Try pool sizes for the textbook service, twice; return the best of each, the best one first.
 

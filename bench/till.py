@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import tempfile
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -23,14 +22,11 @@ import orjson
 import uvloop
 from hdrh.histogram import HdrHistogram
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
-from bench import report
 from bench.client import LATENCY_US_MAX
-from bench.side_by_side import SEED, Bench, Contestant, audit, engine
+from bench.side_by_side import SEED, Bench, Contestant, engine_alone
 from bench.workload import Workload, demo_of, keys_of
-from engine.postgres.embedded import EmbeddedPostgres
 
 RESULTS: Final = Path(__file__).parent / "results"
 CALLS: Final = 2
@@ -156,18 +152,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="leal-bench-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # the user of the embedded server must reach its cluster
-        with EmbeddedPostgres(folder) as postgres, Progress(console=console) as progress:
-            bench = Bench(
-                folder, postgres.start(), options.connections, options.seconds, options.warm
-            )
-            with engine(bench) as served:
-                numbers = progress.track(range(options.rounds), description="rounds")
-                found = [round_of(bench, served) for _ in numbers]
-            audited = audit(bench.dsn, folder)
-            about = report.conditions(bench.connections, bench.seconds, bench.warm, bench.dsn)
+    with engine_alone(options, console) as (bench, served, progress, about):
+        numbers = progress.track(range(options.rounds), description="rounds")
+        found = [round_of(bench, served) for _ in numbers]
     table = Table("peak, flows/s", "offered", "tills", "p50 ms", "p90", "p99", "p99.9")
     for one in found:
         offered = (f"{one['peak_flows_per_second']:,.0f}", f"{one['flows_per_second']:,.0f}")
@@ -177,8 +164,8 @@ def main() -> None:
     console.print(table)
     reached = median(one["ms"]["p50"] for one in found)
     console.print(f"median of the rounds' p50: {reached:.1f} ms, asked for: < {TARGET_MS:g}")
-    console.print(audited["said"])
-    figures = about | {"p50_ms": reached, "rounds": found, "audit": audited}
+    console.print(about["audit"]["said"])
+    figures = about | {"p50_ms": reached, "rounds": found}
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "till.json").write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
 

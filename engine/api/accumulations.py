@@ -25,8 +25,8 @@ from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
 from engine.network.invoices import Invoice
 from engine.people.keys import Principal
+from engine.programme.brands import Store
 from engine.programme.calendar import COINS_COUNTRY, DAY_SECONDS, UTC_OFFSETS, local_day
-from engine.programme.catalogue import Store
 from engine.programme.earning import coins_expire
 
 FUTURE_SECONDS_MAX = 300

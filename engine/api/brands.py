@@ -13,8 +13,8 @@ from engine.api.services import Services
 from engine.api.shapes import administration as shapes
 from engine.api.wire import Wire
 from engine.programme.administration import SQL
+from engine.programme.brands import Brand
 from engine.programme.calendar import CURRENCIES
-from engine.programme.catalogue import Brand
 
 NEW = Wire(shapes.NewBrand)
 CHANGE = Wire(shapes.BrandChange)

@@ -37,7 +37,7 @@ from engine.network.invoices import Invoice
 from engine.people.contacts import normalise_phone
 from engine.people.documents import document_identity
 from engine.people.keys import Principal
-from engine.programme.catalogue import Store
+from engine.programme.brands import Store
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SLICE_S = 0.002

@@ -25,7 +25,7 @@ from engine.people.cashiers import (
 )
 from engine.people.passwords import refuse_weak
 from engine.postgres.connections import Pool, PooledConnection, UniqueViolation
-from engine.programme.catalogue import Brand
+from engine.programme.brands import Brand
 
 NEW = Wire(shapes.NewCashier)
 CHANGE = Wire(shapes.CashierChange)

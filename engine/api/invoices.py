@@ -22,8 +22,8 @@ from engine.api.shapes.scalars import InvoiceNumber
 from engine.api.wire import Wire, query_int
 from engine.ledger.receipts import microseconds
 from engine.network.invoices import Invoice, Printed
+from engine.programme.brands import Store
 from engine.programme.calendar import iso_moment
-from engine.programme.catalogue import Store
 
 WIRE = Wire(PrintedInvoice)
 CLAIMED = {"unclaimed": False, "claimed": True, "all": None}

@@ -23,7 +23,7 @@ from engine.api.wire import Wire
 from engine.people.keys import Principal, Role
 from engine.postgres.connections import PooledConnection
 from engine.postgres.sql import queries
-from engine.programme.catalogue import Brand
+from engine.programme.brands import Brand
 from engine.programme.items import Item, ItemKind, item_from
 from engine.programme.segments import Segment
 

@@ -36,7 +36,7 @@ from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.people.codes import code_mac, make_code
 from engine.people.contacts import mask_email, mask_tail
 from engine.people.customers import Customer
-from engine.programme.catalogue import Store
+from engine.programme.brands import Store
 
 log = structlog.get_logger()
 

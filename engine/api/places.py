@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from engine.api.problems import Problem
 from engine.people.keys import Principal, Role
-from engine.programme.catalogue import Brand, Party, Snapshot, Store
+from engine.programme.brands import Brand, Store
+from engine.programme.catalogue import Party, Snapshot
 from engine.programme.items import Item, ItemKind
 
 

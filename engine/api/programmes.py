@@ -16,8 +16,8 @@ from engine.api.shapes.administration import NewProgramme, Programme, Programmes
 from engine.api.wire import Wire
 from engine.postgres.connections import UniqueViolation
 from engine.programme.administration import SQL
+from engine.programme.brands import Brand
 from engine.programme.calendar import COINS_COUNTRY
-from engine.programme.catalogue import Brand
 
 NEW = Wire(NewProgramme)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

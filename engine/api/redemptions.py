@@ -22,7 +22,8 @@ from engine.ledger.core import Operation
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Kind, Refusal
 from engine.people.keys import Principal
-from engine.programme.catalogue import Snapshot, Store
+from engine.programme.brands import Store
+from engine.programme.catalogue import Snapshot
 from engine.programme.items import Item, ItemKind
 from engine.programme.stock import Pick
 

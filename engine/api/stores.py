@@ -18,7 +18,7 @@ from engine.api.shapes import administration as shapes
 from engine.api.wire import Wire, query_int
 from engine.people.keys import Principal
 from engine.programme.administration import SQL
-from engine.programme.catalogue import Store
+from engine.programme.brands import Store
 
 NEW = Wire(shapes.NewStore)
 CHANGE = Wire(shapes.StoreChange)

@@ -9,7 +9,6 @@ worker looks for itself every second, so that a notice which never comes costs n
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ import structlog
 from engine.people.keys import Principal, matches, principal_of, split_key
 from engine.postgres.connections import Connection, Pool
 from engine.postgres.sql import queries
-from engine.programme.calendar import UTC_OFFSETS, Country, Currency
+from engine.programme.brands import Brand, Store
+from engine.programme.calendar import UTC_OFFSETS
 from engine.programme.earning import Programme
 from engine.programme.items import Item, item_from
 
@@ -32,49 +32,6 @@ KEYS_REMEMBERED_MAX = 10_000
 ROWS_A_TURN = 250
 LISTENER_TRIED_EVERY_S = 15.0
 LISTENER_OPENED_AGAIN_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Brand:
-    """A brand; `programmes` are its versions, oldest first, and `starts` when each began."""
-
-    brand_id: int
-    name: str
-    country: Country
-    currency: Currency
-    utc_offset: int
-    programmes: tuple[Programme, ...]
-    starts: tuple[float, ...]
-    retired: bool = False
-
-    def programme_at(self, moment_s: float) -> Programme | None:
-        """Return the version in force at `moment_s` (seconds since 1970), None before the first."""
-        at = bisect_right(self.starts, moment_s)
-        return self.programmes[at - 1] if at else None
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """A shop of a brand; `accepts_coins` says that its point of sale is enabled for them."""
-
-    store_id: int
-    brand: Brand
-    name: str
-    city: str
-    accepts_coins: bool
-    closed: bool = False
-
-    @property
-    def retired(self) -> bool:
-        """Whether it is gone, by itself or with its brand."""
-        return self.closed or self.brand.retired
-
-    def takes_coins(self, moment_s: float) -> bool:
-        """Return whether coins are spent here at `moment_s` (COI-3)."""
-        programme = self.brand.programme_at(moment_s)
-        return (
-            self.accepts_coins and not self.retired and programme is not None and programme.receiver
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from engine.programme.segments import Segment, segment_of
 
 if TYPE_CHECKING:
     from engine.people.customers import Profile
-    from engine.programme.catalogue import Brand
+    from engine.programme.brands import Brand
 
 MOMENT_MIN_S = 946_684_800
 MOMENT_MAX_S = 7_258_118_400

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-from harness import HASTE, EngineProcess, Network
+from harness import HASTE, EngineProcess, Network, clients_of, connection_to
+
+DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
 
 @pytest.fixture
@@ -28,3 +32,32 @@ def make_engine(tmp_path: Path) -> Iterator[Callable[..., EngineProcess]]:
 def dsn(loaded_network: Network) -> str:
     """Return the DSN of a database of the test's own."""
     return loaded_network.new_database()
+
+
+@pytest.fixture(scope="module")
+def engines(
+    loaded_network: Network, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[EngineProcess]]:
+    """Give two running engines on one database, whose codes of payments have the same secret."""
+    engines = [
+        loaded_network.engine(
+            *(database, tmp_path_factory.mktemp("worker"), *HASTE),
+            *("--secret", "what both make the codes of payments with"),
+        )
+        for _ in range(2)
+    ]
+    try:
+        yield [engine.start() for engine in engines]
+    finally:
+        for engine in engines:
+            engine.stop()
+
+
+@pytest.fixture
+async def two(engines: list[EngineProcess], database: str) -> AsyncIterator[tuple[Any, ...]]:
+    """Give clients of two engines and a connection; at the end there was no deadlock."""
+    async with AsyncExitStack() as stack:
+        one, other = [await stack.enter_async_context(clients_of(engine)) for engine in engines]
+        connection = await stack.enter_async_context(connection_to(database))
+        yield one, other, connection
+        assert await connection.fetchval(DEADLOCKS) == 0

@@ -4,45 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from itertools import count
 from uuid import uuid4
 
 import pytest
-from harness import HASTE, People, clients_of, connection_to
+from harness import People, clients_of, connection_to
 from traffic import faults_of
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
-DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
 numbers = count(1)
 
 
 @pytest.fixture(scope="module")
-def engines(loaded_network, database, tmp_path_factory):
-    """Give two running engines."""
-    engines = [
-        loaded_network.engine(database, tmp_path_factory.mktemp("worker"), *HASTE) for _ in range(2)
-    ]
-    try:
-        yield [engine.start() for engine in engines]
-    finally:
-        for engine in engines:
-            engine.stop()
-
-
-@pytest.fixture(scope="module")
 def people(engines):
     return People(engines[0].demo)
-
-
-@pytest.fixture
-async def two(engines, database):
-    """Give clients of two engines, and a connection."""
-    async with AsyncExitStack() as stack:
-        one, other = [await stack.enter_async_context(clients_of(engine)) for engine in engines]
-        yield one, other, await stack.enter_async_context(connection_to(database))
 
 
 def now():
@@ -96,7 +73,7 @@ async def test_a_printed_sale_claimed_on_both_at_once_earns_once(two, people, he
 
 
 async def test_one_sale_printed_at_both_at_once_is_new_once(two):
-    one, other, connection = two
+    one, other, _ = two
     issued_at = now()
     pairs = await asyncio.gather(
         *(
@@ -110,7 +87,6 @@ async def test_one_sale_printed_at_both_at_once_is_new_once(two):
     for pair in pairs:
         assert sorted(reply.status for reply in pair) == [200, 201]
         assert pair[0].json == pair[1].json
-    assert await connection.fetchval(DEADLOCKS) == 0
 
 
 async def test_two_contents_of_one_number_at_both_at_once_keep_one(two):

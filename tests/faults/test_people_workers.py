@@ -4,44 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import AsyncExitStack
 from itertools import count
 
 import pytest
-from harness import HASTE, People, clients_of, connection_to
+from harness import People
 from traffic import faults_of
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
-DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 numbers = count(820_000_001)
-
-
-@pytest.fixture(scope="module")
-def engines(loaded_network, database, tmp_path_factory):
-    """Give two running engines."""
-    engines = [
-        loaded_network.engine(database, tmp_path_factory.mktemp("worker"), *HASTE) for _ in range(2)
-    ]
-    try:
-        yield [engine.start() for engine in engines]
-    finally:
-        for engine in engines:
-            engine.stop()
 
 
 @pytest.fixture(scope="module")
 def people(engines):
     return People(engines[0].demo)
-
-
-@pytest.fixture
-async def two(engines, database):
-    """Give clients of two engines and a connection; at the end there was no deadlock."""
-    async with AsyncExitStack() as stack:
-        one, other = [await stack.enter_async_context(clients_of(engine)) for engine in engines]
-        connection = await stack.enter_async_context(connection_to(database))
-        yield one, other, connection
-        assert await connection.fetchval(DEADLOCKS) == 0
 
 
 def phone():

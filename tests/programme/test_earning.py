@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.api.shapes.scalars import AMOUNT_MAX
+from engine.programme.brands import Brand
 from engine.programme.calendar import UTC_OFFSETS, add_months, iso_day, local_day
-from engine.programme.catalogue import Brand
 from engine.programme.earning import Programme, coins_expire
 
 EPOCH = date(1970, 1, 1)

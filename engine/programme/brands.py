@@ -1,0 +1,52 @@
+"""Brands and their stores, with what is in force there at a moment."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+from engine.programme.calendar import Country, Currency
+from engine.programme.earning import Programme
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """A brand; `programmes` are its versions, oldest first, and `starts` when each began."""
+
+    brand_id: int
+    name: str
+    country: Country
+    currency: Currency
+    utc_offset: int
+    programmes: tuple[Programme, ...]
+    starts: tuple[float, ...]
+    retired: bool = False
+
+    def programme_at(self, moment_s: float) -> Programme | None:
+        """Return the version in force at `moment_s` (seconds since 1970), None before the first."""
+        at = bisect_right(self.starts, moment_s)
+        return self.programmes[at - 1] if at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A shop of a brand; `accepts_coins` says that its point of sale is enabled for them."""
+
+    store_id: int
+    brand: Brand
+    name: str
+    city: str
+    accepts_coins: bool
+    closed: bool = False
+
+    @property
+    def retired(self) -> bool:
+        """Whether it is gone, by itself or with its brand."""
+        return self.closed or self.brand.retired
+
+    def takes_coins(self, moment_s: float) -> bool:
+        """Return whether coins are spent here at `moment_s` (COI-3)."""
+        programme = self.brand.programme_at(moment_s)
+        return (
+            self.accepts_coins and not self.retired and programme is not None and programme.receiver
+        )
