@@ -112,7 +112,9 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             pool=pool,
             catalogue=catalogue,
             administration=Administration(pool, catalogue, settings.answer_timeout_ms),
-            invoices=Invoices(pool, settings.invoices_waiting_max),
+            invoices=Invoices(
+                pool, settings.invoices_waiting_max, settings.printing_remembered_ms
+            ),
             events=events,
             uploads=Turns(settings.bulk_uploads_max, settings.bulk_uploads_waiting_max),
             stock=Stock(pool, settings.stock_remembered_ms),

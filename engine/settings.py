@@ -61,6 +61,7 @@ class Settings:
     bulk_uploads_max: Annotated[int, "bulk uploads at work at once"] = 4
     bulk_uploads_waiting_max: Annotated[int, "bulk uploads that wait for their turn"] = 16
     invoices_waiting_max: Annotated[int, "printed invoices waiting to be written"] = 4096
+    printing_remembered_ms: Annotated[int, "how long a store is believed to print nothing"] = 60_000
     streams_max: Annotated[int, "open streams of printed invoices"] = 1000
     stream_events_waiting_max: Annotated[int, "events in memory for one stream"] = 256
     stream_heartbeat_s: Annotated[int, "silence on a stream before a sign of life"] = 15

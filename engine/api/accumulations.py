@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from typing import Any
 
 from engine.api.answers import accumulation_answer, raise_refusal
 from engine.api.door import Call, answer, read_body
@@ -22,11 +23,18 @@ from engine.api.shapes.scalars import AMOUNT_MAX
 from engine.api.shapes.transactions import Accumulation
 from engine.api.wire import Wire, fingerprint_fields
 from engine.ledger.core import Operation
+from engine.ledger.receipts import microseconds
 from engine.ledger.vocabulary import Kind
-from engine.network.invoices import Invoice
+from engine.network.invoices import Invoice, Printed
 from engine.people.keys import Principal
 from engine.programme.brands import Store
-from engine.programme.calendar import COINS_COUNTRY, DAY_SECONDS, UTC_OFFSETS, local_day
+from engine.programme.calendar import (
+    COINS_COUNTRY,
+    DAY_SECONDS,
+    UTC_OFFSETS,
+    iso_moment,
+    local_day,
+)
 from engine.programme.earning import coins_expire
 
 FUTURE_SECONDS_MAX = 300
@@ -54,8 +62,13 @@ async def accumulate(services: Services, call: Call) -> Reply:
 
 
 async def _printed(services: Services, store: Store, body: Accumulation) -> Invoice | None:
-    """Return the invoice that says what the body leaves out (INV-2)."""
-    if body.amount is not None or body.invoice_number is None:
+    """Return the invoice that the point of sale has printed, None where it has not (INV-2).
+
+    A store whose point of sale prints nothing is not asked for what it cannot have.
+    """
+    if body.invoice_number is None:
+        return None
+    if body.amount is not None and not await services.invoices.prints(store.store_id):
         return None
     return await services.invoices.find((store.store_id, body.invoice_number))
 
@@ -71,22 +84,24 @@ def earn(
 ) -> Operation:
     """Return the operation that a sale makes, by the programme in force at that time (PTS-2).
 
-    Without an amount of its own it is the sale that the point of sale has `printed`, when it was
-    issued unless the body says otherwise. Raises Problem.
+    What the point of sale has `printed` is what was sold, when it was issued unless the body says
+    otherwise; nobody types another amount. Raises Problem.
     """
     brand = store.brand
     amount, occurred_at = body.amount, body.occurred_at
-    if amount is None:
-        if printed is None:
-            detail = "Send `amount` and `currency`: no such invoice is known at this store."
-            raise Problem("amount_required", detail)
+    if printed is not None:
+        if amount not in (None, printed.amount) and printed.transaction_id is None:
+            detail = "The point of sale has printed another amount: leave `amount` out."
+            raise Problem("invoice_differs", detail, differing(printed))
         amount, occurred_at = printed.amount, occurred_at or printed.issued_at
+    if amount is None:
+        raise Problem("amount_required", _what_is_missing(body))
     if body.currency is not None and body.currency != brand.currency:
         raise Problem("currency_mismatch", f"Sales of this store are in {brand.currency}.")
     occurred_s = occurred_at_s(occurred_at, services.settings.occurred_days_max)
     programme = brand.programme_at(occurred_s)
     if programme is None:
-        raise Problem("occurred_at_out_of_range", "The brand had no programme at `occurred_at`.")
+        raise Problem("occurred_at_out_of_range", "The brand had no programme when this was sold.")
     points, coins = programme.points_for(amount), programme.coins_for(amount)
     if max(points, coins) > AMOUNT_MAX:
         raise Problem("invalid_request", f"`amount` earns more than {AMOUNT_MAX}.")
@@ -109,6 +124,21 @@ def earn(
     )
 
 
+def differing(kept: Printed) -> dict[str, Any]:
+    """Return what an invoice says, for whoever says something else."""
+    return {
+        "amount": kept.amount,
+        "currency": kept.currency,
+        "issued_at": iso_moment(microseconds(kept.issued_at)),
+    }
+
+
+def _what_is_missing(body: Accumulation) -> str:
+    if body.invoice_number is None:
+        return "Send `amount` in minor units, or the `invoice_number` of a sale that was printed."
+    return "Send `amount`: the point of sale of this store has printed no invoice of this number."
+
+
 def _fingerprint(body: Accumulation, store: Store) -> int:
     return fingerprint("accumulation", fingerprint_fields(body), store.store_id)
 
@@ -124,6 +154,8 @@ def occurred_at_s(occurred_at: datetime | None, days_max: int, name: str = "occu
     if occurred_at.tzinfo is None:
         raise Problem("invalid_request", f"`{name}` needs its offset, like 2026-01-31T10:00:00Z.")
     moment = occurred_at.timestamp()
-    if not now - days_max * DAY_SECONDS <= moment <= now + FUTURE_SECONDS_MAX:
+    if moment > now + FUTURE_SECONDS_MAX:
+        raise Problem("occurred_at_out_of_range", f"`{name}` lies in the future.")
+    if moment < now - days_max * DAY_SECONDS:
         raise Problem("occurred_at_out_of_range", f"`{name}` lies at most {days_max} days back.")
     return moment

@@ -98,8 +98,8 @@ class Entry:
 
     @property
     def invoice(self) -> tuple[int, str] | None:
-        """The invoice that says what the item leaves out, None where it says all."""
-        if self.store is None or self.body.amount is not None or self.body.invoice_number is None:
+        """The invoice that the item names, None where it names none."""
+        if self.store is None or self.body.invoice_number is None:
             return None
         return self.store.store_id, self.body.invoice_number
 
@@ -121,7 +121,6 @@ class Upload:
             try:
                 entries.append(self._entry(place, item))
             except Problem as problem:
-                problem.members["index"] = place
                 self._refuse(place, _key_of(item), problem)
             if perf_counter() > self._slice_ends:
                 await self._give_way()
@@ -194,9 +193,7 @@ class Upload:
                 placed.append(entry)
             except Problem as problem:
                 await self._retry(entry, problem)
-        invoices = await self._services.invoices.find_many(
-            {entry.invoice for entry in placed if entry.invoice is not None}
-        )
+        invoices = await self._invoices(placed)
         asked = []
         for entry in placed:
             printed = None if entry.invoice is None else invoices.get(entry.invoice)
@@ -207,6 +204,17 @@ class Upload:
             if perf_counter() > self._slice_ends:
                 await self._give_way()
         return asked
+
+    async def _invoices(self, entries: list[Entry]) -> dict[tuple[int, str], Invoice]:
+        """Return what points of sale have printed of the invoices that are named."""
+        invoices = self._services.invoices
+        wanted = {
+            entry.invoice
+            for entry in entries
+            if entry.invoice is not None
+            and (entry.body.amount is None or await invoices.prints(entry.invoice[0]))
+        }
+        return await invoices.find_many(wanted)
 
     def _operation(self, entry: Entry, printed: Invoice | None) -> Operation:
         assert entry.store is not None
@@ -259,6 +267,7 @@ class Upload:
         replayed = {"replayed": True} if REPLAYED.items() <= problem.headers.items() else {}
         told = {
             "idempotency_key": key,
+            "index": place,
             "status": problem.status,
             **replayed,
             "code": problem.code,

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from engine.api.accumulations import occurred_at_s
+from engine.api.accumulations import differing, occurred_at_s
 from engine.api.door import Call, answer, read_body
 from engine.api.pages import LISTED, LISTED_MAX
 from engine.api.places import number_of, store_of
@@ -57,9 +57,8 @@ async def put(services: Services, call: Call) -> Reply:
     else:
         kept, fresh = await services.invoices.put(printed)
     if not kept.says(printed):
-        differs = {name: invoice_body(kept)[name] for name in ("amount", "currency", "issued_at")}
         detail = "This store has sent this number with another content, which stands; see members."
-        raise Problem("invoice_differs", detail, differs)
+        raise Problem("invoice_differs", detail, differing(kept))
     return answer(orjson.dumps(invoice_body(kept)), 201 if fresh else 200)
 
 

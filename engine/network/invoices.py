@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -67,9 +68,11 @@ class Invoice(Printed):
 class Invoices:
     """Takes what points of sale print, and finds it again."""
 
-    def __init__(self, pool: Pool, waiting_max: int) -> None:
+    def __init__(self, pool: Pool, waiting_max: int, remembered_ms: int) -> None:
         self._pool = pool
         self._waiting_max = waiting_max
+        self._remembered_s = remembered_ms / 1000
+        self._printing: dict[int, tuple[bool, float]] = {}  # by store, and until when to believe it
         self._waiting: list[tuple[Printed, asyncio.Future[tuple[Invoice, bool]]]] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -86,6 +89,17 @@ class Invoices:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
         return await waiter
+
+    async def prints(self, store_id: int) -> bool:
+        """Return whether the point of sale of a store sends what it prints (INV-1).
+
+        A store's first invoice, sent to another worker, is known here a little later.
+        """
+        prints, until = self._printing.get(store_id, (False, 0.0))
+        if until < monotonic():
+            prints = bool(await self._pool.fetchval(SQL["prints"], store_id))  # network op
+            self._printing[store_id] = prints, monotonic() + self._remembered_s
+        return prints
 
     async def find(self, key: Key) -> Invoice | None:
         """Return one invoice, None where no point of sale has sent it."""
@@ -157,6 +171,8 @@ class Invoices:
             ADVISORY_LOCK,
         )
         stored = {(row["store_id"], row["invoice_number"]): invoice_of(row) for row in rows}
+        for store_id, _ in stored:
+            self._printing.pop(store_id, None)
         fresh = {key: first[key] for key in stored}
         stored |= await self.find_many(key for key in first if key not in stored)
         return stored, fresh

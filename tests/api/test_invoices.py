@@ -342,6 +342,21 @@ async def test_a_printed_sale_is_judged_at_the_moment_it_was_issued(api, custome
     assert said.json["points"]["expires_on"] == (day + timedelta(days=365)).isoformat()
 
 
+async def test_nobody_types_another_amount_than_was_printed(api, customer_id):
+    issued = datetime.now(UTC) - timedelta(days=2)
+    await api.store.print(1, "C-77", amount=100_000, issued_at=issued.isoformat())
+    sale = {"invoice_number": "C-77", "currency": "COP"}
+    reply = await api.store.accumulate(customer_id, **sale, amount=90_000_000)
+    assert (reply.status, reply.code, reply.json["amount"]) == (409, "invoice_differs", 100_000)
+    bulk = {"type": "accumulation", "idempotency_key": "c-9", "customer_id": customer_id}
+    (result,) = (await api.store.upload([bulk | sale | {"amount": 90_000_000}])).json["results"]
+    assert (result["status"], result["code"]) == (409, "invoice_differs")
+    reply = await api.store.accumulate(customer_id, **sale, amount=100_000)
+    assert (reply.status, reply.json["points"]["earned"]) == (201, 1)
+    posting = (await api.store.transactions(customer_id)).json["transactions"][0]
+    assert datetime.fromisoformat(posting["occurred_at"]) == issued
+
+
 async def test_a_second_claim_is_refused_whoever_makes_it(api, people):
     first, second = people.several(2)
     await api.store.print(1, "C-4")

@@ -72,12 +72,13 @@ ROWS: Rows = {
             "occurred_at_out_of_range",
             "store_required",
             "store_not_found",
+            "invoice_differs",
             "customer_blocked",
             "invoice_already_claimed",
         ),
         summary="Accumulate: a sale earns points, and coins at an issuer brand (PTS-3, COI-2)",
-        about="`amount` may be left out where the point of sale has sent the invoice (INV-1). An"
-        " invoice of a store earns once (PTS-7).",
+        about="`amount` may be left out where the point of sale has sent the invoice (INV-1), and"
+        " may not be another one. An invoice of a store earns once (PTS-7).",
     ),
     ("POST", CUSTOMER + "/redemptions"): Row(
         operation="redeem",

@@ -152,8 +152,9 @@ class PaymentState(Struct, kw_only=True):
 class BulkResult(Struct, kw_only=True):
     """What came of one item: the answer of the single call, or a problem (SYS-4).
 
-    `status` is the status of the single call. `idempotency_key` is null where it could not be read;
-    `index` then tells which item it is, from 0. `replayed` is there where the item was known.
+    `status` is the status of the single call. A problem has `index`, which item it is, from 0, and
+    what its code promises; its `idempotency_key` is null where it could not be read. `replayed` is
+    there where the item was known.
     """
 
     idempotency_key: str | None
@@ -170,6 +171,9 @@ class BulkResult(Struct, kw_only=True):
     title: str | UnsetType = UNSET
     detail: str | UnsetType = UNSET
     index: int | UnsetType = UNSET
+    amount: Amount | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+    issued_at: Moment | UnsetType = UNSET
 
 
 class BulkResults(Struct, kw_only=True):

@@ -38,6 +38,10 @@ select i.store_id, i.invoice_number, i.amount, i.currency, i.issued_at, i.receiv
   left join invoice_claim c
     on c.store_id = i.store_id and c.invoice_number = i.invoice_number
 
+-- prints --
+-- Whether a store has sent any invoice.
+select exists (select from invoice where store_id = $1)
+
 -- issued --
 -- One page of a store's invoices, the newest first. $2: whether claimed, NULL for all. $3: issued at
 -- this moment or later. $4, $5: before this (issued_at, invoice_number), or NULLs. $6: so many.
