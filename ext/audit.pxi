@@ -90,7 +90,7 @@ cdef class Auditor:
     def finish(self):
         """Close the last wallet and return the faults of the totals."""
         self.close_wallet()
-        faults = []
+        faults, self.faults = self.faults, []
         if len(self.rest) > 2:
             faults.append("the stream of rows ended inside a row")
         for asset, (held_by_customers, countered) in sorted(self.totals.items()):
@@ -155,14 +155,17 @@ cdef class Auditor:
         if held != self.before.held + held_amount:
             self.fault(f"has {held} held; the row before and its held amount give "
                        f"{self.before.held + held_amount}")
-        if lots_total(&self.lots) != max(balance, 0):
+        if lots_total(&self.lots) != balance:
             self.fault(f"has lots of {lots_total(&self.lots)} for a balance of {balance}")
+        if not lots_are_sound(&self.lots):
+            self.fault("has lots out of order, empty, or with the sign of a debt where none is")
         if not self.lots_follow(amount, held_amount):
             self.fault("has lots that the row before and the lots it moved do not give")
         if self.in_holds() != held:
             self.fault(f"has holds of {self.in_holds()} for {held} held")
         if (counter == NO_COUNTER) != (amount + held_amount == 0) and not self.may_be_empty():
             self.fault(f"moves {amount + held_amount} with the counter-account {counter}")
+        self.check_repayment()
         self.check_flags()
         if recorded_at < self.before.recorded_at:
             self.fault("was recorded before the row before it")
@@ -192,12 +195,27 @@ cdef class Auditor:
         self.before.flags = flags
         return 0
 
+    cdef int check_repayment(self) except -1:
+        """A repayment adds to debts and takes from lots, until one of both is gone."""
+        cdef int32_t at
+        if self.number(FIELD_KIND) != REPAYMENT:
+            return 0
+        for at in range(self.moved.length):
+            if ((self.moved.items[at].amount > 0)
+                    != (lot_expires_day(self.moved.items[at].key) == DEBT_DAY)):
+                self.fault("is a repayment that takes from debts or adds to lots")
+        if lots_are_mixed(&self.lots) or self.moved.length == 0:
+            self.fault("is a repayment that does not repay all that it can")
+        return 0
+
     cdef bint may_be_empty(self) noexcept:
         """Say whether a row that moves nothing may name its counter-account.
 
-        A bill may be too small to earn, a gift costs nothing, a payment may be of no coins.
+        A bill may be too small to earn, a gift costs nothing, a payment may be of no coins, and all
+        of it may be reversed.
         """
-        return (self.number(FIELD_KIND) in (ACCUMULATION, REDEMPTION, CAPTURE)
+        cdef int kind = <int> self.number(FIELD_KIND)
+        return ((earns(kind) or spends(kind) or kind == REVERSAL)
                 and self.number(FIELD_AMOUNT) == 0 and self.number(FIELD_HELD_AMOUNT) == 0)
 
     cdef bint lots_follow(self, int64_t amount, int64_t held_amount) noexcept:
@@ -267,6 +285,9 @@ cdef class Auditor:
         cdef int64_t countered = 0
         if not self.within:
             return 0
+        if lots_are_mixed(&self.before.lots):
+            self.faults.append(f"{self.name()}, seq {self.before.seq}) is the last of its wallet, "
+                               "and leaves debts beside lots that could repay them")
         for counter in range(COUNTERS):
             countered += self.counters[counter]
         total = self.totals.setdefault(self.asset, [0, 0])
@@ -276,10 +297,11 @@ cdef class Auditor:
         self.within = False
         return 0
 
+    cdef str name(self):
+        """Return how the name of a row begins: with its wallet."""
+        customer = PyBytes_FromStringAndSize(<char*> self.customer_id, 16)
+        return f"journal row (customer_id {uuid_text(customer)}, asset {self.asset}"
+
     cdef int fault(self, str what) except -1:
-        customer = PyBytes_FromStringAndSize(<char*> self.fields[0], 16).hex()
-        name = "-".join((customer[:8], customer[8:12], customer[12:16], customer[16:20],
-                         customer[20:]))
-        self.faults.append(f"journal row (customer_id {name}, asset {self.number(FIELD_ASSET)}, "
-                           f"seq {self.number(FIELD_SEQ)}) {what}")
+        self.faults.append(f"{self.name()}, seq {self.number(FIELD_SEQ)}) {what}")
         return 0

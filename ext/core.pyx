@@ -11,12 +11,15 @@ One translation unit of several files, in the order in which they stand on each 
     buffer.pxi    big-endian bytes
     lots.pxi      what expires when, and who issued it
     holds.pxi     coins set aside for payments
+    legs.pxi      the rows of a transaction that is to be reversed
     wallet.pxi    a wallet's state, committed and planned
     ids.pxi       ids as text and as bytes, fingerprints
     operation.pxi what a caller asks for and what it got
     rows.pxi      a posting becomes a COPY row, chained to the one before
     ledger.pxi    what is loaded, what is due, and the decision of a batch
     verbs.pxi     the rules: a ladder of refusals, then the change
+    coins.pxi     the rules of coins that change hands at once
+    reversals.pxi the rule of what is undone
     audit.pxi     rows read back, each held against the one before
 """
 
@@ -46,6 +49,12 @@ cdef enum Kind:
     BLOCK = 9
     UNBLOCK = 10
     OPENING = 11
+    PAYMENT = 12
+    CONVERSION = 13
+    CASHBACK = 14
+    DONATION = 15
+    REVERSAL = 16
+    REPAYMENT = 17
 
 cdef enum Refusal:
     NOT_REFUSED = 0
@@ -62,6 +71,9 @@ cdef enum Refusal:
     CODE_INVALID = 11
     CODE_EXHAUSTED = 12
     PAYMENT_EXPIRED = 13
+    REFERENCE_ALREADY_USED = 14
+    ALREADY_REVERSED = 15
+    NOT_REVERSIBLE = 16
 
 cdef enum Counter:
     NO_COUNTER = 0
@@ -71,6 +83,8 @@ cdef enum Counter:
     COINS_ISSUED = 4
     COINS_SETTLED = 5
     COINS_EXPIRED = 6
+    PARTNER_CLEARING = 7
+    COINS_DONATED = 8
 
 cdef enum Outcome:
     UNDECIDED = 0
@@ -92,12 +106,15 @@ include "blake2b.pxi"
 include "buffer.pxi"
 include "lots.pxi"
 include "holds.pxi"
+include "legs.pxi"
 include "wallet.pxi"
 include "ids.pxi"
 include "operation.pxi"
 include "rows.pxi"
 include "ledger.pxi"
 include "verbs.pxi"
+include "coins.pxi"
+include "reversals.pxi"
 include "audit.pxi"
 
 # What the tests hold against engine.ledger.vocabulary: one number, one meaning, on both sides.
@@ -105,7 +122,8 @@ CODES = {
     "kind": {
         "ACCUMULATION": ACCUMULATION, "REDEMPTION": REDEMPTION, "HOLD": HOLD, "CAPTURE": CAPTURE,
         "VOID": VOID, "RELEASE": RELEASE, "RESEND": RESEND, "EXPIRY": EXPIRY, "BLOCK": BLOCK,
-        "UNBLOCK": UNBLOCK, "OPENING": OPENING,
+        "UNBLOCK": UNBLOCK, "OPENING": OPENING, "PAYMENT": PAYMENT, "CONVERSION": CONVERSION,
+        "CASHBACK": CASHBACK, "DONATION": DONATION, "REVERSAL": REVERSAL, "REPAYMENT": REPAYMENT,
     },
     "refusal": {
         "CUSTOMER_BLOCKED": CUSTOMER_BLOCKED, "PROFILE_INCOMPLETE": PROFILE_INCOMPLETE,
@@ -114,12 +132,14 @@ CODES = {
         "INVOICE_ALREADY_CLAIMED": INVOICE_ALREADY_CLAIMED, "OUT_OF_STOCK": OUT_OF_STOCK,
         "LIMIT_REACHED": LIMIT_REACHED, "NOT_AVAILABLE": NOT_AVAILABLE,
         "CODE_INVALID": CODE_INVALID, "CODE_EXHAUSTED": CODE_EXHAUSTED,
-        "PAYMENT_EXPIRED": PAYMENT_EXPIRED,
+        "PAYMENT_EXPIRED": PAYMENT_EXPIRED, "REFERENCE_ALREADY_USED": REFERENCE_ALREADY_USED,
+        "ALREADY_REVERSED": ALREADY_REVERSED, "NOT_REVERSIBLE": NOT_REVERSIBLE,
     },
     "counter": {
         "NONE": NO_COUNTER, "POINTS_ISSUED": POINTS_ISSUED, "POINTS_REDEEMED": POINTS_REDEEMED,
         "POINTS_EXPIRED": POINTS_EXPIRED, "COINS_ISSUED": COINS_ISSUED,
         "COINS_SETTLED": COINS_SETTLED, "COINS_EXPIRED": COINS_EXPIRED,
+        "PARTNER_CLEARING": PARTNER_CLEARING, "COINS_DONATED": COINS_DONATED,
     },
     "outcome": {
         "UNDECIDED": UNDECIDED, "POSTED": POSTED, "UNKNOWN_CUSTOMER": UNKNOWN_CUSTOMER,

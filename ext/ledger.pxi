@@ -1,7 +1,9 @@
 # The ledger: the wallets of the customers that a lane has loaded, and the decision of a batch.
 #
 # Before a verb looks at a wallet, what is due in it is written down: holds whose time is up go
-# back, then lots whose last day is over leave as breakage (PTS-5, COI-4).
+# back, then lots whose last day is over leave as breakage (PTS-5, COI-4), and then debts are repaid
+# from what is left: expired coins repay nothing. After a verb that gave something to a wallet the
+# last two are due again, so that no wallet is left with debts beside lots.
 
 cdef object CUSTOMER_ID = attrgetter("customer_id")
 
@@ -74,7 +76,7 @@ cdef class Ledger:
             return True
         if operation.needs_profile and customer.missing_fields:
             return True
-        return (operation.reference is not None and operation.kind != HOLD
+        return (operation.kind in (CAPTURE, VOID, RESEND)
                 and find_hold(customer.find(COINS), operation.reference) is None)
 
     def load_customer(self, bytes customer_id not None, int32_t missing_fields):
@@ -99,10 +101,11 @@ cdef class Ledger:
         take_lots(&state.lots, <const uint8_t*> PyBytes_AS_STRING(lots), PyBytes_GET_SIZE(lots))
         if holds is not None:               # nearly every wallet shares the one empty list
             wallet.committed_holds = take_holds(holds)
-        sound = lots_are_sound(&state.lots) and lots_total(&state.lots) == max(balance, 0)
+        sound = (lots_are_sound(&state.lots) and not lots_are_mixed(&state.lots)
+                 and lots_total(&state.lots) == balance)
         for hold in wallet.committed_holds:
             in_holds += hold.coins
-            sound = (sound and lots_are_sound(&hold.lots_taken)
+            sound = (sound and lots_are_sound(&hold.lots_taken) and not lots_debts(&hold.lots_taken)
                      and lots_total(&hold.lots_taken) == hold.coins)
         if not sound or in_holds != held or len(hash) != HASH_SIZE:
             raise ValueError(f"wallet {customer_id.hex()}/{asset} contradicts itself at seq {seq}; "
@@ -229,6 +232,16 @@ cdef class Ledger:
             resend(self, batch, customer, operation, now)
         elif operation.kind == BLOCK or operation.kind == UNBLOCK:
             block(self, batch, customer, operation, now)
+        elif operation.kind == PAYMENT:
+            pay(self, batch, customer, operation, now)
+        elif operation.kind == CONVERSION:
+            convert(self, batch, customer, operation, now)
+        elif operation.kind == CASHBACK:
+            give_cashback(self, batch, customer, operation, now)
+        elif operation.kind == DONATION:
+            donate(self, batch, customer, operation, now)
+        elif operation.kind == REVERSAL:
+            reverse(self, batch, customer, operation, now)
         else:
             raise ValueError(f"no operation has the kind {operation.kind}")
         return 0
@@ -251,7 +264,7 @@ cdef class Ledger:
         if wallet.planned_holds:
             self.release_due(batch, customer, wallet, now)
         if wallet.planned.lots.length:
-            self.expire_due(batch, customer, wallet, utc_offset, now)
+            self.take_due(batch, customer, wallet, utc_offset, now)
         return wallet
 
     cdef Wallet open_existing(self, Batch batch, Customer customer, int64_t now):
@@ -298,17 +311,23 @@ cdef class Ledger:
                       None)
         return 0
 
+    cdef int take_due(self, Batch batch, Customer customer, Wallet wallet, int64_t utc_offset,
+                      int64_t now) except -1:
+        """Write down what has expired, and what the lots that are left repay."""
+        self.expire_due(batch, customer, wallet, utc_offset, now)
+        if lots_are_mixed(&wallet.planned.lots):
+            self.repay(batch, customer, wallet, now)
+        return 0
+
     cdef int expire_due(self, Batch batch, Customer customer, Wallet wallet, int64_t utc_offset,
                         int64_t now) except -1:
         cdef:
             Posting posting
             int64_t today = local_day(now, utc_offset)
             int64_t expired
-        if not wallet.planned.lots.length:
-            return 0
-        if lot_expires_day(wallet.planned.lots.items[0].key) >= today:
-            return 0
         expired = lots_expire(&wallet.planned.lots, today, &batch.moved)
+        if expired == 0:
+            return 0
         wallet.planned.balance -= expired
         posting = automatic_posting(EXPIRY, now)
         posting.requested = expired
@@ -316,6 +335,14 @@ cdef class Ledger:
         posting.moved_sign = -1
         posting.counter = COINS_EXPIRED if wallet.asset == COINS else POINTS_EXPIRED
         posting.counter_party = wallet.asset
+        posting.brand_id = wallet.asset
+        batch.put(customer, wallet, &posting, derived_id(customer, wallet), None, None)
+        return 0
+
+    cdef int repay(self, Batch batch, Customer customer, Wallet wallet, int64_t now) except -1:
+        """Repay debts from lots: a row of amount 0, which says whose coins paid whose debts."""
+        cdef Posting posting = automatic_posting(REPAYMENT, now)
+        posting.requested = lots_repay(&wallet.planned.lots, &batch.moved)
         posting.brand_id = wallet.asset
         batch.put(customer, wallet, &posting, derived_id(customer, wallet), None, None)
         return 0

@@ -2,7 +2,11 @@
 #
 # A lot's key is `expires_day << 32 | issuer`, so the order of keys is the order of spending: the
 # earliest expiry first (PTS-4), then the lowest issuer. Lots with one key merge. A vector is always
-# sorted by key and holds no empty lot.
+# sorted by key and holds no empty lot. An issuer is a brand, or a partner from PARTNER_BIT on.
+#
+# What a customer owes is a lot below zero of the day DEBT_DAY: a debt to the issuer of what was
+# taken back and not there any more (PTS-8). It never expires and stands before all lots, and the
+# sum of both is the balance. Between two operations a wallet has debts or lots, never both.
 
 from libc.stdlib cimport calloc, malloc
 
@@ -11,6 +15,9 @@ cdef enum:
     ARRAY_HEADER_SIZE = 20
     BIGINT_OID = 20
     EXPIRES_NEVER = 0x7FFFFFFF
+    DEBT_DAY = 0
+
+cdef int64_t PARTNER_BIT = <int64_t> 1 << 31
 
 
 cdef struct Lot:
@@ -30,6 +37,10 @@ cdef inline int64_t lot_key(int64_t expires_day, int64_t issuer) noexcept nogil:
 
 cdef inline int64_t lot_expires_day(int64_t key) noexcept nogil:
     return key >> 32
+
+
+cdef inline int64_t lot_issuer(int64_t key) noexcept nogil:
+    return <uint32_t> key
 
 
 cdef int lots_reserve(Lots* lots, Py_ssize_t capacity) except -1:
@@ -52,8 +63,15 @@ cdef int lots_copy(Lots* target, const Lots* source) except -1:
     return 0
 
 
+cdef void lots_drop(Lots* lots, int32_t first, int32_t count) noexcept nogil:
+    if count:
+        memmove(&lots.items[first], &lots.items[first + count],
+                (lots.length - first - count) * sizeof(Lot))
+        lots.length -= count
+
+
 cdef int lots_add(Lots* lots, int64_t key, int64_t amount) except -1:
-    """Merge `amount` (≥ 0) into the lot `key`; raises OverflowError, MemoryError."""
+    """Merge `amount` into the lot `key`, which is gone at 0; raises OverflowError, MemoryError."""
     cdef int32_t at = lots.length
     if amount == 0:
         return 0
@@ -61,6 +79,8 @@ cdef int lots_add(Lots* lots, int64_t key, int64_t amount) except -1:
         at -= 1
     if at > 0 and lots.items[at - 1].key == key:
         lots.items[at - 1].amount = add_checked(lots.items[at - 1].amount, amount)
+        if lots.items[at - 1].amount == 0:
+            lots_drop(lots, at - 1, 1)
         return 0
     if lots.length == lots.capacity:
         lots_reserve(lots, max(2, lots.capacity + lots.capacity // 2))
@@ -69,12 +89,6 @@ cdef int lots_add(Lots* lots, int64_t key, int64_t amount) except -1:
     lots.items[at].amount = amount
     lots.length += 1
     return 0
-
-
-cdef void lots_drop_first(Lots* lots, int32_t count) noexcept nogil:
-    if count:
-        memmove(lots.items, &lots.items[count], (lots.length - count) * sizeof(Lot))
-        lots.length -= count
 
 
 cdef int lots_spend(Lots* lots, int64_t amount, Lots* moved) except -1:
@@ -91,29 +105,83 @@ cdef int lots_spend(Lots* lots, int64_t amount, Lots* moved) except -1:
         amount -= taken
         if lots.items[emptied].amount == 0:
             emptied += 1
-    lots_drop_first(lots, emptied)
+    lots_drop(lots, 0, emptied)
     return 0
+
+
+cdef int32_t lots_debts(const Lots* lots) noexcept nogil:
+    """Return how many of the lots are debts: they stand first."""
+    cdef int32_t debts = 0
+    while debts < lots.length and lot_expires_day(lots.items[debts].key) == DEBT_DAY:
+        debts += 1
+    return debts
+
+
+cdef bint lots_are_mixed(const Lots* lots) noexcept nogil:
+    """Return whether there are debts and lots to repay them from."""
+    return (lots.length > 1 and lot_expires_day(lots.items[0].key) == DEBT_DAY
+            and lot_expires_day(lots.items[lots.length - 1].key) != DEBT_DAY)
 
 
 cdef int64_t lots_expire(Lots* lots, int64_t today, Lots* moved) except -1:
     """Take the lots whose last day is before `today` (PTS-5); return how much they held."""
     cdef:
-        int32_t expired = 0
+        int32_t debts = lots_debts(lots)
+        int32_t end = debts
         int64_t total = 0
     moved.length = 0
-    while expired < lots.length and lot_expires_day(lots.items[expired].key) < today:
-        lots_add(moved, lots.items[expired].key, lots.items[expired].amount)
-        total += lots.items[expired].amount
-        expired += 1
-    lots_drop_first(lots, expired)
+    while end < lots.length and lot_expires_day(lots.items[end].key) < today:
+        lots_add(moved, lots.items[end].key, lots.items[end].amount)
+        total += lots.items[end].amount
+        end += 1
+    lots_drop(lots, debts, end - debts)
     return total
 
 
-cdef bint lots_are_sound(const Lots* lots) noexcept nogil:
-    """Return whether the lots are sorted by key, each key once, and none is empty."""
+cdef int64_t lots_repay(Lots* lots, Lots* moved) except -1:
+    """Repay debts in their order from the earliest lots on, as far as these go; return how much.
+
+    `moved` gets what is added to debts and what is taken from lots: its sum is 0.
+    """
+    cdef:
+        int32_t debts = lots_debts(lots)
+        int32_t repaid = 0
+        int32_t emptied = debts
+        int64_t taken
+        int64_t total = 0
+    moved.length = 0
+    while repaid < debts and emptied < lots.length:
+        taken = min(-lots.items[repaid].amount, lots.items[emptied].amount)
+        lots_add(moved, lots.items[repaid].key, taken)
+        lots_add(moved, lots.items[emptied].key, -taken)
+        lots.items[repaid].amount += taken
+        lots.items[emptied].amount -= taken
+        total += taken
+        if lots.items[emptied].amount == 0:
+            emptied += 1
+        if lots.items[repaid].amount == 0:
+            repaid += 1
+    lots_drop(lots, debts, emptied - debts)
+    lots_drop(lots, 0, repaid)
+    return total
+
+
+cdef int64_t lots_amount(const Lots* lots, int64_t key) noexcept nogil:
+    """Return what the lot `key` holds, 0 where there is none."""
     cdef int32_t at
     for at in range(lots.length):
-        if lots.items[at].amount <= 0:
+        if lots.items[at].key == key:
+            return lots.items[at].amount
+    return 0
+
+
+cdef bint lots_are_sound(const Lots* lots) noexcept nogil:
+    """Return whether the lots are sorted, each key once, debts below zero and the others above."""
+    cdef:
+        int32_t debts = lots_debts(lots)
+        int32_t at
+    for at in range(lots.length):
+        if lots.items[at].amount == 0 or (lots.items[at].amount < 0) != (at < debts):
             return False
         if at > 0 and lots.items[at - 1].key >= lots.items[at].key:
             return False

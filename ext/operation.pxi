@@ -1,5 +1,14 @@
 # An operation: what a caller asks of the ledger, and after the decision what it got.
 
+cdef enum:
+    REFERENCE_SIZE_MAX = 64
+
+
+cdef bint is_reference(bytes text) noexcept:
+    """Return whether a text is printable ASCII of a length that a partner's reference may have."""
+    return (0 < PyBytes_GET_SIZE(text) <= REFERENCE_SIZE_MAX and text.isascii()
+            and text.decode().isprintable())
+
 
 @cython.final
 @cython.freelist(256)
@@ -31,6 +40,10 @@ cdef class Operation:
         readonly int32_t item_id
         readonly int32_t unit
         readonly int32_t turn
+        readonly int32_t party_id
+        readonly bytes claim_reference
+        readonly int64_t qr_issued_at
+        readonly list original
         public int barred
         # What came of it.
         public int outcome
@@ -60,7 +73,8 @@ cdef class Operation:
                  bytes details=None, bytes reference=None, bytes code_mac=None,
                  int64_t hold_expires_at=0, int32_t tries_max=0, int32_t resends_max=0,
                  bint needs_profile=False, int32_t item_id=0, int32_t unit=0, int32_t turn=0,
-                 int barred=NOT_REFUSED):
+                 int32_t party_id=0, bytes claim_reference=None, int64_t qr_issued_at=0,
+                 list original=None, int barred=NOT_REFUSED):
         if PyBytes_GET_SIZE(customer_id) != 16 or PyBytes_GET_SIZE(transaction_id) != 16:
             raise ValueError("an id has 16 bytes")
         if reference is not None and PyBytes_GET_SIZE(reference) != 16:
@@ -79,17 +93,9 @@ cdef class Operation:
             raise ValueError("a unit and a turn need the item that they are of")
         if item_id and kind != REDEMPTION:
             raise ValueError("nothing but a redemption is of an item")
-        if kind == ACCUMULATION or kind == REDEMPTION:
-            if asset == COINS:
-                raise ValueError("an accumulation and a redemption are of a brand's points")
-        elif kind == HOLD:
-            if code_mac is None or not (0 < tries_max <= 0x7FFF and 0 <= resends_max <= 0x7FFF):
-                raise ValueError("a hold needs a code, tries and resends")
-        elif kind == RESEND:
-            if code_mac is None:
-                raise ValueError("a resend needs a code")
-        elif kind not in (CAPTURE, VOID, BLOCK, UNBLOCK):
-            raise ValueError(f"no operation has the kind {kind}")
+        if ((expires_day == DEBT_DAY and requested and earns(kind))
+                or (coins_expires_day == DEBT_DAY and coins)):
+            raise ValueError("the last day of what is earned is out of range")
         self.kind = kind
         self.customer_id = customer_id
         self.transaction_id = transaction_id
@@ -115,7 +121,60 @@ cdef class Operation:
         self.item_id = item_id
         self.unit = unit
         self.turn = turn
+        self.party_id = party_id
+        self.claim_reference = claim_reference
+        self.qr_issued_at = qr_issued_at
+        self.original = original
         self.barred = barred
+        self.check_kind()
+        self.check_party()
+        self.check_original()
+
+    cdef int check_kind(self) except -1:
+        if self.kind == ACCUMULATION or self.kind == REDEMPTION:
+            if self.asset == COINS:
+                raise ValueError("an accumulation and a redemption are of a brand's points")
+        elif self.kind in (PAYMENT, CONVERSION, CASHBACK, DONATION):
+            if self.asset != COINS:
+                raise ValueError("coins are of no brand's kind of points")
+        elif self.kind == HOLD:
+            if (self.code_mac is None or not 0 < self.tries_max <= 0x7FFF
+                    or not 0 <= self.resends_max <= 0x7FFF):
+                raise ValueError("a hold needs a code, tries and resends")
+        elif self.kind == RESEND:
+            if self.code_mac is None:
+                raise ValueError("a resend needs a code")
+        elif self.kind not in (CAPTURE, VOID, BLOCK, UNBLOCK, REVERSAL):
+            raise ValueError(f"no operation has the kind {self.kind}")
+        return 0
+
+    cdef int check_party(self) except -1:
+        """Check who is on the other side of coins, and what may be claimed of them once."""
+        if self.party_id < 0 or (self.party_id > 0) != (self.kind in (CONVERSION, DONATION)):
+            raise ValueError("a conversion or a donation needs its other party, others have none")
+        if (self.claim_reference is not None) != (self.kind == CONVERSION):
+            raise ValueError("a conversion needs its partner's reference, others have none")
+        if self.claim_reference is not None and not is_reference(self.claim_reference):
+            raise ValueError("a partner's reference has 1 to 64 printable ASCII characters")
+        if self.qr_issued_at < 0 or (self.qr_issued_at and self.kind != PAYMENT):
+            raise ValueError("nothing but a payment is by a QR")
+        return 0
+
+    cdef int check_original(self) except -1:
+        """Check what is reversed, and take over whose it is and how much."""
+        cdef Leg leg
+        if (self.original is not None) != (self.kind == REVERSAL):
+            raise ValueError("a reversal needs the legs of its original, others have none")
+        if self.original is None:
+            return 0
+        if self.reference is None or not self.original:
+            raise ValueError("a reversal needs the transaction that it is of")
+        if len({(<Leg?> each).asset for each in self.original}) != len(self.original):
+            raise ValueError("two legs of one wallet are not reversed together")
+        leg = self.original[0]
+        self.asset = leg.asset
+        self.requested = abs(leg.total())
+        return 0
 
     cdef void forget(self) noexcept:
         """Start over: an operation may be decided again, on another state."""

@@ -53,6 +53,9 @@ cdef class Batch:
         dict new_claims                 # (store_id, invoice_number): the operation that earned
         dict new_units                  # (item_id, unit): the operation that took it
         dict new_turns                  # (customer_id, item_id, turn): the operation that took it
+        dict new_references             # (partner_id, reference): the operation that converted it
+        dict new_qr_uses                # (customer_id, issued_at): the operation paid by it
+        dict new_reversals              # (customer_id, transaction_id): what reversed it
         Buffer buffer
         Lots moved
         Row* rows
@@ -64,6 +67,9 @@ cdef class Batch:
         self.new_claims = {}
         self.new_units = {}
         self.new_turns = {}
+        self.new_references = {}
+        self.new_qr_uses = {}
+        self.new_reversals = {}
         self.touched = []
         self.customers = []
 
@@ -142,6 +148,43 @@ cdef class Batch:
             turns.append((customer_id, item_id, turn, operation.transaction_id))
         return turns
 
+    @property
+    def references(self):
+        """What partners converted: (partner_id, reference, customer_id, transaction_id)."""
+        cdef Operation operation
+        references = []
+        for (partner_id, reference), operation in sorted(self.new_references.items()):
+            references.append((partner_id, reference, operation.customer_id,
+                               operation.transaction_id))
+        return references
+
+    @property
+    def qr_uses(self):
+        """The QR codes that are used up: (customer_id, issued_at, transaction_id)."""
+        cdef Operation operation
+        uses = []
+        for (customer_id, issued_at), operation in sorted(self.new_qr_uses.items()):
+            uses.append((customer_id, issued_at, operation.transaction_id))
+        return uses
+
+    @property
+    def freed_units(self):
+        """The units that reversals give back: (item_id, unit, transaction that had taken it)."""
+        cdef Operation operation
+        cdef Leg leg
+        return sorted([(leg.item_id, leg.unit, operation.reference)
+                       for operation in self.new_reversals.values()
+                       for leg in operation.original if leg.unit])
+
+    @property
+    def freed_turns(self):
+        """The turns that reversals give back: (customer_id, item_id, turn, its transaction)."""
+        cdef Operation operation
+        cdef Leg leg
+        return sorted([(operation.customer_id, leg.item_id, leg.turn, operation.reference)
+                       for operation in self.new_reversals.values()
+                       for leg in operation.original if leg.turn])
+
     cdef bint claims_already(self, Operation operation) except -1:
         """Return whether an operation before this one claims its invoice (PTS-7)."""
         return (operation.store_id, operation.invoice_number) in self.new_claims
@@ -162,6 +205,30 @@ cdef class Batch:
             self.new_units[operation.item_id, operation.unit] = operation
         if operation.turn:
             self.new_turns[operation.customer_id, operation.item_id, operation.turn] = operation
+        return 0
+
+    cdef bint converts_already(self, Operation operation) except -1:
+        """Return whether an operation before this one converts its partner's reference (SYS-9)."""
+        return (operation.party_id, operation.claim_reference) in self.new_references
+
+    cdef int convert(self, Operation operation) except -1:
+        self.new_references[operation.party_id, operation.claim_reference] = operation
+        return 0
+
+    cdef bint uses_already(self, Operation operation) except -1:
+        """Return whether an operation before this one was paid by its QR (COI-6)."""
+        return (operation.customer_id, operation.qr_issued_at) in self.new_qr_uses
+
+    cdef int use(self, Operation operation) except -1:
+        self.new_qr_uses[operation.customer_id, operation.qr_issued_at] = operation
+        return 0
+
+    cdef bint reverses_already(self, Operation operation) except -1:
+        """Return whether an operation before this one reverses what it reverses (PTS-8)."""
+        return (operation.customer_id, operation.reference) in self.new_reversals
+
+    cdef int reverse(self, Operation operation) except -1:
+        self.new_reversals[operation.customer_id, operation.reference] = operation
         return 0
 
     cdef int put(self, Customer customer, Wallet wallet, const Posting* posting,

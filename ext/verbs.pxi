@@ -17,13 +17,12 @@ cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation ope
         return refuse(batch, customer, points, operation, operation.barred)
     if operation.invoice_number is not None and batch.claims_already(operation):
         return refuse(batch, customer, points, operation, INVOICE_ALREADY_CLAIMED)
-    if points.planned.balance > BALANCE_MAX - operation.requested:
+    if not has_room(points, operation.requested):
         return refuse(batch, customer, points, operation, LIMIT_REACHED)
     if operation.coins:
-        # What is held counts, for it may come back. A wallet made here always has room, so
-        # none is left without a row.
+        # A wallet made here always has room, so none is left without a row.
         coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
-        if coins.planned.balance + coins.planned.held > BALANCE_MAX - operation.coins:
+        if not has_room(coins, operation.coins):
             return refuse(batch, customer, points, operation, LIMIT_REACHED)
 
     # Nothing can fail from here but for want of memory.
@@ -36,6 +35,8 @@ cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation ope
     operation.succeed(operation.requested, points)
     operation.earned_expires_day = operation.expires_day if operation.requested else 0
     operation.has_coins = coins is not None
+    if lots_are_mixed(&points.planned.lots):
+        ledger.take_due(batch, customer, points, operation.utc_offset, now)
     if coins is not None:
         credit(batch, coins, lot_key(operation.coins_expires_day, operation.brand_id),
                operation.coins)
@@ -49,6 +50,8 @@ cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation ope
                   None)
         operation.coins_amount = operation.coins
         operation.coins_balance = coins.planned.balance
+        if lots_are_mixed(&coins.planned.lots):
+            ledger.take_due(batch, customer, coins, ledger.coins_utc_offset, now)
     if operation.invoice_number is not None:
         batch.claim(operation)
     return 0
@@ -58,31 +61,18 @@ cdef int redeem(Ledger ledger, Batch batch, Customer customer, Operation operati
                 int64_t now) except -1:
     cdef:
         Wallet points
-        Posting posting = posting_of(operation)
+        int refusal
     if batch.takes_already(operation):
         # No refusal, for a refusal is final: with another unit or turn it may be done.
         operation.outcome = TAKEN
         return 0
     points = ledger.open(batch, customer, operation.asset, operation.utc_offset, now)
-    if customer.flags() & FLAG_BLOCKED:
-        return refuse(batch, customer, points, operation, CUSTOMER_BLOCKED)
-    if operation.needs_profile and customer.missing_fields:
-        return refuse(batch, customer, points, operation, PROFILE_INCOMPLETE)
-    if points.planned.balance < operation.requested:
-        return refuse(batch, customer, points, operation, INSUFFICIENT_POINTS)
-    if operation.barred:
-        return refuse(batch, customer, points, operation, operation.barred)
+    refusal = refusal_to_spend(customer, points, operation, INSUFFICIENT_POINTS)
+    if refusal:
+        return refuse(batch, customer, points, operation, refusal)
 
     # Nothing can fail from here but for want of memory.
-    lots_spend(&points.planned.lots, operation.requested, &batch.moved)
-    points.planned.balance -= operation.requested
-    posting.amount = -operation.requested
-    posting.moved_sign = -1
-    posting.counter = POINTS_REDEEMED
-    posting.counter_party = operation.asset
-    batch.put(customer, points, &posting, operation.transaction_id, operation.reference,
-              operation)
-    operation.succeed(-operation.requested, points)
+    spend(batch, customer, points, operation, POINTS_REDEEMED, operation.asset)
     batch.take(operation)
     return 0
 
@@ -91,16 +81,11 @@ cdef int hold(Ledger ledger, Batch batch, Customer customer, Operation operation
               int64_t now) except -1:
     cdef:
         Wallet coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
+        int refusal = refusal_to_spend(customer, coins, operation, INSUFFICIENT_COINS)
         Posting posting = posting_of(operation)
         Hold held
-    if customer.flags() & FLAG_BLOCKED:
-        return refuse(batch, customer, coins, operation, CUSTOMER_BLOCKED)
-    if operation.needs_profile and customer.missing_fields:
-        return refuse(batch, customer, coins, operation, PROFILE_INCOMPLETE)
-    if coins.planned.balance < operation.requested:
-        return refuse(batch, customer, coins, operation, INSUFFICIENT_COINS)
-    if operation.barred:
-        return refuse(batch, customer, coins, operation, operation.barred)
+    if refusal:
+        return refuse(batch, customer, coins, operation, refusal)
 
     # Nothing can fail from here but for want of memory.
     held = Hold.__new__(Hold)
@@ -171,10 +156,9 @@ cdef int count_wrong_code(Ledger ledger, Batch batch, Customer customer, Wallet 
         give_back(batch, coins, held, posting)
     batch.put(customer, coins, posting, operation.transaction_id, operation.reference,
               operation)
-    ledger.expire_due(batch, customer, coins, ledger.coins_utc_offset, batch.now)
     operation.refuse(CODE_INVALID, coins)
     operation.tries_left = held.tries_left - 1
-    return 0
+    return ledger.take_due(batch, customer, coins, ledger.coins_utc_offset, batch.now)
 
 
 cdef int void(Ledger ledger, Batch batch, Customer customer, Operation operation,
@@ -194,9 +178,8 @@ cdef int void(Ledger ledger, Batch batch, Customer customer, Operation operation
     give_back(batch, coins, held, &posting)
     batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
               operation)
-    ledger.expire_due(batch, customer, coins, ledger.coins_utc_offset, now)
     operation.succeed(held.coins, coins)
-    return 0
+    return ledger.take_due(batch, customer, coins, ledger.coins_utc_offset, now)
 
 
 cdef int resend(Ledger ledger, Batch batch, Customer customer, Operation operation,
@@ -254,6 +237,25 @@ cdef int block(Ledger ledger, Batch batch, Customer customer, Operation operatio
     return 0
 
 
+cdef int refusal_to_spend(Customer customer, Wallet wallet, Operation operation,
+                          int insufficient) noexcept:
+    """Return the first reason not to spend what is asked for, NOT_REFUSED where there is none."""
+    if customer.flags() & FLAG_BLOCKED:
+        return CUSTOMER_BLOCKED
+    if operation.needs_profile and customer.missing_fields:
+        return PROFILE_INCOMPLETE
+    if wallet.planned.balance < operation.requested:
+        return insufficient
+    return operation.barred
+
+
+cdef inline bint has_room(Wallet wallet, int64_t amount) noexcept:
+    """Return whether a balance stays within its limits; what is held counts, it may come back."""
+    if amount < 0:
+        return wallet.planned.balance + amount >= -BALANCE_MAX
+    return wallet.planned.balance + wallet.planned.held <= BALANCE_MAX - amount
+
+
 cdef int refuse(Batch batch, Customer customer, Wallet wallet, Operation operation,
                 int code) except -1:
     cdef Posting posting = posting_of(operation)
@@ -262,6 +264,21 @@ cdef int refuse(Batch batch, Customer customer, Wallet wallet, Operation operati
     batch.put(customer, wallet, &posting, operation.transaction_id, operation.reference,
               operation)
     operation.refuse(code, wallet)
+    return 0
+
+
+cdef int spend(Batch batch, Customer customer, Wallet wallet, Operation operation, int counter,
+               int32_t party) except -1:
+    """Post what was asked for, from the earliest lots; nothing can fail but for want of memory."""
+    cdef Posting posting = posting_of(operation)
+    lots_spend(&wallet.planned.lots, operation.requested, &batch.moved)
+    wallet.planned.balance -= operation.requested
+    posting.amount = -operation.requested
+    posting.moved_sign = -1
+    posting.counter = counter
+    posting.counter_party = party
+    batch.put(customer, wallet, &posting, operation.transaction_id, operation.reference, operation)
+    operation.succeed(-operation.requested, wallet)
     return 0
 
 

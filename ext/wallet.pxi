@@ -88,26 +88,32 @@ cdef class Wallet:
         return PyBytes_FromStringAndSize(<char*> self.committed.hash, HASH_SIZE)
 
     def available(self, int64_t now, int64_t utc_offset):
-        """Return (available, held, lots) at `now`: due lots are gone and due holds are back.
+        """Return (available, held, lots) at `now`, as the next posting would find them.
 
-        `now` is in microseconds since 1970 UTC, `utc_offset` in seconds; lots are (key, amount).
-        It says what the next posting would find, without waiting for one (PTS-5).
+        Holds whose time is up are back, due lots are gone, debts are repaid from what is left, in
+        this order. `now` is in microseconds since 1970 UTC, `utc_offset` in seconds; lots are (key,
+        amount). It says so without waiting for that posting (PTS-5).
         """
         cdef:
-            int64_t today = local_day(now, utc_offset)
             int64_t held = self.committed.held
-            dict amounts = dict(lots_list(&self.committed.lots))
+            Lots lots = Lots(NULL, 0, 0)
+            Lots moved = Lots(NULL, 0, 0)
             Hold hold
             int32_t at
-        for hold in self.committed_holds:
-            if hold.expires_at <= now:
-                held -= hold.coins
-                for at in range(hold.lots_taken.length):
-                    key = hold.lots_taken.items[at].key
-                    amounts[key] = amounts.get(key, 0) + hold.lots_taken.items[at].amount
-        lots = sorted((key, amount) for key, amount in amounts.items() if (key >> 32) >= today)
-        owed = min(self.committed.balance, 0)
-        return owed + sum([amount for _, amount in lots]), held, lots
+        try:
+            lots_copy(&lots, &self.committed.lots)
+            for hold in self.committed_holds:
+                if hold.expires_at <= now:
+                    held -= hold.coins
+                    for at in range(hold.lots_taken.length):
+                        lots_add(&lots, hold.lots_taken.items[at].key,
+                                 hold.lots_taken.items[at].amount)
+            lots_expire(&lots, local_day(now, utc_offset), &moved)
+            lots_repay(&lots, &moved)
+            return lots_total(&lots), held, lots_list(&lots)
+        finally:
+            free(lots.items)
+            free(moved.items)
 
 
 cdef list EMPTY = []

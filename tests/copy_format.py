@@ -12,6 +12,8 @@ from hashlib import blake2b
 from struct import Struct, calcsize, pack, unpack_from
 from typing import Any
 
+from engine.ledger.core import Leg
+
 HEADER = b"PGCOPY\n\xff\r\n\0" + pack(">ii", 0, 0)
 TRAILER = pack(">h", -1)
 NULL = pack(">i", -1)
@@ -99,6 +101,13 @@ def derived_id(customer_id: bytes, asset: int, seq: int) -> bytes:
     digest[6] = digest[6] & 0x0F | 0x80  # version 8
     digest[8] = digest[8] & 0x3F | 0x80
     return bytes(digest)
+
+
+def leg_of(posting: Posting, **item: int) -> Leg:
+    """Return what a reversal needs to know of a row, and of the item that it took."""
+    names = ("asset", "kind", "refusal", "amount", "held_amount", "counter", "counter_party")
+    moved = [(day << 32 | issuer, amount) for (day, issuer), amount in posting.moved.items()]
+    return Leg(**{name: getattr(posting, name) for name in names}, moved=moved, **item)
 
 
 def encode_journal(postings: Iterable[Posting]) -> bytes:

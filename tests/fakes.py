@@ -40,6 +40,8 @@ class FakeDatabase:
         self.claims: dict[tuple[int, bytes], bytes] = {}
         self.taken: dict[tuple[Any, ...], bytes] = {}
         """Who took a unit, by (item, unit), or a turn, by (customer, item, turn)."""
+        self.once: dict[tuple[Any, ...], bytes] = {}
+        """Who used a QR, by (customer, second), or a reference, by (partner, text)."""
         self.script: deque[Step] = deque()
         self.bad: set[bytes] = set()
         """Transactions that the database refuses, whatever they come with."""
@@ -88,12 +90,26 @@ class FakeDatabase:
             return Verdict.SEEN
         taken = {(item_id, unit): tid for item_id, unit, _, tid in batch.units}
         taken |= {tuple(turn): tid for *turn, tid in batch.turns}
-        if taken.keys() & self.taken.keys():
+        freed = {unit[:2] for unit in batch.freed_units} | {turn[:3] for turn in batch.freed_turns}
+        if taken.keys() & (self.taken.keys() - freed):
+            return Verdict.SEEN
+        once = {(partner_id, text): tid for partner_id, text, _, tid in batch.references}
+        once |= {(customer_id, second): tid for customer_id, second, tid in batch.qr_uses}
+        if once.keys() & self.once.keys() or {undone(row) for row in rows} & self.reversed.keys():
             return Verdict.SEEN
         self.rows += rows
         self.claims |= new
+        for place in freed:
+            del self.taken[place]
         self.taken |= taken
+        self.once |= once
         return Verdict.DURABLE
+
+    @property
+    def reversed(self) -> dict[tuple[bytes, bytes], bytes]:
+        """What was reversed, by (customer, transaction), and by whom."""
+        reversals = {undone(row): row.transaction_id for row in self.rows}
+        return {place: tid for place, tid in reversals.items() if place is not None}
 
 
 class FakeJournal:
@@ -155,9 +171,19 @@ class FakeJournal:
                 found.setdefault(row.transaction_id, []).append(row)
         return {key: receipt_of_postings(rows) for key, rows in found.items()}
 
-    async def find_claims(self, operations: Sequence[Operation]) -> dict[tuple[int, bytes], bytes]:
-        wanted = {(op.store_id, op.invoice_number) for op in operations}
-        return {claim: tid for claim, tid in self._database.claims.items() if claim in wanted}
+    async def find_barred(self, operations: Sequence[Operation]) -> dict[bytes, int]:
+        await asyncio.sleep(0)
+        database, barred = self._database, {}
+        for op in operations:
+            for had, place, refusal in (
+                (database.claims, (op.store_id, op.invoice_number), 7),
+                (database.once, (op.customer_id, op.qr_issued_at), 6),
+                (database.once, (op.party_id, op.claim_reference), 14),
+                (database.reversed, op.original and (op.customer_id, op.reference), 15),
+            ):
+                if had.get(place, op.transaction_id) != op.transaction_id:
+                    barred[op.transaction_id] = refusal
+        return barred
 
     async def find_taken(self, operations: Sequence[Operation]) -> set[bytes]:
         await asyncio.sleep(0)
@@ -168,6 +194,13 @@ class FakeJournal:
             for wanted in ((op.item_id, op.unit), (op.customer_id, op.item_id, op.turn))
             if taken.get(wanted, op.transaction_id) != op.transaction_id
         }
+
+
+def undone(row: Posting) -> tuple[bytes, bytes] | None:
+    """Return which transaction a row reverses, by its customer; None where it reverses none."""
+    if row.kind != Kind.REVERSAL or row.leg or row.refusal or row.reference is None:
+        return None
+    return row.customer_id, row.reference
 
 
 def receipt_of_postings(rows: list[Posting]) -> Receipt:

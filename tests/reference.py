@@ -3,7 +3,8 @@
 A wallet is a value that never changes. A batch plans new values in a dictionary of its own, so
 publishing it is taking them over and discarding it is forgetting them. A verb is a ladder of
 refusals, of which the first that applies is the answer, and then one posting. Lots move by signed
-amounts: what was open before and what moved add up to what is open after.
+amounts: what was open before and what moved add up to what is open after. A debt is a lot below
+zero of the day 0.
 
 Labels like PTS-4 name the rules of the domain.
 """
@@ -16,8 +17,8 @@ from operator import or_
 from typing import Any
 
 from engine.ledger import vocabulary
-from engine.ledger.core import Operation
-from engine.ledger.vocabulary import COINS, Counter, Kind, Outcome, Refusal
+from engine.ledger.core import Leg, Operation
+from engine.ledger.vocabulary import COINS, DEBT_DAY, Counter, Kind, Outcome, Refusal
 from tests import copy_format
 from tests.copy_format import Hold, Lots, Posting, chained, derived_id, negated
 
@@ -39,7 +40,7 @@ class Wallet:
     hash: bytes = bytes(16)
 
     @property
-    def balance(self) -> int:  # what can be spent: the open lots and nothing else
+    def balance(self) -> int:  # what can be spent, or below zero what is owed
         return sum(self.lots.values())
 
     @property
@@ -61,6 +62,17 @@ class Wallet:
                 amount -= taken[key]
         return taken
 
+    def repaid(self) -> Lots:
+        """Return what moves where the earliest lots repay the debts in order, as far as they go."""
+        moved: Lots = {}
+        owed = {key: -amount for key, amount in self.lots.items() if key[0] == DEBT_DAY}
+        for lot, amount in self.lots.items():
+            for debt in owed if amount > 0 else ():
+                paid = min(owed[debt], amount)
+                owed[debt], amount = owed[debt] - paid, amount - paid
+                moved[debt], moved[lot] = moved.get(debt, 0) + paid, moved.get(lot, 0) - paid
+        return dict(sorted((key, change) for key, change in moved.items() if change))
+
     def with_hold(self, hold: Hold, successor: Hold | None) -> Wallet:
         """Put `successor` in the place of `hold`, or nothing."""
         holds = (successor if other is hold else other for other in self.holds)
@@ -78,6 +90,11 @@ class Batch:
     claims: list[tuple[int, bytes, bytes, bytes]] = field(default_factory=list)
     units: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
     turns: list[tuple[bytes, int, int, bytes]] = field(default_factory=list)
+    references: list[tuple[int, bytes, bytes, bytes]] = field(default_factory=list)
+    qr_uses: list[tuple[bytes, int, bytes]] = field(default_factory=list)
+    reversals: list[tuple[bytes, bytes]] = field(default_factory=list)
+    freed_units: list[tuple[int, int, bytes]] = field(default_factory=list)
+    freed_turns: list[tuple[bytes, int, int, bytes]] = field(default_factory=list)
     journal: bytes = b""
 
 
@@ -110,8 +127,8 @@ class ReferenceLedger:
         batch.rows.sort(key=lambda row: (row.customer_id, row.asset, row.seq))
         batch.new_wallets = [(row.customer_id, row.asset) for row in batch.rows if row.seq == 1]
         batch.journal = copy_format.encode_journal(batch.rows)
-        for companions in (batch.claims, batch.units, batch.turns):
-            companions.sort()
+        for companions in COMPANIONS:
+            getattr(batch, companions).sort()
         return batch
 
     def publish(self, batch: Batch) -> None:
@@ -137,6 +154,8 @@ class Decision:
         self.asks.missing_fields = self.ledger.missing_fields[self.asks.customer_id]
         own = {Kind.ACCUMULATION: self.earn, Kind.REDEMPTION: self.redeem, Kind.HOLD: self.hold}
         own |= dict.fromkeys((Kind.BLOCK, Kind.UNBLOCK), self.block)
+        own |= {Kind.PAYMENT: self.pay, Kind.DONATION: self.donate, Kind.REVERSAL: self.reverse}
+        own |= dict.fromkeys((Kind.CONVERSION, Kind.CASHBACK), self.receive)
         own.get(self.asks.kind, self.follow_up)(self.asks)
 
     def earn(self, asks: Operation) -> None:
@@ -148,21 +167,23 @@ class Decision:
             return self.refuse(points, asks.barred)
         if (asks.store_id, asks.invoice_number) in self.claimed():  # or it earns in this batch
             return self.refuse(points, Refusal.INVOICE_ALREADY_CLAIMED)
-        if points.balance + asks.requested > vocabulary.BALANCE_MAX:
+        if not has_room(points, asks.requested):
             return self.refuse(points, Refusal.LIMIT_REACHED)
         coins = self.open(COINS) if asks.coins else None
-        if coins and coins.balance + coins.held + asks.coins > vocabulary.BALANCE_MAX:
+        if coins and not has_room(coins, asks.coins):
             return self.refuse(points, Refusal.LIMIT_REACHED)
 
         moved = {(asks.expires_day, 0): asks.requested} if asks.requested else {}
         points = self.post(points.after(moved), moved, (Counter.POINTS_ISSUED, asks.asset))
         self.answer(points, asks.requested, earned_expires_day=asks.expires_day * bool(moved))
+        self.settle(points)
         if coins:  # each knows its issuer (COI-9), and its expiry (COI-4)
             moved = {(asks.coins_expires_day, asks.brand_id): asks.coins}
             issuer = (Counter.COINS_ISSUED, asks.brand_id)
             leg = {"leg": 1, "requested": asks.coins} | dict.fromkeys(TEXTS)
             coins = self.post(coins.after(moved), moved, issuer, **leg)
             asks.has_coins, asks.coins_amount, asks.coins_balance = True, asks.coins, coins.balance
+            self.settle(coins)
         if asks.invoice_number is not None:
             claim = (asks.store_id, asks.invoice_number, asks.customer_id, asks.transaction_id)
             self.batch.claims.append(claim)
@@ -186,13 +207,103 @@ class Decision:
         points = self.open(asks.asset)
         if refusal := self.refusal_to_spend(points, Refusal.INSUFFICIENT_POINTS):
             return self.refuse(points, refusal)
-        moved = negated(points.earliest(asks.requested))
-        points = self.post(points.after(moved), moved, (Counter.POINTS_REDEEMED, asks.asset))
         if asks.unit:
             self.batch.units.append((*unit, asks.customer_id, asks.transaction_id))
         if asks.turn:
             self.batch.turns.append((*turn, asks.transaction_id))
-        return self.answer(points, -asks.requested)
+        return self.spend(points, (Counter.POINTS_REDEEMED, asks.asset))
+
+    def pay(self, asks: Operation) -> None:
+        """Pay a receiver at once by the app's QR, which works once (COI-6)."""
+        coins = self.open(COINS)
+        if refusal := self.refusal_to_spend(coins, Refusal.INSUFFICIENT_COINS):
+            return self.refuse(coins, refusal)
+        use = (asks.customer_id, asks.qr_issued_at)
+        if use in {other[:2] for other in self.batch.qr_uses}:
+            return self.refuse(coins, Refusal.QR_INVALID)
+        if asks.qr_issued_at:
+            self.batch.qr_uses.append((*use, asks.transaction_id))
+        return self.spend(coins, (Counter.COINS_SETTLED, asks.brand_id))
+
+    def donate(self, asks: Operation) -> None:
+        """Give coins to an organisation (COI-8)."""
+        coins = self.open(COINS)
+        if refusal := self.refusal_to_spend(coins, Refusal.INSUFFICIENT_COINS):
+            return self.refuse(coins, refusal)
+        return self.spend(coins, (Counter.COINS_DONATED, asks.party_id))
+
+    def receive(self, asks: Operation) -> None:
+        """Get coins from a partner, once by its reference (SYS-9), or as cashback (COI-2)."""
+        coins, converts = self.open(COINS), asks.kind == Kind.CONVERSION
+        reference = (asks.party_id, asks.claim_reference)
+        converted = {other[:2] for other in self.batch.references}
+        if self.flags() & BLOCKED:  # CUS-9
+            return self.refuse(coins, Refusal.CUSTOMER_BLOCKED)
+        if asks.barred:
+            return self.refuse(coins, asks.barred)
+        if converts and reference in converted:
+            return self.refuse(coins, Refusal.REFERENCE_ALREADY_USED)
+        if not has_room(coins, asks.requested):
+            return self.refuse(coins, Refusal.LIMIT_REACHED)
+        issuer, counter = asks.brand_id, (Counter.COINS_ISSUED, asks.brand_id)
+        if converts:
+            issuer, counter = 2**31 + asks.party_id, (Counter.PARTNER_CLEARING, asks.party_id)
+            self.batch.references.append((*reference, asks.customer_id, asks.transaction_id))
+        moved = {(asks.expires_day, issuer): asks.requested} if asks.requested else {}
+        coins = self.post(coins.after(moved), moved, counter)
+        self.answer(coins, asks.requested, earned_expires_day=asks.expires_day * bool(moved))
+        self.settle(coins)
+        return None
+
+    def reverse(self, asks: Operation) -> None:
+        """Undo all legs of a transaction, once (PTS-8, RED-7); a block is not in the way of it."""
+        first = self.open(asks.original[0].asset)
+        undone = (asks.customer_id, asks.reference)
+        if asks.barred:
+            return self.refuse(first, asks.barred)
+        if undone in self.batch.reversals:
+            return self.refuse(first, Refusal.ALREADY_REVERSED)
+        if any(leg.refusal or leg.kind not in REVERSIBLE for leg in asks.original):
+            return self.refuse(first, Refusal.NOT_REVERSIBLE)
+        wallets = [self.open(leg.asset) for leg in asks.original]
+        for wallet, leg in zip(wallets, asks.original, strict=True):
+            if not has_room(wallet, -(leg.amount + leg.held_amount)):
+                return self.refuse(first, Refusal.LIMIT_REACHED)
+        for number, leg in enumerate(asks.original):
+            self.reverse_leg(number, leg)
+            if leg.unit:
+                self.batch.freed_units.append((leg.item_id, leg.unit, asks.reference))
+            if leg.turn:
+                turn = (asks.customer_id, leg.item_id, leg.turn, asks.reference)
+                self.batch.freed_turns.append(turn)
+        self.batch.reversals.append(undone)
+        return None
+
+    def reverse_leg(self, number: int, leg: Leg) -> None:
+        """Give back the very lots, or take back from the very lots and owe what is not there."""
+        wallet, amount = self.current(leg.asset), -(leg.amount + leg.held_amount)
+        moved: Lots = {}
+        for (day, issuer), change in copy_format.lots_of(leg.moved).items():
+            open_ = wallet.lots.get((day, issuer), 0) if change > 0 else 0
+            back = min(change, open_) if change > 0 else change
+            for key, part in (((day, issuer), back), ((DEBT_DAY, issuer), change - back)):
+                moved[key] = moved.get(key, 0) - part
+        moved = dict(sorted((key, change) for key, change in moved.items() if change))
+        leg_n = {"leg": number, "requested": abs(amount)}
+        leg_n |= dict.fromkeys(TEXTS) if number else {}
+        wallet = self.post(wallet.after(moved), moved, (leg.counter, leg.counter_party), **leg_n)
+        if number == 0:
+            self.answer(wallet, amount)
+        else:
+            self.asks.has_coins = True
+            self.asks.coins_amount, self.asks.coins_balance = amount, wallet.balance
+        self.repay(self.expire(wallet))
+
+    def spend(self, wallet: Wallet, counter: tuple[Counter, int]) -> None:
+        """Take what is asked for from the earliest lots."""
+        moved = negated(wallet.earliest(self.asks.requested))
+        wallet = self.post(wallet.after(moved), moved, counter)
+        self.answer(wallet, -self.asks.requested)
 
     def hold(self, asks: Operation) -> None:
         """Set coins aside, with their very lots, until the code is typed (COI-3, COI-6)."""
@@ -222,7 +333,9 @@ class Decision:
         if hold is None:
             asks.outcome = Outcome.UNKNOWN_PAYMENT
         elif asks.kind == Kind.VOID:
-            self.answer(self.expire(self.give_back(coins, hold)), hold.coins)
+            coins = self.give_back(coins, hold)
+            self.answer(coins, hold.coins)
+            self.repay(self.expire(coins))
         elif asks.kind == Kind.RESEND and not hold.resends_left:
             self.refuse(coins, Refusal.LIMIT_REACHED)
         elif asks.kind == Kind.RESEND:  # another code; the tries that are gone stay gone (COI-6)
@@ -241,8 +354,10 @@ class Decision:
                 coins = coins.with_hold(hold, replace(hold, tries_left=left))
                 coins = self.post(coins, {}, **refused, **about(hold))
             else:
-                coins = self.expire(self.give_back(coins, hold, **refused))
+                coins = self.give_back(coins, hold, **refused)
             self.answer(coins, 0, **refused, tries_left=left)
+            if not left:
+                self.repay(self.expire(coins))
 
     def block(self, asks: Operation) -> None:
         """Block or unblock the customer (CUS-9) by a row in every wallet.
@@ -262,7 +377,7 @@ class Decision:
         return replace(wallet, flags=others | BLOCKED * (self.asks.kind == Kind.BLOCK))
 
     def open(self, asset: int) -> Wallet:
-        """Return a wallet after what is due in it was written: its holds, then its lots.
+        """Return a wallet after what is due in it was written: its holds, its lots, its debts.
 
         That the wallet of a brand is opened is written in the wallet of coins, so a block, which
         writes in every wallet, collides with it.
@@ -274,7 +389,7 @@ class Decision:
         for hold in wallet.holds:
             if hold.expires_at <= self.now:
                 wallet = self.give_back(wallet, hold, **self.unasked(wallet, Kind.RELEASE))
-        return self.expire(wallet)
+        return self.repay(self.expire(wallet))
 
     def current(self, asset: int) -> Wallet:
         """Return a wallet as planned, or as committed; a new one has its owner's flags (CUS-9)."""
@@ -314,13 +429,29 @@ class Decision:
         """Take out what is past its last day (PTS-5, COI-4), by its country's calendar (COI-1)."""
         offset = self.asks.utc_offset if wallet.asset else self.ledger.coins_utc_offset
         today = (self.now // 1_000_000 + offset) // 86_400
-        moved = negated({key: amount for key, amount in wallet.lots.items() if key[0] < today})
+        due = {key: n for key, n in wallet.lots.items() if DEBT_DAY < key[0] < today}
+        moved = negated(due)
         if not moved:
             return wallet
         breakage = Counter.COINS_EXPIRED if wallet.asset == COINS else Counter.POINTS_EXPIRED
         columns = {"requested": -sum(moved.values()), "brand_id": wallet.asset}
         columns = self.unasked(wallet, Kind.EXPIRY, **columns)
         return self.post(wallet.after(moved), moved, (breakage, wallet.asset), **columns)
+
+    def settle(self, wallet: Wallet) -> None:
+        """Leave no debt beside what could repay it; what has expired repays nothing."""
+        if wallet.repaid():
+            self.repay(self.expire(wallet))
+
+    def repay(self, wallet: Wallet) -> Wallet:
+        """Repay debts from lots by a row that says whose coins paid whose debts (COI-9)."""
+        moved = wallet.repaid()
+        if not moved:
+            return wallet
+        paid = sum(change for change in moved.values() if change > 0)
+        columns = {"requested": paid, "brand_id": wallet.asset}
+        columns = self.unasked(wallet, Kind.REPAYMENT, **columns)
+        return self.post(wallet.after(moved), moved, **columns)
 
     def unasked(self, wallet: Wallet, kind: Kind, **columns: Any) -> dict[str, Any]:
         """Return the columns of a posting nobody asked for; its id is made from its place."""
@@ -353,12 +484,22 @@ class Decision:
             setattr(self.asks, result, value)
 
 
+def has_room(wallet: Wallet, amount: int) -> bool:
+    """Return whether a wallet can take an amount; what is held counts, for it may come back."""
+    if amount < 0:
+        return wallet.balance + amount >= -vocabulary.BALANCE_MAX
+    return wallet.balance + wallet.held + amount <= vocabulary.BALANCE_MAX
+
+
 def about(hold: Hold) -> dict[str, Any]:
     """Return the columns of a posting that belongs to a payment: it is where the payment is."""
     columns = {"brand_id": hold.brand_id, "store_id": hold.store_id, "requested": hold.coins}
     return columns | {"reference": hold.payment_id}
 
 
+COMPANIONS = ("claims", "units", "turns", "references", "qr_uses", "freed_units", "freed_turns")
+REVERSIBLE = {Kind.ACCUMULATION, Kind.REDEMPTION, Kind.CAPTURE, Kind.PAYMENT, Kind.CONVERSION}
+REVERSIBLE |= {Kind.CASHBACK, Kind.DONATION}
 STATE = ("customer_id", "asset", "balance", "held", "flags", "lots", "holds")
 TEXTS = ("bill_amount", "invoice_number", "details")  # what a second leg does not repeat
 ASKED = ("transaction_id", "kind", "requested", "fingerprint", "occurred_at", "missing_fields")

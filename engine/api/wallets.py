@@ -118,7 +118,7 @@ async def transaction(services: Services, call: Call) -> Reply:
 
 def _sees(principal: Principal, receipt: Receipt) -> bool:
     """Return whether a transaction is one that somebody asked for, and the principal's to see."""
-    if receipt.kind in (Kind.EXPIRY, Kind.OPENING):
+    if receipt.kind in (Kind.EXPIRY, Kind.OPENING, Kind.REPAYMENT):
         return False
     if receipt.kind in STANDING_KINDS:  # the rows in the other wallets have no details
         return principal.role is Role.NETWORK and receipt.details is not None

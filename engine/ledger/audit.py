@@ -26,6 +26,13 @@ COMPANION_FAULTS = {
     "rows_without_claim": "journal row ({customer_id}, {asset}, {seq}) has no invoice_claim",
     "units_without_row": "item_unit ({item_id}, {unit}) was taken by no redemption",
     "turns_without_row": "item_turn ({customer_id}, {item_id}, {turn}) was taken by no redemption",
+    "qr_uses_without_row": "qr_use ({customer_id}, {issued_at}) has paid nothing",
+    "references_without_row": "partner_reference ({partner_id}, {reference}) was not converted",
+    "rows_without_reference": "journal row ({customer_id}, {asset}, {seq}) converted no reference",
+    "reversals_of_nothing": "journal row ({customer_id}, {asset}, {seq}) is not the opposite of the"
+    " row that it reverses",
+    "legs_not_reversed": "journal row ({customer_id}, {asset}, {seq}) was not reversed with the"
+    " other rows of its transaction",
 }
 
 

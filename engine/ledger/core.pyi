@@ -4,7 +4,7 @@ Ids are 16 raw bytes. Times are microseconds since 1970-01-01 UTC, days are days
 offsets are seconds east of UTC. Amounts are whole points or coins.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Any, final
 
 CODES: dict[str, dict[str, int]]
@@ -60,19 +60,65 @@ class Wallet:
     @property
     def hash(self) -> bytes: ...
     def available(self, now: int, utc_offset: int) -> tuple[int, int, list[tuple[int, int]]]:
-        """Return (available, held, lots) at `now`, due lots and due holds taken into account."""
+        """Return (available, held, lots) at `now`, as the next posting would find them."""
+
+@final
+class Leg:
+    """A row of the transaction that is to be reversed, and the unit and turn that it took.
+
+    `moved` are (lot key, amount) as the row has them. Raises ValueError where it earned or spent
+    and its lots are not what its amounts say.
+    """
+
+    asset: int
+    kind: int
+    refusal: int
+    amount: int
+    held_amount: int
+    counter: int
+    counter_party: int
+    item_id: int
+    unit: int
+    turn: int
+    @property
+    def moved(self) -> list[tuple[int, int]]: ...
+    @property
+    def reversible(self) -> bool:
+        """Whether a reversal undoes it: it earned or spent, and was not refused."""
+    def __init__(
+        self,
+        *,
+        asset: int,
+        kind: int,
+        moved: Iterable[tuple[int, int]],
+        refusal: int = 0,
+        amount: int = 0,
+        held_amount: int = 0,
+        counter: int = 0,
+        counter_party: int = 0,
+        item_id: int = 0,
+        unit: int = 0,
+        turn: int = 0,
+    ) -> None: ...
 
 @final
 class Operation:
     """What a caller asks of the ledger, and after `Ledger.decide` what it got.
 
-    `requested` are the points to earn, the price of a reward, or the coins to hold. `coins` are
-    what an accumulation earns on top. `reference` is the payment that a hold, capture, void or
-    resend belongs to. `barred` is a refusal that the state of the wallet has no say in. Of a
+    `requested` are the points to earn, the price of a reward, or the coins to hold, pay, convert or
+    give; `expires_day` is the last day of what is earned. `coins` are what an accumulation earns on
+    top. `reference` is the payment that a hold, capture, void or resend belongs to, or what a
+    reversal undoes. `barred` is a refusal that the state of the wallet has no say in. Of a
     redemption, `unit` is the piece of the stock of `item_id` that it takes and `turn` how often the
     customer has taken the item then, both numbered from 1; 0 where there is no limit (RED-5).
+
+    `qr_issued_at` (seconds) is the QR that a payment uses up, 0 where it uses none. `party_id` is
+    the partner of a conversion, whose `claim_reference` converts once, or the organisation of a
+    donation. `original` are all the legs of what a reversal undoes, leg 0 first: `asset` and
+    `requested` are then those of leg 0.
+
     Raises ValueError for an id of another length, an amount out of 0 … 2^53, a unit or a turn of no
-    item, an item of another verb than a redemption.
+    item, and what another kind of operation has or what this kind lacks.
     """
 
     kind: int
@@ -100,6 +146,10 @@ class Operation:
     item_id: int
     unit: int
     turn: int
+    party_id: int
+    claim_reference: bytes | None
+    qr_issued_at: int
+    original: list[Leg] | None
     barred: int
 
     outcome: int
@@ -149,6 +199,10 @@ class Operation:
         item_id: int = 0,
         unit: int = 0,
         turn: int = 0,
+        party_id: int = 0,
+        claim_reference: bytes | None = None,
+        qr_issued_at: int = 0,
+        original: list[Leg] | None = None,
         barred: int = 0,
     ) -> None: ...
 
@@ -170,6 +224,18 @@ class Batch:
     @property
     def turns(self) -> list[tuple[bytes, int, int, bytes]]:
         """(customer_id, item_id, turn, transaction_id) of the turns that are taken, sorted."""
+    @property
+    def references(self) -> list[tuple[int, bytes, bytes, bytes]]:
+        """(partner_id, reference, customer_id, transaction_id) of what is converted, sorted."""
+    @property
+    def qr_uses(self) -> list[tuple[bytes, int, bytes]]:
+        """(customer_id, issued_at, transaction_id) of the QR codes that are used up, sorted."""
+    @property
+    def freed_units(self) -> list[tuple[int, int, bytes]]:
+        """(item_id, unit, transaction that took it) of the units that reversals free, sorted."""
+    @property
+    def freed_turns(self) -> list[tuple[bytes, int, int, bytes]]:
+        """(customer_id, item_id, turn, its transaction) of the turns that are freed, sorted."""
     postings: int
 
 @final

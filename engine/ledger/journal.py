@@ -8,7 +8,7 @@ append came to is a `Verdict`, and the committer knows what to do about it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import asyncpg
@@ -19,6 +19,7 @@ from engine.errors import EngineError
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.receipts import Receipt, receipt_of
 from engine.ledger.verdicts import Verdict, sqlstate_of, verdict_of
+from engine.ledger.vocabulary import Kind
 from engine.postgres.connections import Connection
 from engine.postgres.sql import queries
 
@@ -44,7 +45,7 @@ class Journal:
         self._append_timeout = append_timeout_ms / 1000
         self._load: Any = None
         self._find: Any = None
-        self._find_claims: Any = None
+        self._find_barred: Any = None
         self._find_taken: Any = None
         self._doubt: str | None = None
         self.last_sqlstate = ""
@@ -57,9 +58,9 @@ class Journal:
         connection.add_log_listener(journal._on_notice)
         journal._load = await connection.prepare(SQL["load"])  # network op
         journal._find = await connection.prepare(SQL["find"])  # network op
-        journal._find_claims = await connection.prepare(SQL["find_claims"])  # network op
+        journal._find_barred = await connection.prepare(SQL["find_barred"])  # network op
         journal._find_taken = await connection.prepare(SQL["find_taken"])  # network op
-        for table, columns in COLUMNS.items():
+        for table, columns in (COLUMNS | {"journal": [*COLUMNS["journal"], "xid"]}).items():
             found = await connection.fetchval(SQL["columns"], table)  # network op
             if found != columns:
                 raise EngineError(f"The table {table} has other columns than this version writes.")
@@ -132,20 +133,29 @@ class Journal:
             found.setdefault(row["transaction_id"].bytes, []).append(row)
         return {transaction_id: receipt_of(legs) for transaction_id, legs in found.items()}
 
-    async def find_claims(self, operations: Sequence[Operation]) -> dict[tuple[int, bytes], bytes]:
-        """Return by (store, invoice number) which transaction has claimed the invoice."""
-        claims = [
-            (operation.store_id, operation.invoice_number)
-            for operation in operations
-            if operation.invoice_number is not None
-        ]
-        rows = await self._find_claims.fetch(  # network op
-            [store_id for store_id, _ in claims], [number.decode() for _, number in claims]
+    async def find_barred(self, operations: Sequence[Operation]) -> dict[bytes, int]:
+        """Return by transaction id the refusal of those that want once more what happens once.
+
+        That is an invoice, a QR, a partner's reference, or the reversal of a transaction.
+        """
+        once = [(operation, _wanted_once(operation)) for operation in operations]
+        once = [(operation, wanted) for operation, wanted in once if any(wanted)]
+        if not once:
+            return {}
+        invoices, qr_issued_at, references, originals = zip(
+            *(wanted for _, wanted in once), strict=True
         )
-        return {
-            (row["store_id"], row["invoice_number"].encode()): row["transaction_id"].bytes
-            for row in rows
-        }
+        rows = await self._find_barred.fetch(  # network op
+            [UUID(operation.transaction_id) for operation, _ in once],
+            [UUID(operation.customer_id) for operation, _ in once],
+            [operation.store_id for operation, _ in once],
+            invoices,
+            qr_issued_at,
+            [operation.party_id for operation, _ in once],
+            references,
+            originals,
+        )
+        return {row["transaction_id"].bytes: row["refusal"] for row in rows}
 
     async def find_taken(self, operations: Sequence[Operation]) -> set[bytes]:
         """Return the transactions of those operations whose unit or turn another took (RED-5)."""
@@ -174,24 +184,61 @@ class Journal:
 
 
 def append_statement(batch: Batch) -> str:
-    """Return the statements of an append: new companions by value, then the rows by COPY.
+    """Return the statements of an append: companions by value, then the rows by COPY.
 
-    Always in this order of tables, and sorted in each, so that two writers never deadlock. Columns
-    are not named, for parsing 29 names costs more than a row; `Journal.open` has checked them.
-    Raises ValueError for an invoice number that is not printable ASCII.
+    Always in this order of tables, and sorted in each, so that two writers do not deadlock; what a
+    reversal frees in one batch and another takes may, and is tried again. Raises ValueError for an
+    invoice number that is not printable ASCII.
     """
     statements = []
     if batch.new_wallets:
         rows = ",".join([f"('{id_.hex()}',{asset})" for id_, asset in batch.new_wallets])
         statements.append(f"insert into wallet values {rows};")  # noqa: S608 - hexadecimal digits
-    if batch.claims:
+    statements += _claimed(batch)
+    statements += _units_and_turns(batch)
+    statements.append(COPY_ROWS)
+    return "".join(statements)
+
+
+def _claimed(batch: Batch) -> Iterator[str]:
+    """Give the statements for what is claimed once: invoices, partners' references, QR codes."""
+    if claims := batch.claims:
         rows = ",".join(
             [
                 f"({store_id},{_literal(number)},'{customer_id.hex()}','{transaction_id.hex()}')"
-                for store_id, number, customer_id, transaction_id in batch.claims
+                for store_id, number, customer_id, transaction_id in claims
             ]
         )
-        statements.append(f"insert into invoice_claim values {rows};")  # noqa: S608 - see _literal
+        yield f"insert into invoice_claim values {rows};"  # noqa: S608 - see _literal
+    if references := batch.references:
+        rows = ",".join(
+            [
+                f"({partner_id},{_literal(text)},'{customer_id.hex()}','{transaction_id.hex()}')"
+                for partner_id, text, customer_id, transaction_id in references
+            ]
+        )
+        yield f"insert into partner_reference values {rows};"  # noqa: S608 - see _literal
+    if uses := batch.qr_uses:
+        rows = ",".join(
+            [
+                f"('{customer_id.hex()}',{issued_at},'{transaction_id.hex()}')"
+                for customer_id, issued_at, transaction_id in uses
+            ]
+        )
+        yield f"insert into qr_use values {rows};"  # noqa: S608 - numbers
+
+
+def _units_and_turns(batch: Batch) -> Iterator[str]:
+    """Give the statements for items: in each table what comes back, then what is taken.
+
+    A unit that comes back in a batch may be taken in it. What comes back is told one by one, for a
+    list of places is no look-up by the index.
+    """
+    for item_id, unit, transaction_id in batch.freed_units:
+        yield (
+            f"delete from item_unit where item_id={item_id} and unit={unit}"  # noqa: S608 - numbers
+            f" and transaction_id='{transaction_id.hex()}';"
+        )
     if units := batch.units:
         rows = ",".join(
             [
@@ -199,7 +246,12 @@ def append_statement(batch: Batch) -> str:
                 for item_id, unit, customer_id, transaction_id in units
             ]
         )
-        statements.append(f"insert into item_unit values {rows};")  # noqa: S608 - numbers
+        yield f"insert into item_unit values {rows};"  # noqa: S608 - numbers
+    for customer_id, item_id, turn, transaction_id in batch.freed_turns:
+        yield (
+            f"delete from item_turn where customer_id='{customer_id.hex()}' and item_id={item_id}"  # noqa: S608 - numbers
+            f" and turn={turn} and transaction_id='{transaction_id.hex()}';"
+        )
     if turns := batch.turns:
         rows = ",".join(
             [
@@ -207,15 +259,24 @@ def append_statement(batch: Batch) -> str:
                 for customer_id, item_id, turn, transaction_id in turns
             ]
         )
-        statements.append(f"insert into item_turn values {rows};")  # noqa: S608 - numbers
-    statements.append("copy journal from stdin (format binary)")
-    return "".join(statements)
+        yield f"insert into item_turn values {rows};"  # noqa: S608 - numbers
+
+
+def _wanted_once(operation: Operation) -> tuple[str | None, int, str | None, UUID | None]:
+    """Return the invoice, QR, partner's reference and original that nobody else may have had."""
+    earns = operation.kind == Kind.ACCUMULATION and operation.invoice_number is not None
+    return (
+        (operation.invoice_number or b"").decode() if earns else None,
+        operation.qr_issued_at,
+        None if operation.claim_reference is None else operation.claim_reference.decode(),
+        UUID(operation.reference or b"") if operation.kind == Kind.REVERSAL else None,
+    )
 
 
 def _literal(text: bytes) -> str:
     """Return printable ASCII as an SQL literal; the connection has standard_conforming_strings."""
     if not text.isascii() or not text.decode().isprintable():
-        raise ValueError("an invoice number has printable ASCII characters only")
+        raise ValueError("an invoice number or a reference has printable ASCII characters only")
     return "'" + text.decode().replace("'", "''") + "'"
 
 
@@ -229,10 +290,15 @@ COLUMNS = {
     ],
     "wallet": ["customer_id", "asset"],
     "invoice_claim": ["store_id", "invoice_number", "customer_id", "transaction_id"],
+    "partner_reference": ["partner_id", "reference", "customer_id", "transaction_id"],
+    "qr_use": ["customer_id", "issued_at", "transaction_id"],
     "item_unit": ["item_id", "unit", "customer_id", "transaction_id"],
     "item_turn": ["customer_id", "item_id", "turn", "transaction_id"],
 }
 """The columns of each table in the order in which an append writes them."""
+
+COPY_ROWS = f"copy journal ({', '.join(COLUMNS['journal'])}) from stdin (format binary)"
+"""Columns are named because the server fills the last one, `xid`: what is hashed has 29 columns."""
 
 
 def wallet_facts(row: Any) -> tuple[int, int, int, int, int, bytes, bytes | None, bytes, int]:

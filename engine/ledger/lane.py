@@ -261,15 +261,16 @@ class Lane:
     async def _without_seen(
         self, journal: Journal, operations: list[Operation], *, replayed: bool
     ) -> list[Operation]:
-        """Answer the operations whose key the journal has, and bar those whose invoice is claimed.
+        """Answer the operations whose key the journal has, and bar those that come second.
 
-        Those whose unit or turn another took are given up: who asked picks again.
-        Where the connection fails on the way nothing is lost: all are decided again.
+        That is by their invoice, QR, partner's reference, or what they reverse. Those whose unit or
+        turn another took are given up: who asked picks again. Where the connection fails on the way
+        nothing is lost: all are decided again.
         """
         try:
             async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
                 receipts = await journal.find(operations)
-                claims = await journal.find_claims(operations)
+                barred = await journal.find_barred(operations)
                 taken = await journal.find_taken(operations)
         except Exception as error:  # noqa: BLE001 - reading only; the next round tries again
             log.warning("find_failed", error=type(error).__name__)
@@ -281,9 +282,7 @@ class Lane:
             if receipt is None and operation.transaction_id in taken:
                 self.room.finish(operation, ItemTaken())
             elif receipt is None:
-                claim = (operation.store_id, operation.invoice_number or b"")
-                if claims.get(claim, operation.transaction_id) != operation.transaction_id:
-                    operation.barred = Refusal.INVOICE_ALREADY_CLAIMED
+                operation.barred = barred.get(operation.transaction_id, operation.barred)
                 unseen.append(operation)
             elif receipt.fingerprint != operation.fingerprint:
                 self._metrics.replays.labels("reused").inc()

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from engine.ledger.core import Leg
 from engine.ledger.vocabulary import Kind
 
 MICROSECONDS = 1_000_000
 HOLD_EXPIRES_AT = slice(24, 32)
 HOLD_TRIES_LEFT = slice(56, 58)
+EARNING_KINDS = frozenset({Kind.ACCUMULATION, Kind.CONVERSION, Kind.CASHBACK})
 
 
 class Answer(Protocol):
@@ -112,15 +114,39 @@ def receipt_of(rows: Sequence[Any]) -> Receipt:
     )
 
 
+def legs_of(rows: Sequence[Any], *, item_id: int = 0, unit: int = 0, turn: int = 0) -> list[Leg]:
+    """Return what a reversal of a transaction needs of its rows, leg 0 first.
+
+    Each row has the columns of the query `find`. The unit and the turn are what the transaction
+    took of an item, to be given back; no column tells of them.
+    """
+    return [
+        Leg(
+            asset=row["asset"],
+            kind=row["kind"],
+            refusal=row["refusal"],
+            amount=row["amount"],
+            held_amount=row["held_amount"],
+            moved=zip(row["moved"][::2], row["moved"][1::2], strict=True),
+            counter=row["counter"],
+            counter_party=row["counter_party"],
+            item_id=0 if row["leg"] else item_id,
+            unit=0 if row["leg"] else unit,
+            turn=0 if row["leg"] else turn,
+        )
+        for row in rows
+    ]
+
+
 def microseconds(moment: datetime) -> int:
     """Return microseconds since 1970 of an aware `moment`, exactly."""
     return int(moment.replace(microsecond=0).timestamp()) * MICROSECONDS + moment.microsecond
 
 
 def _expires_day(row: Any) -> int:
-    """Return the last day of the lot that an accumulation made, 0 where it made none."""
+    """Return the last day of the lot that was earned, 0 where none was."""
     moved = row["moved"]
-    if row["kind"] != Kind.ACCUMULATION or not moved:
+    if row["kind"] not in EARNING_KINDS or not moved:
         return 0
     return int(moved[0]) >> 32
 

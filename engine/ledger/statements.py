@@ -16,12 +16,16 @@ from asyncpg.pgproto.pgproto import UUID
 from engine.ledger.core import Ledger
 from engine.ledger.journal import SQL, wallet_facts
 from engine.ledger.receipts import Receipt, receipt_of
+from engine.ledger.vocabulary import DEBT_DAY
 from engine.postgres.connections import Pool
 
 
 @dataclass(frozen=True, slots=True)
 class WalletNow:
-    """A wallet at a moment: what is due is gone already. `expiring` is (day, amount), ascending."""
+    """A wallet at a moment: what is due is gone already. `expiring` is (day, amount), ascending.
+
+    A balance below zero is what the customer owes; nothing expires then.
+    """
 
     asset: int
     balance: int
@@ -55,7 +59,8 @@ class Statements:
             balance, held, lots = wallet.available(now, utc_offset(row["asset"]))
             days: dict[int, int] = {}
             for key, amount in lots:
-                days[key >> 32] = days.get(key >> 32, 0) + amount
+                if key >> 32 != DEBT_DAY:
+                    days[key >> 32] = days.get(key >> 32, 0) + amount
             wallets.append(
                 WalletNow(row["asset"], balance, held, bool(row["flags"] & 1), sorted(days.items()))
             )
@@ -63,10 +68,15 @@ class Statements:
 
     async def receipt(self, customer_id: bytes, transaction_id: bytes) -> Receipt | None:
         """Return the recorded transaction, None where there is none."""
-        rows = await self._pool.fetch(  # network op
+        rows = await self.rows(customer_id, transaction_id)
+        return receipt_of(rows) if rows else None
+
+    async def rows(self, customer_id: bytes, transaction_id: bytes) -> list[Any]:
+        """Return the rows of a transaction, leg 0 first, for `receipt_of` and `legs_of`."""
+        rows: list[Any] = await self._pool.fetch(  # network op
             SQL["find"], [UUID(customer_id)], [UUID(transaction_id)]
         )
-        return receipt_of(rows) if rows else None
+        return rows
 
     async def payment(self, customer_id: bytes, payment_id: bytes) -> list[Receipt]:
         """Return every posting of a payment, its hold first; empty where there is none."""

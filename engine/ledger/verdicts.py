@@ -20,7 +20,7 @@ class Verdict(Enum):
     STALE = "stale"
     """Not applied: another writer has moved a wallet on. Load, and decide again."""
     SEEN = "seen"
-    """Not applied: a transaction, an invoice, a unit or a turn of it is in the journal already."""
+    """Not applied: what happens once has happened: a transaction, an invoice, a unit, a QR …"""
     RETRY = "retry"
     """Not applied, for a reason that passes: a deadlock, or a lock or statement too slow."""
     REFUSED = "refused"
@@ -38,6 +38,9 @@ _BY_CONSTRAINT = {
     "invoice_claim_pkey": Verdict.SEEN,
     "item_unit_pkey": Verdict.SEEN,
     "item_turn_pkey": Verdict.SEEN,
+    "partner_reference_pkey": Verdict.SEEN,
+    "qr_use_pkey": Verdict.SEEN,
+    "journal_reversal": Verdict.SEEN,
 }
 _BY_SQLSTATE = {
     "40001": Verdict.RETRY,

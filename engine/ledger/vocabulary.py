@@ -15,12 +15,20 @@ COINS = 0
 BALANCE_MAX = 2**53
 """No balance and no amount is larger: such integers are exact in every JSON reader."""
 
+DEBT_DAY = 0
+"""The day in the key of a debt: a lot below zero, of what was taken back and was not there (PTS-8).
+
+A wallet has debts or lots, never both, and the sum of them is its balance."""
+
+PARTNER_BIT = 2**31
+"""Issuers of coins from this number on are partners: it is added to a partner's id (SYS-9)."""
+
 FLAG_BLOCKED = 1
 """Bit of `flags`: the customer is blocked (CUS-9)."""
 
 
 class Kind(IntEnum):
-    """What a posting is; a caller may ask for all but `RELEASE`, `EXPIRY` and `OPENING`."""
+    """What a posting is; a caller asks for all but `RELEASE`, `EXPIRY`, `OPENING`, `REPAYMENT`."""
 
     ACCUMULATION = 1
     REDEMPTION = 2
@@ -33,6 +41,12 @@ class Kind(IntEnum):
     BLOCK = 9  # nothing is earned or spent until an unblock
     UNBLOCK = 10
     OPENING = 11  # in the wallet of coins: the wallet of a brand is opened
+    PAYMENT = 12  # coins paid at once, by the QR of the customer's app
+    CONVERSION = 13  # a partner's points became coins
+    CASHBACK = 14
+    DONATION = 15
+    REVERSAL = 16  # a transaction undone, each of its legs by a row
+    REPAYMENT = 17  # lots repaid debts: the amount is 0, the lots moved say whose paid whose
 
 
 class Counter(IntEnum):
@@ -45,6 +59,8 @@ class Counter(IntEnum):
     COINS_ISSUED = 4
     COINS_SETTLED = 5  # to the receiver, from the issuers of the lots that moved
     COINS_EXPIRED = 6  # of the issuers of the lots that moved
+    PARTNER_CLEARING = 7  # from the partner, who issues what it converts
+    COINS_DONATED = 8  # to the organisation, from the issuers of the lots that moved
 
 
 class Outcome(IntEnum):
@@ -73,6 +89,9 @@ class Refusal(IntEnum):
     CODE_INVALID = 11
     CODE_EXHAUSTED = 12
     PAYMENT_EXPIRED = 13
+    REFERENCE_ALREADY_USED = 14
+    ALREADY_REVERSED = 15
+    NOT_REVERSIBLE = 16
 
     @property
     def code(self) -> str:
@@ -157,6 +176,21 @@ REFUSALS: dict[Refusal, RefusalText] = {
         "The payment is over",
         "El pago ya no está vigente",
         "It was voided or its time was up, and the coins are back; start another payment.",
+    ),
+    Refusal.REFERENCE_ALREADY_USED: RefusalText(
+        "This reference has already been converted",
+        "Esta referencia ya fue convertida",
+        "A partner's reference converts once, whoever sends it; take a new one for new points.",
+    ),
+    Refusal.ALREADY_REVERSED: RefusalText(
+        "This transaction has already been reversed",
+        "Esta transacción ya fue reversada",
+        "A transaction is reversed once and whole; there is nothing left to undo.",
+    ),
+    Refusal.NOT_REVERSIBLE: RefusalText(
+        "This transaction cannot be reversed",
+        "Esta transacción no se puede reversar",
+        "What earned or spent can be reversed; a hold is voided, and a reversal is final.",
     ),
 }
 """The one table of refusals, in the order of their precedence."""

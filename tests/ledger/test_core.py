@@ -66,7 +66,7 @@ def test_a_posting_has_the_columns_of_the_journal_in_their_order():
 
 PRELUDE = """
 import gc
-from engine.ledger.core import Ledger, Operation
+from engine.ledger.core import Leg, Ledger, Operation
 from tests.copy_format import pack_lots
 
 def resident():
@@ -79,16 +79,22 @@ ledger = Ledger(0)
 numbers = iter(range(10**9))
 
 def operations(k):
-    ids = [next(numbers).to_bytes(16, "big") for _ in range(4)]
+    ids = [next(numbers).to_bytes(16, "big") for _ in range(7)]
     earned = dict(kind=1, asset=7, brand_id=7, requested=3, expires_day=99 + k % 40)
     coins = dict(coins=9, coins_expires_day=99 + k % 40, invoice_number=b"F-%d" % k)
     payment = dict(kind=3, requested=4, code_mac=ANA, tries_max=1, hold_expires_at=1 << 50)
     ask = dict(customer_id=ANA)
+    bonus = dict(kind=14, requested=6, expires_day=99 + k % 40, brand_id=9)
+    leg = Leg(asset=0, kind=14, amount=6, moved=[((99 + k % 40) << 32 | 9, 6)])
+    undo = dict(kind=16, reference=ids[4], original=[leg])
     return [
         Operation(transaction_id=ids[0], details=b"{}", **earned, **coins, **ask),
         Operation(transaction_id=ids[1], kind=2, asset=7, requested=3, **ask),
         Operation(transaction_id=ids[2], **payment, **ask),
         Operation(transaction_id=ids[3], kind=4 + k % 2, reference=ids[2], code_mac=ANA, **ask),
+        Operation(transaction_id=ids[4 + k % 2], **(undo if k % 2 else bonus), **ask),
+        Operation(transaction_id=ids[5 - k % 2], **(bonus if k % 2 else undo), **ask),
+        Operation(transaction_id=ids[6], kind=12, requested=10**9, qr_issued_at=1 + k, **ask),
     ]
 """
 KEPT = """
@@ -126,6 +132,11 @@ def failures(count):
                 ledger.load_wallet(ANA, 0, 9, 50, 0, 0, lots, bytes(63), bytes(16), 1)
             except ValueError:
                 pass
+        try:
+            Leg(asset=0, kind=14, amount=6, moved=[(99 << 32, 7)])
+        except ValueError:
+            pass
+        ledger.wallet(ANA, 7).available(1 << 60, 0)
         ledger.decide(operations(k), 1)
 
 failures(1_000)
@@ -150,7 +161,7 @@ def test_a_cached_wallet_of_10_lots_is_small(each, bytes_max):
 
 
 @pytest.mark.parametrize("settle", ["publish", "discard"])
-def test_400_000_operations_leave_no_memory_behind(settle):
+def test_700_000_operations_leave_no_memory_behind(settle):
     assert measured(CYCLES.replace("SETTLE", settle)) < 1_000_000
 
 

@@ -12,8 +12,17 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from engine.ledger.core import Auditor, Ledger, Operation
-from engine.ledger.vocabulary import BALANCE_MAX, COINS, FLAG_BLOCKED, Counter, Kind, Refusal
+from engine.ledger.core import Auditor, Ledger, Leg, Operation
+from engine.ledger.vocabulary import (
+    BALANCE_MAX,
+    COINS,
+    DEBT_DAY,
+    FLAG_BLOCKED,
+    Counter,
+    Kind,
+    Outcome,
+    Refusal,
+)
 from tests.copy_format import (
     Posting,
     chain_hash,
@@ -21,12 +30,13 @@ from tests.copy_format import (
     decode,
     encode,
     encode_journal,
+    leg_of,
     lots_of,
     negated,
     pack_holds,
     pack_lots,
 )
-from tests.reference import RESULTS, ReferenceLedger
+from tests.reference import COMPANIONS, RESULTS, REVERSIBLE, ReferenceLedger
 
 pytestmark = pytest.mark.timeout(3600)  # the nightly profile takes its time
 
@@ -43,6 +53,9 @@ LIFETIMES = [0, 60 * SECOND, 300 * SECOND, DAY, 50 * DAY]
 VERBS = [Kind.ACCUMULATION, Kind.ACCUMULATION, Kind.REDEMPTION, Kind.HOLD, Kind.HOLD]
 VERBS += [Kind.CAPTURE, Kind.CAPTURE, Kind.VOID, Kind.RESEND, Kind.REDEMPTION]
 VERBS += [Kind.BLOCK, Kind.UNBLOCK, Kind.UNBLOCK]
+VERBS += [Kind.PAYMENT, Kind.PAYMENT, Kind.CONVERSION, Kind.CASHBACK, Kind.DONATION]
+VERBS += [Kind.REVERSAL] * 6
+EARLIER = 8  # how many transactions back a customer's reversal may reach
 BARRED = [0] * 12 + [Refusal.INVOICE_ALREADY_CLAIMED, Refusal.NOT_AVAILABLE]
 
 asks = st.fixed_dictionaries(
@@ -68,8 +81,11 @@ class Chances:
         return choice
 
 
-def operation_from(ask, number, now, payments):
-    """Return the keywords of an operation; a hold adds itself to the `payments` that are known."""
+def operation_from(ask, number, now, payments, books):
+    """Return the keywords of an operation; a hold adds itself to the `payments` that are known.
+
+    What happens once and has happened is barred, as a lane does it that was told by the journal.
+    """
     kind, chances = ask["kind"], Chances(ask["chances"])
     today = (now // SECOND + COLOMBIA) // 86_400
     keywords = {
@@ -106,7 +122,44 @@ def operation_from(ask, number, now, payments):
         known = payments[ask["customer_id"]][-3:] or [bytes(16)]
         keywords |= {"reference": known[-1 - chances.of(3) % len(known)]}
         keywords |= {"code_mac": code(chances.of(2))}
+    if kind in (Kind.PAYMENT, Kind.DONATION, Kind.CONVERSION, Kind.CASHBACK):
+        keywords |= {"requested": ask["amount"], "expires_day": today + 2 * ask["days"]}
+    if kind == Kind.PAYMENT:
+        keywords |= {"qr_issued_at": chances.of(3) and number // 3}
+    if kind in (Kind.DONATION, Kind.CONVERSION):
+        keywords |= {"party_id": 1 + chances.of(2)}
+    if kind == Kind.CONVERSION:
+        keywords |= {"claim_reference": b"R-%d" % (number // 4)}
+    if kind == Kind.REVERSAL:
+        any_of_them = chances.of(8) == 0
+        keywords |= reversal_from(books.earlier(ask["customer_id"], any_of_them), chances)
+    if once(keywords) & books.once:
+        keywords["barred"] = Refusal.ALREADY_REVERSED
     return keywords
+
+
+def reversal_from(earlier, chances):
+    """Return what a reversal of one of the `earlier` transactions knows of it."""
+    if not earlier:
+        nothing = Leg(asset=COINS, kind=Kind.HOLD, moved=[])
+        return {"reference": bytes(16), "original": [nothing]}
+    rows = earlier[-1 - chances.of(len(earlier))]
+    items = dict(zip(("item_id", "unit", "turn"), (5, chances.of(3), chances.of(3)), strict=True))
+    offset = GUATEMALA if rows[0].asset == 8 else COLOMBIA
+    legs = [leg_of(row, **{} if row.leg else items) for row in rows]
+    return {"reference": rows[0].transaction_id, "original": legs, "utc_offset": offset}
+
+
+def once(keywords):
+    """Return what of an operation may happen once."""
+    customer_id, found = keywords["customer_id"], set()
+    if keywords.get("qr_issued_at"):
+        found.add(("QR", customer_id, keywords["qr_issued_at"]))
+    if keywords.get("claim_reference"):
+        found.add(("partner", keywords["party_id"], keywords["claim_reference"]))
+    if keywords["kind"] == Kind.REVERSAL:
+        found.add(("reversal", customer_id, keywords["reference"]))
+    return found
 
 
 def code(number):
@@ -166,7 +219,8 @@ class History(RuleBasedStateMachine):
         self.now += jump
         compiled, reference = self.ledgers
         numbered = enumerate(batch, self.number + 1)
-        keywords = [operation_from(ask, n, self.now, self.payments) for n, ask in numbered]
+        known = self.now, self.payments, self.books
+        keywords = [operation_from(ask, n, *known) for n, ask in numbered]
         ours, theirs = ([Operation(**each) for each in keywords] for _ in self.ledgers)
         written, expected = compiled.decide(ours, self.now), reference.decide(theirs, self.now)
         self.compare(written, expected, ours, theirs)
@@ -181,6 +235,10 @@ class History(RuleBasedStateMachine):
             reference.publish(expected)
             self.number += len(batch)
             self.books.append(decode(written.journal))
+            for each, operation in zip(keywords, ours, strict=True):
+                if operation.outcome == Outcome.POSTED and not operation.refusal:
+                    assert not once(each) & self.books.once
+                    self.books.once |= once(each)
         if fate == "reload":
             self.reload()
         self.compare_wallets()
@@ -196,9 +254,8 @@ class History(RuleBasedStateMachine):
         assert written.journal == expected.journal
         assert written.postings == len(expected.rows)
         assert written.new_wallets == expected.new_wallets
-        assert written.claims == expected.claims
-        assert written.units == expected.units
-        assert written.turns == expected.turns
+        for companions in COMPANIONS:
+            assert getattr(written, companions) == getattr(expected, companions), companions
         for one, other in zip(ours, theirs, strict=True):
             results = [(name, getattr(one, name), getattr(other, name)) for name in RESULTS]
             assert [r for r in results if r[1] != r[2]] == []
@@ -218,6 +275,7 @@ class History(RuleBasedStateMachine):
 
     def compare_wallets(self):
         compiled, reference = self.ledgers
+        self.compare_what_is_available()
         for customer in CUSTOMERS:
             for asset in (COINS, *BRANDS, OLD_BRAND):
                 ours, theirs = compiled.wallet(customer, asset), reference.wallet(customer, asset)
@@ -227,6 +285,28 @@ class History(RuleBasedStateMachine):
                         assert getattr(ours, name) == getattr(theirs, name)
                     assert lots_of(ours.lots) == theirs.lots
                     assert [hold.coins for hold in ours.holds] == [h.coins for h in theirs.holds]
+
+    def compare_what_is_available(self):
+        """What a wallet says without a posting is what the next posting finds."""
+        compiled, _ = self.ledgers
+        rows = list(self.books.newest.values())
+        looks = [looks_at(row.customer_id, row.asset) for row in rows]
+        found = compiled.decide(looks, self.now)
+        left = {(row.customer_id, row.asset): row for row in decode(found.journal)}
+        compiled.discard(found)
+        for row in rows:
+            last = left[row.customer_id, row.asset]
+            offset = GUATEMALA if row.asset == 8 else COLOMBIA
+            wallet = compiled.wallet(row.customer_id, row.asset)
+            available, held, lots = wallet.available(self.now, offset)
+            assert (available, held, lots_of(lots)) == (last.balance, last.held, last.lots)
+
+
+def looks_at(customer_id, asset):
+    """Return an operation that changes nothing in a wallet but for what is due."""
+    facts = {"kind": Kind.REDEMPTION if asset else Kind.CASHBACK, "asset": asset}
+    facts |= {"utc_offset": GUATEMALA if asset == 8 else COLOMBIA}
+    return Operation(customer_id=customer_id, transaction_id=b"?" * 16, **facts)
 
 
 class Books:
@@ -238,6 +318,15 @@ class Books:
         self.open_lots = defaultdict(Tally)  # what the moves of a wallet add up to
         self.held_lots = defaultdict(Tally)
         self.counters = Tally()
+        self.transactions = defaultdict(list)
+        self.once = set()
+
+    def earlier(self, customer_id, any_of_them):
+        """Return the rows of the customer's last transactions that can be undone, or of any."""
+        known = [rows for (owner, _), rows in self.transactions.items() if owner == customer_id]
+        if not any_of_them:
+            known = [of for of in known if of[0].kind in REVERSIBLE and not of[0].refusal]
+        return [sorted(rows, key=lambda row: row.leg) for rows in known[-EARLIER:]]
 
     def append(self, rows):
         self.rows += rows
@@ -249,6 +338,9 @@ class Books:
             self.check_moves(row, self.open_lots[wallet], self.held_lots[wallet])
             self.counters[row.counter, row.counter_party] -= row.amount + row.held_amount
             self.newest[wallet] = row
+            self.transactions[row.customer_id, row.transaction_id].append(row)
+        for row in self.newest.values():  # debts or lots, never both
+            assert len({amount > 0 for amount in row.lots.values()}) <= 1
         customers_side = sum(row.balance + row.held for row in self.newest.values())
         assert customers_side + sum(self.counters.values()) == 0
         for customer in {row.customer_id for row in rows}:
@@ -272,17 +364,18 @@ class Books:
     def check_state(self, row):
         assert row.balance == sum(row.lots.values())
         assert row.held == sum(hold.coins for hold in row.holds)
-        assert row.balance + row.held <= BALANCE_MAX
+        assert -BALANCE_MAX <= row.balance <= BALANCE_MAX - row.held
         assert all(hold.coins == sum(hold.lots.values()) for hold in row.holds)
         assert list(row.lots) == sorted(row.lots)
-        assert all(amount > 0 for amount in row.lots.values())
+        assert all(amount for amount in row.lots.values())
+        assert all((amount < 0) == (day == DEBT_DAY) for (day, _), amount in row.lots.items())
         assert not row.refusal or row.amount == 0 or row.refusal == Refusal.CODE_INVALID
         assert row.counter != Counter.NONE or row.amount + row.held_amount == 0
 
     def check_moves(self, row, open_lots, held_lots):
         """Lots leave the open ones or the held ones, and what is taken from one is in the other."""
         assert sum(row.moved.values()) == (row.amount or row.held_amount)
-        if row.amount:
+        if row.amount or row.kind == Kind.REPAYMENT:
             open_lots.update(row.moved)
         if row.held_amount:
             held_lots.update(row.moved if row.amount == 0 else negated(row.moved))

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from copy_format import leg_of
 from fakes import FakeDatabase, Step
 from time_machine import travel
 
@@ -104,6 +105,33 @@ def take(customer_id=ANA, *, unit=0, turn=0, key=None, item_id=1):
         unit=unit,
         turn=turn,
     )
+
+
+def of_coins(kind, customer_id=ANA, coins=10, **facts):
+    return Operation(
+        kind=kind,
+        customer_id=customer_id,
+        transaction_id=next(next_id).to_bytes(16, "big"),
+        brand_id=POINTS,
+        requested=coins,
+        expires_day=TODAY + 3650,
+        **facts,
+    )
+
+
+def pay(customer_id=ANA, *, qr=1):
+    return of_coins(Kind.PAYMENT, customer_id, qr_issued_at=qr)
+
+
+def convert(customer_id=ANA, *, reference=b"R-1"):
+    return of_coins(Kind.CONVERSION, customer_id, party_id=3, claim_reference=reference)
+
+
+def reverse(database, operation, **item):
+    """Return the reversal of an operation of one leg that is in the journal."""
+    [row] = [row for row in database.rows if row.transaction_id == operation.transaction_id]
+    facts = {"reference": row.transaction_id, "original": [leg_of(row, **item)]}
+    return of_coins(Kind.REVERSAL, row.customer_id, 0, **facts)
 
 
 def block(customer_id=ANA):
@@ -330,6 +358,38 @@ async def test_an_invoice_whose_first_claim_is_refused_earns_by_the_second(datab
     assert isinstance(bad, Quarantined)
     assert good[0].refusal == 0
     assert good[0].balance == 10
+
+
+@pytest.mark.parametrize(
+    ("wants", "refusal"),
+    [
+        (lambda _, sale: pay(), Refusal.QR_INVALID),
+        (lambda _, sale: convert(BEA), Refusal.REFERENCE_ALREADY_USED),
+        (reverse, Refusal.ALREADY_REVERSED),
+    ],
+    ids=["QR", "reference", "reversal"],
+)
+async def test_what_happens_once_is_refused_to_the_second_and_to_no_neighbour(
+    database, committer, wants, refusal
+):
+    await results(submit(committer, sale := earn(ANA), of_coins(Kind.CASHBACK, coins=50)))
+    await results(submit(committer, pay(), convert(), reverse(database, sale)))
+    tasks = submit(
+        committer, second := wants(database, sale), pay(qr=2), convert(reference=b"R-2"), earn(BEA)
+    )
+    answers = [answer for answer, _ in await results(tasks)]
+    assert [answer.refusal for answer in answers] == [refusal, 0, 0, 0]
+    assert second.tries == 1
+    (again,) = await results(submit(committer, wants(database, sale)))
+    assert (again[0].refusal, again[1]) == (refusal, False)
+
+
+async def test_a_unit_that_came_back_is_taken_in_the_same_batch(database, committer):
+    await results(submit(committer, gone := take(unit=1, turn=1)))
+    back = reverse(database, gone, item_id=1, unit=1, turn=1)
+    answers = await results(submit(committer, back, again := take(unit=1, turn=1)))
+    assert [answer.refusal for answer, _ in answers] == [0, 0]
+    assert set(database.taken.values()) == {again.transaction_id}
 
 
 async def test_where_the_receipts_cannot_be_read_all_is_decided_again(database, committer):

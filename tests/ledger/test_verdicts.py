@@ -19,6 +19,8 @@ insert into journal (customer_id, asset, seq, transaction_id, leg, kind, refusal
   lots, moved, fingerprint, occurred_at, recorded_at, hash)
 values ($1, $2, $3, $4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}', '{}', 0, now(), now(), '')
 """
+REVERSAL = POSTING.replace("0, 1, 0,", "0, 16, 0,", 1).replace("lots,", "reference, lots,")
+REVERSAL = REVERSAL.replace("'{}', '{}'", "$5, '{}', '{}'")
 
 
 async def error_of(awaitable):
@@ -73,12 +75,22 @@ async def test_an_invoice_that_is_claimed_is_seen(connection):
     [
         ("insert into item_unit values (1, 1, $1, $2)", "item_unit_pkey"),
         ("insert into item_turn values ($1, 1, 1, $2)", "item_turn_pkey"),
+        ("insert into qr_use values ($1, 1, $2)", "qr_use_pkey"),
+        ("insert into partner_reference values (1, 'R-1', $1, $2)", "partner_reference_pkey"),
     ],
 )
-async def test_a_unit_and_a_turn_that_are_taken_are_seen(connection, taking, constraint):
+async def test_what_is_taken_and_can_be_taken_once_is_seen(connection, taking, constraint):
     await connection.execute(taking, CUSTOMER, uuid4())
     error = await error_of(connection.execute(taking, CUSTOMER, uuid4()))
     assert error.constraint_name == constraint
+    assert verdict_of(error) is Verdict.SEEN
+
+
+async def test_a_transaction_that_is_reversed_is_seen(connection):
+    original = uuid4()
+    await connection.execute(REVERSAL, CUSTOMER, 3, 1, uuid4(), original)
+    error = await error_of(connection.execute(REVERSAL, CUSTOMER, 3, 2, uuid4(), original))
+    assert error.constraint_name == "journal_reversal"
     assert verdict_of(error) is Verdict.SEEN
 
 
@@ -241,6 +253,12 @@ def test_what_else_a_server_may_say(sqlstate, verdict):
         ),
         ('duplicate key value violates unique constraint "item_unit_pkey_102012"', Verdict.SEEN),
         ('duplicate key value violates unique constraint "item_turn_pkey_102013"', Verdict.SEEN),
+        ('duplicate key value violates unique constraint "qr_use_pkey_102014"', Verdict.SEEN),
+        (
+            'duplicate key value violates unique constraint "partner_reference_pkey_102015"',
+            Verdict.SEEN,
+        ),
+        ('duplicate key value violates unique constraint "journal_reversal_102016"', Verdict.SEEN),
         ('duplicate key value violates unique constraint "other_key_1"', Verdict.REFUSED),
         ("deadlock detected", Verdict.RETRY),
         ("canceling statement due to lock timeout", Verdict.RETRY),

@@ -4,10 +4,13 @@ from itertools import count
 
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import COINS, Kind
-from tests.copy_format import decode, pack_holds, pack_lots
+from tests.copy_format import decode, leg_of, pack_holds, pack_lots
 
 ANA, BEA = b"a" * 16, b"b" * 16
 CAFE, FUEL = 7, 9  # brands; CAFE issues coins, FUEL receives them
+BANK, ORPHANAGE = 3, 5
+PARTNER = 2**31 + BANK  # as an issuer of coins
+QR = 1_771_000_000
 DAY_S = 86_400
 TODAY = 20_500
 COLOMBIA, GUATEMALA = -5 * 3600, -6 * 3600
@@ -53,6 +56,51 @@ def void(payment, **others):
 
 def resend(payment, code=RIGHT, **others):
     return ask(Kind.RESEND, reference=payment.transaction_id, code_mac=code, **others)
+
+
+def pay(coins, **others):
+    """Return a payment at the fuel station by the QR of the customer's app."""
+    return ask(
+        Kind.PAYMENT,
+        **{"brand_id": FUEL, "store_id": 90, "requested": coins, "qr_issued_at": QR} | others,
+    )
+
+
+def convert(coins, reference=b"R-1", *, last_day=TODAY + 30, **others):
+    """Return a conversion of the bank's points."""
+    return ask(
+        Kind.CONVERSION,
+        **{"party_id": BANK, "claim_reference": reference, "requested": coins}
+        | {"expires_day": last_day}
+        | others,
+    )
+
+
+def cash_back(coins, *, last_day=TODAY + 30, **others):
+    """Return cashback of an online purchase at the café."""
+    columns = {"brand_id": CAFE, "requested": coins, "expires_day": last_day}
+    return ask(Kind.CASHBACK, **columns | others)
+
+
+def donate(coins, **others):
+    return ask(Kind.DONATION, **{"party_id": ORPHANAGE, "requested": coins} | others)
+
+
+def reverse(rows, *, item=None, **others):
+    """Return the reversal of a transaction's rows; `item` is what it took."""
+    legs = sorted(rows, key=lambda row: row.leg)
+    return ask(
+        Kind.REVERSAL,
+        **{"reference": legs[0].transaction_id, "brand_id": legs[0].brand_id}
+        | {"original": [leg_of(row, **({} if row.leg else item or {})) for row in legs]}
+        | others,
+    )
+
+
+def rows_of(rows, operation):
+    """Return the rows of one operation, leg 0 first."""
+    own = [row for row in rows if row.transaction_id == operation.transaction_id]
+    return sorted(own, key=lambda row: row.leg)
 
 
 def ask(kind, **keywords):

@@ -20,19 +20,39 @@ select c.customer_id, c.missing_fields, w.asset, h.seq, h.balance, h.held, h.fla
 -- find --
 -- The postings of transactions, by their idempotency keys' ids: what a retry is answered from.
 select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j.amount,
-       j.held_amount, j.balance,
-       j.held, j.asset, j.seq, j.brand_id, j.store_id, j.missing_fields, j.moved, j.holds,
-       j.reference, j.fingerprint, j.occurred_at, j.recorded_at, j.bill_amount, j.invoice_number,
-       j.details, j.hash
+       j.held_amount, j.balance, j.held, j.counter, j.counter_party, j.asset, j.seq, j.brand_id,
+       j.store_id, j.missing_fields, j.moved, j.holds, j.reference, j.fingerprint, j.occurred_at,
+       j.recorded_at, j.bill_amount, j.invoice_number, j.details, j.hash
   from unnest($1::uuid[], $2::uuid[]) as k (customer_id, transaction_id)
   join journal j on j.customer_id = k.customer_id and j.transaction_id = k.transaction_id
  order by j.leg
 
--- find_claims --
--- Who has claimed these invoices.
-select c.store_id, c.invoice_number, c.transaction_id
-  from unnest($1::integer[], $2::text[]) as k (store_id, invoice_number)
+-- find_barred --
+-- Which of these transactions want what another one has had, and their refusal: an invoice (7), a
+-- QR (6), a partner's reference (14), the reversal of a transaction (15).
+-- $1: transactions, $2: customers, $3, $4: stores and invoices, $5: QR codes, $6, $7: partners and
+-- references, $8: what is reversed; NULL or 0 where that is not wanted.
+select k.transaction_id, 7 as refusal
+  from unnest($1::uuid[], $3::integer[], $4::text[])
+       as k (transaction_id, store_id, invoice_number)
   join invoice_claim c on c.store_id = k.store_id and c.invoice_number = k.invoice_number
+ where c.transaction_id <> k.transaction_id
+ union all
+select k.transaction_id, 6
+  from unnest($1::uuid[], $2::uuid[], $5::bigint[]) as k (transaction_id, customer_id, issued_at)
+  join qr_use u on u.customer_id = k.customer_id and u.issued_at = k.issued_at
+ where u.transaction_id <> k.transaction_id
+ union all
+select k.transaction_id, 14
+  from unnest($1::uuid[], $6::integer[], $7::text[]) as k (transaction_id, partner_id, reference)
+  join partner_reference r on r.partner_id = k.partner_id and r.reference = k.reference
+ where r.transaction_id <> k.transaction_id
+ union all
+select k.transaction_id, 15
+  from unnest($1::uuid[], $2::uuid[], $8::uuid[]) as k (transaction_id, customer_id, reference)
+  join journal j on j.customer_id = k.customer_id and j.reference = k.reference
+                and j.kind = 16 and j.leg = 0 and j.refusal = 0
+ where j.transaction_id <> k.transaction_id
 
 -- find_taken --
 -- Which of these transactions want a unit or a turn that another transaction took.
@@ -51,10 +71,9 @@ select k.transaction_id
 -- payment --
 -- Every posting of a payment, newest last: its hold, tries, resends, and how it ended.
 select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j.amount,
-       j.held_amount, j.balance,
-       j.held, j.asset, j.seq, j.brand_id, j.store_id, j.missing_fields, j.moved, j.holds,
-       j.reference, j.fingerprint, j.occurred_at, j.recorded_at, j.bill_amount, j.invoice_number,
-       j.details, j.hash
+       j.held_amount, j.balance, j.held, j.counter, j.counter_party, j.asset, j.seq, j.brand_id,
+       j.store_id, j.missing_fields, j.moved, j.holds, j.reference, j.fingerprint, j.occurred_at,
+       j.recorded_at, j.bill_amount, j.invoice_number, j.details, j.hash
   from journal j
  where j.customer_id = $1 and j.reference = $2
  order by j.seq
@@ -86,7 +105,7 @@ select h.*
          from journal j
         where j.customer_id = w.customer_id and j.asset = w.asset
           and (j.amount <> 0 or j.held_amount <> 0
-               or (j.refusal = 0 and (j.kind in (1, 2) or (j.kind in (9, 10) and j.asset = 0))))
+               or (j.refusal = 0 and (j.kind in (1, 2, 16) or (j.kind in (9, 10) and j.asset = 0))))
           and ($3::integer is null or j.brand_id = $3)
           and ($4::timestamptz is null
                or (j.recorded_at, j.asset, j.seq) < ($4, $5::integer, $6::bigint))

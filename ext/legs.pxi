@@ -1,0 +1,75 @@
+# Legs: the rows of a transaction, as the journal has them, for an operation that reverses it.
+#
+# A row never changes, so whoever read it read all there is to know: no compare-and-set is needed.
+
+
+cdef inline bint earns(int kind) noexcept:
+    return kind in (ACCUMULATION, CONVERSION, CASHBACK)
+
+
+cdef inline bint spends(int kind) noexcept:
+    return kind in (REDEMPTION, CAPTURE, PAYMENT, DONATION)
+
+
+@cython.final
+cdef class Leg:
+    """A row of the transaction that is to be reversed, and the unit and turn that it took."""
+
+    cdef:
+        readonly int32_t asset
+        readonly int kind
+        readonly int refusal
+        readonly int64_t amount
+        readonly int64_t held_amount
+        readonly int counter
+        readonly int32_t counter_party
+        readonly int32_t item_id
+        readonly int32_t unit
+        readonly int32_t turn
+        Lots lots_moved
+
+    def __init__(self, *, int32_t asset, int kind, moved, int refusal=NOT_REFUSED,
+                 int64_t amount=0, int64_t held_amount=0, int counter=NO_COUNTER,
+                 int32_t counter_party=0, int32_t item_id=0, int32_t unit=0, int32_t turn=0):
+        self.lots_moved.length = 0
+        for key, moved_amount in moved:
+            lots_add(&self.lots_moved, key, moved_amount)
+        self.asset = asset
+        self.kind = kind
+        self.refusal = refusal
+        self.amount = amount
+        self.held_amount = held_amount
+        self.counter = counter
+        self.counter_party = counter_party
+        self.item_id = item_id
+        self.unit = unit
+        self.turn = turn
+        if self.reversible and not self.is_sound():
+            raise ValueError("a leg does not move what its amounts say")
+
+    def __dealloc__(self):
+        free(self.lots_moved.items)
+
+    @property
+    def moved(self):
+        return lots_list(&self.lots_moved)
+
+    @property
+    def reversible(self):
+        """Whether a reversal undoes it: it earned or spent, and was not refused."""
+        return self.refusal == NOT_REFUSED and (earns(self.kind) or spends(self.kind))
+
+    cdef int64_t total(self) noexcept:
+        """Return what the wallet got by it; a capture takes what was held."""
+        return self.amount + self.held_amount
+
+    cdef bint is_sound(self) noexcept:
+        cdef:
+            bint earned = earns(self.kind)
+            int32_t at
+        for at in range(self.lots_moved.length):
+            if (lot_expires_day(self.lots_moved.items[at].key) <= DEBT_DAY
+                    or (self.lots_moved.items[at].amount > 0) != earned):
+                return False
+        return (lots_total(&self.lots_moved) == self.total()
+                and -BALANCE_MAX <= self.total() <= BALANCE_MAX)
