@@ -176,6 +176,14 @@ cdef class Operation:
         self.requested = abs(leg.total())
         return 0
 
+    @property
+    def claimed_number(self):
+        """The one spelling of the invoice number, which is what is claimed; None without one.
+
+        Who types it in small letters or with a blank more means the same invoice (PTS-7).
+        """
+        return None if self.invoice_number is None else self.invoice_number.strip().upper()
+
     cdef void forget(self) noexcept:
         """Start over: an operation may be decided again, on another state."""
         self.outcome = UNDECIDED

@@ -50,7 +50,7 @@ cdef class Batch:
         int64_t now                     # microseconds since 1970, UTC
         list touched
         list customers
-        dict new_claims                 # (store_id, invoice_number): the operation that earned
+        dict new_claims                 # (store_id, claimed_number): the operation that earned
         dict new_units                  # (item_id, unit): the operation that took it
         dict new_turns                  # (customer_id, item_id, turn): the operation that took it
         dict new_references             # (partner_id, reference): the operation that converted it
@@ -187,10 +187,10 @@ cdef class Batch:
 
     cdef bint claims_already(self, Operation operation) except -1:
         """Return whether an operation before this one claims its invoice (PTS-7)."""
-        return (operation.store_id, operation.invoice_number) in self.new_claims
+        return (operation.store_id, operation.claimed_number) in self.new_claims
 
     cdef int claim(self, Operation operation) except -1:
-        self.new_claims[operation.store_id, operation.invoice_number] = operation
+        self.new_claims[operation.store_id, operation.claimed_number] = operation
         return 0
 
     cdef bint takes_already(self, Operation operation) except -1:

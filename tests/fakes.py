@@ -176,7 +176,7 @@ class FakeJournal:
         database, barred = self._database, {}
         for op in operations:
             for had, place, refusal in (
-                (database.claims, (op.store_id, op.invoice_number), 7),
+                (database.claims, (op.store_id, op.claimed_number), 7),
                 (database.once, (op.customer_id, op.qr_issued_at), 6),
                 (database.once, (op.party_id, op.claim_reference), 14),
                 (database.reversed, op.original and (op.customer_id, op.reference), 15),

@@ -165,7 +165,7 @@ class Decision:
             return self.refuse(points, Refusal.CUSTOMER_BLOCKED)
         if asks.barred:  # the invoice earned before (PTS-7)
             return self.refuse(points, asks.barred)
-        if (asks.store_id, asks.invoice_number) in self.claimed():  # or it earns in this batch
+        if (asks.store_id, spelled(asks.invoice_number)) in self.claimed():  # or in this batch
             return self.refuse(points, Refusal.INVOICE_ALREADY_CLAIMED)
         if not has_room(points, asks.requested):
             return self.refuse(points, Refusal.LIMIT_REACHED)
@@ -185,7 +185,8 @@ class Decision:
             asks.has_coins, asks.coins_amount, asks.coins_balance = True, asks.coins, coins.balance
             self.settle(coins)
         if asks.invoice_number is not None:
-            claim = (asks.store_id, asks.invoice_number, asks.customer_id, asks.transaction_id)
+            number = spelled(asks.invoice_number)
+            claim = (asks.store_id, number, asks.customer_id, asks.transaction_id)
             self.batch.claims.append(claim)
         return None
 
@@ -489,6 +490,11 @@ def has_room(wallet: Wallet, amount: int) -> bool:
     if amount < 0:
         return wallet.balance + amount >= -vocabulary.BALANCE_MAX
     return wallet.balance + wallet.held + amount <= vocabulary.BALANCE_MAX
+
+
+def spelled(invoice_number: bytes | None) -> bytes | None:
+    """Return the one spelling by which an invoice earns once (PTS-7)."""
+    return invoice_number and invoice_number.strip().upper()
 
 
 def about(hold: Hold) -> dict[str, Any]:

@@ -165,6 +165,10 @@ class Operation:
     recorded_at: int
     tries_left: int
 
+    @property
+    def claimed_number(self) -> bytes | None:
+        """The one spelling of the invoice number, which is what is claimed (PTS-7)."""
+
     waiter: Any
     waiting_since: float
     tries: int

@@ -266,7 +266,7 @@ def _wanted_once(operation: Operation) -> tuple[str | None, int, str | None, UUI
     """Return the invoice, QR, partner's reference and original that nobody else may have had."""
     earns = operation.kind == Kind.ACCUMULATION and operation.invoice_number is not None
     return (
-        (operation.invoice_number or b"").decode() if earns else None,
+        (operation.claimed_number or b"").decode() if earns else None,
         operation.qr_issued_at,
         None if operation.claim_reference is None else operation.claim_reference.decode(),
         UUID(operation.reference or b"") if operation.kind == Kind.REVERSAL else None,
