@@ -14,9 +14,10 @@ from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import REPLAYED
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Answer
-from engine.ledger.vocabulary import Kind, Refusal
+from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.people.profile import names_of
 from engine.programme.calendar import iso_day, iso_moment
+from engine.programme.items import ItemKind
 
 iso_day_cached = lru_cache(maxsize=4096)(iso_day)
 
@@ -51,10 +52,19 @@ def redemption_answer(decided: Answer) -> bytes:
         _place(decided)
         | {
             "points": {"spent": -decided.amount, "balance": decided.balance},
-            **_details(decided),
+            "item": redeemed_item(_details(decided)),
             "recorded_at": iso_moment(decided.recorded_at),
         }
     )
+
+
+def redeemed_item(details: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what was redeemed by the details of a posting, None where nothing was."""
+    item: dict[str, Any] | None = details.get("item")
+    if item is None:
+        return None
+    kind = next(kind for kind in ItemKind if kind.id_name in item)
+    return {"kind": kind.value, **item}
 
 
 def payment_answer(decided: Answer, status: str, hold: Answer | None = None) -> bytes:
@@ -63,14 +73,19 @@ def payment_answer(decided: Answer, status: str, hold: Answer | None = None) -> 
     body = {
         "payment_id": uuid_text(first.reference or first.transaction_id),
         **_place(decided),
+        "store_id": first.store_id,
+        "brand_id": first.brand_id,
         "status": status,
         "coins": first.requested or abs(decided.amount),
         "balance": decided.balance,
         "held": decided.held,
     }
+    details = _details(first)
+    if "item" in details:
+        body["item"] = redeemed_item(details)
     if status == "requires_code":
         body |= {
-            "sent_to": _details(first).get("sent_to"),
+            "sent_to": details.get("sent_to"),
             "expires_at": iso_moment(first.hold_expires_at),
             "tries_left": decided.tries_left,
         }
@@ -90,6 +105,10 @@ def recorded_answer(decided: Answer, hold: Answer | None = None) -> bytes:
         return _expiry_answer(decided)
     if decided.kind in STANDING_KINDS:
         return _standing_answer(decided)
+    if decided.kind in COIN_KINDS:
+        return _coins_answer(decided)
+    if decided.kind == Kind.REVERSAL:
+        return _reversal_answer(decided)
     raise_refusal(decided)
     return payment_answer(decided, PAYMENT_STATUS[Kind(decided.kind)], hold)
 
@@ -108,6 +127,49 @@ def _expiry_answer(decided: Answer) -> bytes:
     )
 
 
+def _coins_answer(decided: Answer) -> bytes:
+    """Return the body of coins that came or went at once: whose, whereby, and how many."""
+    if decided.refusal:
+        _refuse(decided)
+    coins = _earned(decided.amount, decided.balance, decided.earned_expires_day)
+    if decided.kind == Kind.DONATION:
+        coins = {"spent": -decided.amount, "balance": decided.balance}
+    place = _place(decided)
+    if decided.kind != Kind.CASHBACK:
+        del place["store_id"], place["brand_id"]
+    return orjson.dumps(
+        place | _details(decided) | {"coins": coins, "recorded_at": iso_moment(decided.recorded_at)}
+    )
+
+
+def _reversal_answer(decided: Answer) -> bytes:
+    """Return the body of a reversal: what it undid, and what each wallet got of it."""
+    if decided.refusal:
+        _refuse(decided)
+    details = _details(decided)
+    first = _undone(decided.amount, decided.balance)
+    second = _undone(decided.coins_amount, decided.coins_balance) if decided.has_coins else None
+    of_coins = decided.asset == COINS
+    return orjson.dumps(
+        {
+            "transaction_id": uuid_text(decided.transaction_id),
+            "customer_id": uuid_text(decided.customer_id),
+            "store_id": decided.store_id or None,
+            "brand_id": decided.brand_id or None,
+            "reversed_transaction_id": uuid_text(decided.reference or decided.transaction_id),
+            "type": details["type"],
+            "points": None if of_coins else first,
+            "coins": first if of_coins else second,
+            "reason": details["reason"],
+            "recorded_at": iso_moment(decided.recorded_at),
+        }
+    )
+
+
+def _undone(amount: int, balance: int) -> dict[str, int]:
+    return {"amount": amount, "balance": balance, "owed": max(-balance, 0)}
+
+
 def _standing_answer(decided: Answer) -> bytes:
     """Return the body of a block or an unblock: who did it, and why (CUS-9)."""
     return orjson.dumps(
@@ -124,12 +186,23 @@ def _standing_answer(decided: Answer) -> bytes:
 STANDING_KINDS = frozenset({Kind.BLOCK, Kind.UNBLOCK})
 """What is for the network's eyes alone."""
 
+COIN_KINDS = frozenset({Kind.CONVERSION, Kind.CASHBACK, Kind.DONATION})
+"""What moves coins at once, and says whereby in its details."""
+
+FULL = "The customer has as much as a wallet can hold."
+ENOUGH = {
+    Kind.REDEMPTION: "This customer has taken it as often as its limit allows.",
+    Kind.RESEND: "The code was sent again as often as is allowed.",
+}
+"""What there is enough of where a limit is reached, by what was asked for; else it is `FULL`."""
+
 PAYMENT_STATUS = {
     Kind.HOLD: "requires_code",
     Kind.CAPTURE: "succeeded",
     Kind.VOID: "voided",
     Kind.RELEASE: "expired",
     Kind.RESEND: "requires_code",
+    Kind.PAYMENT: "succeeded",
 }
 
 
@@ -153,6 +226,10 @@ def _refuse(decided: Answer, *, replayed: bool = False) -> NoReturn:
     elif refusal is Refusal.CODE_INVALID:
         members = {"tries_left": decided.tries_left}
     problem: Problem = refusal_problem(refusal, **members)
+    if refusal is Refusal.LIMIT_REACHED:
+        problem.detail = ENOUGH.get(Kind(decided.kind), FULL)
+    if refusal is Refusal.NOT_AVAILABLE and decided.kind == Kind.CASHBACK:
+        problem.detail = "The brand of this store issues no coins at this time."
     if replayed:
         problem.headers |= REPLAYED
     raise problem

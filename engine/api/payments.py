@@ -1,4 +1,4 @@
-"""Payments with coins: hold, code, confirm, or void (COI-3…COI-7).
+"""Payments with coins: at once by a QR; or hold, code, confirm, or void (COI-3…COI-7).
 
 A payment is found by its id for ever after: what is open stands in the wallet, what is over is told
 from its postings.
@@ -7,13 +7,14 @@ from its postings.
 from __future__ import annotations
 
 import time
+from typing import Any
 from uuid import UUID
 
 import orjson
-import structlog
 from uuid_utils import uuid7
 
-from engine.api.answers import payment_answer, raise_refusal
+from engine.api.answers import payment_answer, raise_refusal, recorded_answer
+from engine.api.codes import masked, send_code
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import (
     customer_id_of,
@@ -22,26 +23,20 @@ from engine.api.identity import (
     payment_id_of,
     transaction_id,
 )
-from engine.api.places import store_of
 from engine.api.problems import Problem, refusal_problem
+from engine.api.purchases import purchase_of
 from engine.api.reply import Reply
 from engine.api.retries import retried
 from engine.api.services import Services
 from engine.api.shapes.transactions import Confirmation, Nothing, Payment
 from engine.api.wire import Wire, fingerprint_fields
-from engine.errors import CustomerNotFound, PaymentNotFound
+from engine.errors import CustomerNotFound, KeyReused, PaymentNotFound
 from engine.ledger.core import Operation, uuid_text
 from engine.ledger.receipts import Receipt
 from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.people.codes import code_mac, make_code
-from engine.people.contacts import mask_email, mask_tail
 from engine.people.customers import Customer
-from engine.programme.brands import Store
-
-log = structlog.get_logger()
-
-COIN_MINOR_UNITS = 100
-"""A coin is a peso (COI-1), and a peso has 100 minor units."""
+from engine.people.qr import read_qr
 
 PAYMENT = Wire(Payment)
 CONFIRMATION = Wire(Confirmation)
@@ -49,7 +44,7 @@ NOTHING = Wire(Nothing)
 
 
 async def pay(services: Services, call: Call) -> Reply:
-    """`POST /v1/customers/{customer_id}/payments`: hold the coins, and send a code."""
+    """`POST /v1/customers/{customer_id}/payments`: by a code, or at once by the QR (COI-6)."""
     customer_id = customer_id_of(call.params)
     key = idempotency_key_of(call.request)
     body = PAYMENT.decode(await read_body(services, call.request))
@@ -58,10 +53,8 @@ async def pay(services: Services, call: Call) -> Reply:
             "document_not_checked",
             "Check the customer's physical document, then send `document_checked: true`.",
         )
-    if body.amount is not None and body.coins * COIN_MINOR_UNITS > body.amount:
-        raise Problem("invalid_request", "`coins` are more than the bill of `amount`.")
     try:
-        store = store_of(services.catalogue.now, call.principal, body.store_id)
+        purchase = purchase_of(services.catalogue.now, call.principal, body)
     except Problem as problem:
         return await retried(
             services, call.principal, customer_id, str(key), "payment", body, problem
@@ -69,32 +62,36 @@ async def pay(services: Services, call: Call) -> Reply:
     customer = await _customer(services, customer_id)
     payment_id = transaction_id(call.principal, customer_id, str(key))
     code = make_code()
-    sent_to = _masked(customer)
+    details = {"invoice_number": body.invoice_number} | purchase.item
+    if body.qr is None:
+        kind, status = Kind.HOLD, "requires_code"
+        details["sent_to"] = masked(customer)
+        terms = _code_terms(services, payment_id, code)
+    else:
+        kind, status = Kind.PAYMENT, "succeeded"
+        terms = {"qr_issued_at": _issued_at(services, customer_id, body.qr)}
     operation = Operation(
-        kind=Kind.HOLD,
+        kind=kind,
         customer_id=customer_id,
         transaction_id=payment_id,
-        fingerprint=fingerprint("payment", fingerprint_fields(body), store.store_id),
-        brand_id=store.brand.brand_id,
-        store_id=store.store_id,
+        fingerprint=fingerprint("payment", fingerprint_fields(body), purchase.store.store_id),
+        brand_id=purchase.store.brand.brand_id,
+        store_id=purchase.store.store_id,
         asset=COINS,
-        requested=body.coins,
+        requested=purchase.coins,
         occurred_at=time.time_ns() // 1000,
         bill_amount=-1 if body.amount is None else body.amount,
-        details=orjson.dumps({"sent_to": sent_to, "invoice_number": body.invoice_number}),
+        details=orjson.dumps(details),
         reference=payment_id,
-        code_mac=code_mac(services.code_secret, payment_id, code),
-        hold_expires_at=time.time_ns() // 1000 + services.settings.code_lifetime_s * 1_000_000,
-        tries_max=services.settings.code_tries_max,
-        resends_max=services.settings.code_resends_max,
         needs_profile=True,
-        barred=_barred(store, body),
+        barred=purchase.barred(customer, qr_is_valid=terms.get("qr_issued_at") != 0),
+        **terms,
     )
     decided, replayed = await services.committer.submit(operation)
     raise_refusal(decided, replayed=replayed)
-    if not replayed:
-        await _send_code(services, customer, store.store_id, body.coins, code)
-    return answer(payment_answer(decided, "requires_code"), 201, replayed=replayed)
+    if body.qr is None and not replayed:
+        await send_code(services, customer, purchase.store.store_id, purchase.coins, code)
+    return answer(payment_answer(decided, status), 201, replayed=replayed)
 
 
 async def confirm(services: Services, call: Call) -> Reply:
@@ -107,7 +104,7 @@ async def confirm(services: Services, call: Call) -> Reply:
     try:
         decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
-        return await _over(services, hold, wanted=Kind.CAPTURE)
+        return await _over(services, hold, operation)
     raise_refusal(decided, replayed=replayed)
     return answer(payment_answer(decided, "succeeded"), replayed=replayed)
 
@@ -124,10 +121,10 @@ async def resend(services: Services, call: Call) -> Reply:
     try:
         decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
-        return await _over(services, hold, wanted=None)
+        return await _over(services, hold, operation)
     raise_refusal(decided, replayed=replayed)
     if not replayed:
-        await _send_code(services, customer, hold.store_id, hold.requested, code)
+        await send_code(services, customer, hold.store_id, hold.requested, code)
     return answer(payment_answer(decided, "requires_code", hold=hold), replayed=replayed)
 
 
@@ -139,23 +136,49 @@ async def void(services: Services, call: Call) -> Reply:
     try:
         decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
-        return await _over(services, hold, wanted=Kind.VOID)
+        return await _over(services, hold, operation)
     return answer(payment_answer(decided, "voided"), replayed=replayed)
 
 
 async def get(services: Services, call: Call) -> Reply:
     """`GET …/payments/{payment_id}`: how the payment stands."""
-    hold = await _payment(services, call)
-    postings = await services.statements.payment(hold.customer_id, payment_id_of(call.params))
-    last = postings[-1]
-    return answer(payment_answer(last, _status(last, postings), hold=hold))
+    first = await _begun(services, call)
+    postings = await services.statements.payment(first.customer_id, first.transaction_id)
+    course = _course(postings)
+    last, status = course[-1], _status(course[-1], course)
+    if status == "succeeded" and last.transaction_id != first.transaction_id:
+        # What is reversed of a payment by a code is the confirmation that moved the coins.
+        postings += await services.statements.payment(last.customer_id, last.transaction_id)
+    for posting in postings:
+        if posting.kind == Kind.REVERSAL and not posting.refusal:
+            last, status = posting, "reversed"
+    return answer(payment_answer(last, status, hold=first))
 
 
-def _barred(store: Store, body: Payment) -> int:
-    """Return the refusal that no balance has a say in, 0 where there is none (COI-3)."""
-    if not store.takes_coins(time.time()):
-        return Refusal.COINS_NOT_ACCEPTED
-    return Refusal.QR_INVALID if body.qr is not None else 0
+def _item_of(hold: Receipt) -> bytes | None:
+    """Return what later postings of a payment say of what it is paid for, to tell it as well."""
+    item = orjson.loads(hold.details or b"{}").get("item")
+    return None if item is None else orjson.dumps({"item": item})
+
+
+def _code_terms(services: Services, payment_id: bytes, code: str) -> dict[str, Any]:
+    """Return what a hold has that waits for `code`."""
+    settings = services.settings
+    return {
+        "code_mac": code_mac(services.code_secret, payment_id, code),
+        "hold_expires_at": time.time_ns() // 1000 + settings.code_lifetime_s * 1_000_000,
+        "tries_max": settings.code_tries_max,
+        "resends_max": settings.code_resends_max,
+    }
+
+
+def _issued_at(services: Services, customer_id: bytes, qr: str) -> int:
+    """Return the second that a customer's own QR was made in, 0 where it is not valid now.
+
+    A retry is told what was recorded, however long ago: its key comes before this.
+    """
+    shown = read_qr(services.code_secret, qr, int(time.time()))
+    return 0 if shown is None or shown.customer_id != customer_id else shown.issued_at_s
 
 
 async def _customer(services: Services, customer_id: bytes) -> Customer:
@@ -166,18 +189,31 @@ async def _customer(services: Services, customer_id: bytes) -> Customer:
 
 
 async def _payment(services: Services, call: Call) -> Receipt:
-    """Return the hold that a payment began with; another's is told like none at all."""
+    """Return the hold that a payment began with; raises Problem where a QR paid it at once."""
+    first = await _begun(services, call)
+    if first.kind == Kind.PAYMENT:
+        raise Problem("payment_captured", "The coins were paid at once, by a QR.")
+    return first
+
+
+async def _begun(services: Services, call: Call) -> Receipt:
+    """Return what a payment began with; another's is told like none at all."""
     payment_id = payment_id_of(call.params)
-    hold = await services.statements.receipt(customer_id_of(call.params), payment_id)
+    first = await services.statements.receipt(customer_id_of(call.params), payment_id)
     if (
-        hold is None
-        or hold.kind != Kind.HOLD
-        or hold.refusal
-        or not call.principal.sees_brand(hold.brand_id)
-        or call.principal.store_id not in (None, hold.store_id)
+        first is None
+        or first.kind not in (Kind.HOLD, Kind.PAYMENT)
+        or first.refusal
+        or not call.principal.sees_brand(first.brand_id)
+        or call.principal.store_id not in (None, first.store_id)
     ):
         raise Problem("payment_not_found", f"There is no payment {uuid_text(payment_id)}.")
-    return hold
+    return first
+
+
+def _course(postings: list[Receipt]) -> list[Receipt]:
+    """Return the postings of a payment without what was asked to be undone of it afterwards."""
+    return [posting for posting in postings if posting.kind != Kind.REVERSAL]
 
 
 def _operation(
@@ -204,6 +240,7 @@ def _operation(
         brand_id=hold.brand_id,
         store_id=hold.store_id,
         occurred_at=time.time_ns() // 1000,
+        details=_item_of(hold),
         reference=hold.transaction_id,
         code_mac=mac,
     )
@@ -211,7 +248,7 @@ def _operation(
 
 def _status(last: Receipt, postings: list[Receipt]) -> str:
     """Return how a payment stands by its newest posting, at this moment."""
-    if last.kind == Kind.CAPTURE and not last.refusal:
+    if last.kind in (Kind.CAPTURE, Kind.PAYMENT) and not last.refusal:
         return "succeeded"
     if last.kind == Kind.VOID:
         return "voided"
@@ -221,38 +258,27 @@ def _status(last: Receipt, postings: list[Receipt]) -> str:
     return "expired" if last.kind == Kind.RELEASE or expired else "requires_code"
 
 
-async def _over(services: Services, hold: Receipt, *, wanted: Kind | None) -> Reply:
-    """Answer for a payment that is not open any more: it is told the same for ever."""
+async def _over(services: Services, hold: Receipt, asked: Operation) -> Reply:
+    """Answer for a payment that is not open any more: it is told the same for ever.
+
+    A retry under its key gets what was recorded; without one, the code that paid tells a retry.
+    """
     postings = await services.statements.payment(hold.customer_id, hold.transaction_id)
-    last = postings[-1]
-    status = _status(last, postings)
-    if status == "succeeded" and wanted == Kind.CAPTURE:
-        return answer(payment_answer(last, status), replayed=True)
+    for recorded in postings:
+        if recorded.transaction_id == asked.transaction_id:
+            if recorded.fingerprint != asked.fingerprint:
+                raise KeyReused
+            raise_refusal(recorded, replayed=True)
+            return answer(recorded_answer(recorded, hold), replayed=True)
+    course = _course(postings)
+    last = course[-1]
+    status = _status(last, course)
     if status == "succeeded":
-        raise Problem(
-            "payment_captured", "The coins are paid already; reverse the payment instead."
-        )
-    if wanted == Kind.VOID:
+        if asked.kind != Kind.CAPTURE:
+            raise Problem("payment_captured", "The coins are paid already.")
+        if asked.fingerprint != last.fingerprint:
+            raise Problem("payment_captured", "The payment is done already, with another code.")
+        return answer(payment_answer(last, status), replayed=True)
+    if asked.kind == Kind.VOID:
         return answer(payment_answer(last, "voided", hold=hold), replayed=True)
     raise refusal_problem(Refusal.CODE_EXHAUSTED if status == "failed" else Refusal.PAYMENT_EXPIRED)
-
-
-def _masked(customer: Customer) -> str:
-    return mask_tail(customer.phone) if customer.phone else mask_email(customer.email)
-
-
-async def _send_code(
-    services: Services, customer: Customer, store_id: int, coins: int, code: str
-) -> None:
-    """Send a code to what is on file; where that fails, the cashier can send it again."""
-    store = services.catalogue.now.stores.get(store_id)
-    place = f" en {store.name}" if store else ""
-    text = f"Leal: su código para pagar {coins} coins{place} es {code}. No lo comparta."
-    channel, to = ("sms", customer.phone) if customer.phone else ("email", customer.email)
-    try:
-        await services.sender.send(channel, str(to), text)
-    except OSError as error:
-        log.error("code_not_sent", channel=channel, error=type(error).__name__)
-        services.metrics.codes_sent.labels("failed").inc()
-    else:
-        services.metrics.codes_sent.labels("sent").inc()

@@ -88,6 +88,37 @@ async def test_confirming_again_is_told_the_same(api, held):
     assert await wallet_of(api, customer_id) == (600, 0)
 
 
+async def test_only_the_code_that_paid_is_told_that_it_did(api, held):
+    customer_id, payment, code = held
+    payment_id = payment["payment_id"]
+    typo = await api.store.confirm(customer_id, payment_id, wrong(code), "typo")
+    assert (await api.store.confirm(customer_id, payment_id, code, "right")).status == 200
+    for key in (None, "another"):
+        reply = await api.store.confirm(customer_id, payment_id, wrong(code), key)
+        assert (reply.status, reply.code) == (409, "payment_captured")
+        assert reply.json["detail"] == "The payment is done already, with another code."
+        assert not reply.replayed
+        again = await api.store.confirm(customer_id, payment_id, code, key)
+        assert (again.status, again.replayed) == (200, True)
+    retried = await api.store.confirm(customer_id, payment_id, wrong(code), "typo")
+    assert (retried.status, retried.code, retried.replayed) == (409, "code_invalid", True)
+    assert retried.json["tries_left"] == typo.json["tries_left"] == 2
+    for key, other in (("right", wrong(code)), ("typo", code)):
+        reply = await api.store.confirm(customer_id, payment_id, other, key)
+        assert (reply.status, reply.code) == (422, "idempotency_key_reused")
+    assert await wallet_of(api, customer_id) == (600, 0)
+
+
+async def test_what_was_done_under_a_key_is_told_again_when_the_payment_is_over(api, held):
+    customer_id, payment, _ = held
+    payment_id = payment["payment_id"]
+    resent = await api.store.resend(customer_id, payment_id, "k")
+    voided = await api.store.void(customer_id, payment_id, "k")
+    for call, first in ((api.store.resend, resent), (api.store.void, voided)):
+        again = await call(customer_id, payment_id, "k")
+        assert (again.status, again.json, again.replayed) == (200, first.json, True)
+
+
 async def test_confirming_many_times_at_once_pays_once(api, held):
     customer_id, payment, code = held
     replies = await asyncio.gather(
@@ -164,6 +195,7 @@ async def test_a_code_is_resent_three_times_at_most(api, engine, payer):
         assert (await api.store.resend(customer_id, payment_id)).status == 200
     reply = await api.store.resend(customer_id, payment_id)
     assert (reply.status, reply.code) == (409, "limit_reached")
+    assert reply.json["detail"] == "The code was sent again as often as is allowed."
     codes = codes_sent(engine, payer["phone"])
     assert len(codes) == 4
     assert (await api.store.confirm(customer_id, payment_id, codes[-1])).status == 200
@@ -196,6 +228,7 @@ async def test_what_is_paid_is_not_voided(api, held):
     for call in (api.store.void, api.store.resend):
         reply = await call(customer_id, payment["payment_id"])
         assert (reply.status, reply.code) == (409, "payment_captured")
+        assert reply.json["detail"] == "The coins are paid already."
     assert await wallet_of(api, customer_id) == (600, 0)
 
 

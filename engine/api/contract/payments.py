@@ -8,7 +8,13 @@ from msgspec.structs import replace
 
 from engine.api.contract.invented import BRAND_ID, CUSTOMER_ID, NOW, PAYMENT_ID, STORE_ID
 from engine.api.contract.row import Row, Rows
-from engine.api.shapes.transactions import Confirmation, Nothing, Payment, PaymentState
+from engine.api.shapes.transactions import (
+    Confirmation,
+    Nothing,
+    PaidItem,
+    Payment,
+    PaymentState,
+)
 
 PAYMENTS = "/v1/customers/{customer_id}/payments"
 PAYMENT = PAYMENTS + "/{payment_id}"
@@ -33,26 +39,45 @@ REQUIRES_CODE = replace(
     expires_at=NOW + timedelta(minutes=5),
     tries_left=3,
 )
+FOR_A_PROMOTION = replace(
+    SUCCEEDED,
+    coins=5000,
+    balance=400,
+    item=PaidItem(kind="promotion", promotion_id=3, name="Café de origen con coins", coins=5000),
+)
+QR = "0K8PZ4T1N6XW3VQ9YB7RJ5MC2HDFLSGAUEOI41X"
 
 ROWS: Rows = {
     ("POST", PAYMENTS): Row(
         operation="pay",
         key="required",
-        body=Payment(
-            coins=3000, document_checked=True, invoice_number="FV-20932", amount=1_200_000
-        ),
-        answers={201: {"requires a code": REQUIRES_CODE}},
+        body={
+            "by a code": Payment(
+                coins=3000, document_checked=True, invoice_number="FV-20932", amount=1_200_000
+            ),
+            "at once by the QR of the app": Payment(coins=3000, document_checked=True, qr=QR),
+            "for a promotion": Payment(promotion_id=3, document_checked=True, qr=QR),
+        },
+        answers={
+            201: {
+                "requires a code": REQUIRES_CODE,
+                "succeeded": SUCCEEDED,
+                "succeeded for a promotion": FOR_A_PROMOTION,
+            }
+        },
         problems=(
             "document_not_checked",
             "store_required",
             "store_not_found",
+            "promotion_not_found",
             "customer_blocked",
             "profile_incomplete",
             "insufficient_coins",
             "coins_not_accepted",
             "qr_invalid",
+            "not_available",
         ),
-        summary="Pay with coins: hold them, and send the customer a code (COI-3…COI-7)",
+        summary="Pay with coins: by a code that is sent, or at once by the customer's QR (COI-6)",
     ),
     ("POST", PAYMENT + "/confirm"): Row(
         operation="confirmPayment",
@@ -64,6 +89,7 @@ ROWS: Rows = {
             "code_invalid",
             "code_exhausted",
             "payment_expired",
+            "payment_captured",
         ),
         summary="Confirm a payment with the code that the customer was sent (COI-6)",
     ),
@@ -73,7 +99,7 @@ ROWS: Rows = {
         body=Nothing(),
         answers={200: REQUIRES_CODE},
         problems=("payment_expired", "code_exhausted", "payment_captured", "limit_reached"),
-        summary="Send another code to the same person: *Reenviar código* (COI-6)",
+        summary="Send another code to the same person (COI-6)",
     ),
     ("POST", PAYMENT + "/void"): Row(
         operation="voidPayment",
@@ -85,7 +111,13 @@ ROWS: Rows = {
     ),
     ("GET", PAYMENT): Row(
         operation="readPayment",
-        answers={200: {"succeeded": SUCCEEDED, "requires a code": REQUIRES_CODE}},
+        answers={
+            200: {
+                "succeeded": SUCCEEDED,
+                "requires a code": REQUIRES_CODE,
+                "reversed": replace(SUCCEEDED, status="reversed", balance=5400),
+            }
+        },
         summary="Read how a payment stands",
     ),
 }

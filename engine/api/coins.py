@@ -1,0 +1,142 @@
+"""Coins that come and go at once: conversions (SYS-9), cashbacks (COI-2) and donations (COI-8)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import orjson
+
+from engine.api.answers import raise_refusal, recorded_answer
+from engine.api.door import Call, answer, read_body
+from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of, transaction_id
+from engine.api.places import store_of
+from engine.api.problems import Problem
+from engine.api.reply import Reply
+from engine.api.retries import recorded_under
+from engine.api.services import Services
+from engine.api.shapes.scalars import AMOUNT_MAX
+from engine.api.shapes.transactions import Cashback, Conversion, Donation
+from engine.api.wire import Wire
+from engine.ledger.core import Operation
+from engine.ledger.vocabulary import Kind, Refusal
+from engine.people.keys import Principal
+from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS, local_day
+from engine.programme.catalogue import Snapshot
+from engine.programme.earning import coins_expire
+
+CONVERSION = Wire(Conversion)
+CASHBACK = Wire(Cashback)
+DONATION = Wire(Donation)
+
+Facts = dict[str, Any]
+"""What an operation is made of, by name."""
+
+
+async def convert(services: Services, call: Call) -> Reply:
+    """`POST /v1/customers/{customer_id}/conversions`: a partner's points become coins (SYS-9)."""
+    return await _post(services, call, Kind.CONVERSION, CONVERSION, _conversion)
+
+
+async def give_cashback(services: Services, call: Call) -> Reply:
+    """`POST /v1/customers/{customer_id}/cashbacks`: coins for an online purchase (COI-2)."""
+    return await _post(services, call, Kind.CASHBACK, CASHBACK, _cashback)
+
+
+async def donate(services: Services, call: Call) -> Reply:
+    """`POST /v1/customers/{customer_id}/donations`: coins for a social organisation (COI-8)."""
+    return await _post(services, call, Kind.DONATION, DONATION, _donation)
+
+
+async def _post(
+    services: Services,
+    call: Call,
+    kind: Kind,
+    wire: Wire,
+    facts_of: Callable[[Snapshot, Principal, Any], Facts],
+) -> Reply:
+    """Post what a body asks for; a retry is answered from the books where it cannot be any more."""
+    customer_id = customer_id_of(call.params)
+    key = str(idempotency_key_of(call.request))
+    body = wire.decode(await read_body(services, call.request))
+    own_id = transaction_id(call.principal, customer_id, key)
+    place = call.principal.store_id or 0
+    meaning = fingerprint(kind.name.lower(), msgspec.json.encode(body), place)
+    try:
+        facts = facts_of(services.catalogue.now, call.principal, body)
+    except Problem as problem:
+        recorded = await recorded_under(services, customer_id, own_id, meaning, problem)
+        raise_refusal(recorded, replayed=True)
+        return answer(recorded_answer(recorded), 201, replayed=True)
+    operation = Operation(
+        kind=kind,
+        customer_id=customer_id,
+        transaction_id=own_id,
+        fingerprint=meaning,
+        occurred_at=time.time_ns() // 1000,
+        **facts,
+    )
+    decided, replayed = await services.committer.submit(operation)
+    raise_refusal(decided, replayed=replayed)
+    return answer(recorded_answer(decided), 201, replayed=replayed)
+
+
+def _conversion(snapshot: Snapshot, _principal: Principal, body: Conversion) -> Facts:
+    """Return the coins that the points become by the rate in force; raises Problem."""
+    partner = snapshot.partners.get(body.partner_id)
+    rate = None if partner is None or partner.retired else partner.rate_at(time.time())
+    if rate is None:
+        raise Problem("partner_not_found", f"There is no partner {body.partner_id}.")
+    coins = rate.coins_for(body.partner_points)
+    if not 1 <= coins <= AMOUNT_MAX:
+        per = f"{rate.points} of this partner's points are {rate.coins} coins"
+        raise Problem("invalid_request", f"{per}; `partner_points` are 1 to {AMOUNT_MAX} of them.")
+    return {
+        "party_id": body.partner_id,
+        "claim_reference": body.reference.encode(),
+        "requested": coins,
+        "expires_day": _last_day(),
+        "details": orjson.dumps(
+            {
+                "partner_id": body.partner_id,
+                "partner_points": body.partner_points,
+                "reference": body.reference,
+            }
+        ),
+    }
+
+
+def _cashback(snapshot: Snapshot, principal: Principal, body: Cashback) -> Facts:
+    """Return the coins that the brand of a store issues, if it does now; raises Problem."""
+    store = store_of(snapshot, principal, body.store_id)
+    programme = store.brand.programme_at(time.time())
+    issues = programme is not None and programme.issuer
+    return {
+        "brand_id": store.brand.brand_id,
+        "store_id": store.store_id,
+        "requested": body.coins,
+        "expires_day": _last_day(),
+        "details": orjson.dumps({"order": body.order}),
+        "barred": 0 if issues else Refusal.NOT_AVAILABLE,
+    }
+
+
+def _donation(snapshot: Snapshot, principal: Principal, body: Donation) -> Facts:
+    """Return the coins for an organisation, given where the principal is; raises Problem."""
+    organisation = snapshot.organisations.get(body.organisation_id)
+    if organisation is None or organisation.retired:
+        raise Problem("organisation_not_found", f"There is no organisation {body.organisation_id}.")
+    return {
+        "brand_id": principal.brand_id or 0,
+        "store_id": principal.store_id or 0,
+        "party_id": body.organisation_id,
+        "requested": body.coins,
+        "details": orjson.dumps({"organisation_id": body.organisation_id}),
+    }
+
+
+def _last_day() -> int:
+    """Return the last day of coins that are earned now (COI-4)."""
+    return coins_expire(local_day(time.time(), UTC_OFFSETS[COINS_COUNTRY]))

@@ -1,0 +1,88 @@
+"""What is paid for with coins: where, how many, for which promotion, and why not (COI-3, RED-6)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from engine.api.places import item_of, store_of
+from engine.api.problems import Problem
+from engine.api.shapes.transactions import Payment
+from engine.ledger.vocabulary import Refusal
+from engine.people.customers import Customer
+from engine.people.keys import Principal
+from engine.programme.brands import Store
+from engine.programme.catalogue import Snapshot
+from engine.programme.items import Item, ItemKind
+
+COIN_MINOR_UNITS = 100
+"""A coin is a peso (COI-1), and a peso has 100 minor units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What is paid for with coins at a store; `promotion` is None where it is a bill."""
+
+    store: Store
+    coins: int
+    promotion: Item | None
+
+    @property
+    def item(self) -> dict[str, Any]:
+        """What the details of its postings say of a promotion, as it is priced now."""
+        if self.promotion is None:
+            return {}
+        told = {
+            "promotion_id": self.promotion.item_id,
+            "name": self.promotion.name,
+            "coins": self.promotion.coins,
+        }
+        return {"item": told}
+
+    def barred(self, customer: Customer, *, qr_is_valid: bool) -> int:
+        """Return the refusal that no balance has a say in, 0 where there is none (COI-3, COI-6).
+
+        A payment takes no unit and no turn of an item: what has a stock or a limit is not to be
+        had, however it came about.
+        """
+        now, promotion = time.time(), self.promotion
+        if not self.store.takes_coins(now):
+            return Refusal.COINS_NOT_ACCEPTED
+        if not qr_is_valid:
+            return Refusal.QR_INVALID
+        if promotion is None or (
+            promotion.on_offer(now) and promotion.is_for(customer, now) and not promotion.limited
+        ):
+            return 0
+        return Refusal.NOT_AVAILABLE
+
+
+def purchase_of(snapshot: Snapshot, principal: Principal, body: Payment) -> Purchase:
+    """Return what a body asks to pay for; raises Problem where that cannot be.
+
+    A promotion has its price, so that `coins` may be left out, or say the same (RED-6).
+    """
+    store = store_of(snapshot, principal, body.store_id)
+    coins, promotion = body.coins, None
+    if body.promotion_id is not None:
+        promotion = item_of(snapshot, principal, ItemKind.PROMOTION, body.promotion_id)
+        if promotion.brand.brand_id != store.brand.brand_id:
+            raise Problem(
+                "promotion_not_found", f"There is no promotion {body.promotion_id} of this store."
+            )
+        if not promotion.coins:
+            raise Problem(
+                "invalid_request", "This promotion costs no coins: take it with a redemption."
+            )
+        if coins not in (None, promotion.coins):
+            raise Problem(
+                "invalid_request",
+                f"This promotion costs {promotion.coins} coins: send that as `coins`, or nothing.",
+            )
+        coins = promotion.coins
+    if coins is None:
+        raise Problem("invalid_request", "Send `coins`, or the `promotion_id` of what costs them.")
+    if body.amount is not None and coins * COIN_MINOR_UNITS > body.amount:
+        raise Problem("invalid_request", "The coins are more than the bill of `amount`.")
+    return Purchase(store, coins, promotion)

@@ -1,0 +1,98 @@
+"""Reversals: a transaction is undone once and whole, lot by lot (PTS-8, RED-7)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+
+from engine.api.answers import raise_refusal, recorded_answer
+from engine.api.door import Call, answer, read_body
+from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of, transaction_id
+from engine.api.problems import Problem
+from engine.api.reply import Reply
+from engine.api.services import Services
+from engine.api.shapes.transactions import Reversal
+from engine.api.wallets import sees_transaction
+from engine.api.wire import Wire
+from engine.ledger.core import Leg, Operation, uuid_bytes, uuid_text
+from engine.ledger.receipts import Receipt, legs_of, receipt_of
+from engine.ledger.vocabulary import Kind
+from engine.people.keys import Principal
+from engine.programme.items import ItemKind
+
+WIRE = Wire(Reversal)
+
+
+async def reverse(services: Services, call: Call) -> Reply:
+    """`POST /v1/customers/{customer_id}/reversals`: what was spent by then is owed."""
+    customer_id = customer_id_of(call.params)
+    key = str(idempotency_key_of(call.request))
+    body: Reversal = WIRE.decode(await read_body(services, call.request))
+    named = uuid_bytes(body.transaction_id)
+    assert named is not None  # the shape says so
+    rows = await _original(services, call.principal, customer_id, named)
+    original = receipt_of(rows)
+    brand = services.catalogue.now.brands.get(original.asset)
+    operation = Operation(
+        kind=Kind.REVERSAL,
+        customer_id=customer_id,
+        transaction_id=transaction_id(call.principal, customer_id, key),
+        fingerprint=fingerprint("reversal", named + body.reason.encode(), 0),
+        brand_id=original.brand_id,
+        store_id=original.store_id,
+        utc_offset=0 if brand is None else brand.utc_offset,
+        occurred_at=time.time_ns() // 1000,
+        details=_details(original, body, call.principal),
+        reference=original.transaction_id,
+        original=_legs(rows, original),
+    )
+    decided, replayed = await services.committer.submit(operation)
+    raise_refusal(decided, replayed=replayed)
+    return answer(recorded_answer(decided), 201, replayed=replayed)
+
+
+async def _original(
+    services: Services, principal: Principal, customer_id: bytes, named: bytes
+) -> list[Any]:
+    """Return the rows of what is to be reversed; a payment by a code is its capture.
+
+    Raises Problem where there is none, or it happened at another brand or store.
+    """
+    rows = await services.statements.rows(customer_id, named)
+    original = receipt_of(rows) if rows else None
+    if original is None or not _is_theirs(principal, original):
+        raise Problem("transaction_not_found", f"There is no transaction {uuid_text(named)}.")
+    if original.kind == Kind.HOLD:
+        for posting in await services.statements.payment(customer_id, named):
+            if posting.kind == Kind.CAPTURE and not posting.refusal:
+                return await services.statements.rows(customer_id, posting.transaction_id)
+    return rows
+
+
+def _is_theirs(principal: Principal, original: Receipt) -> bool:
+    """Return whether it happened where the principal is (USR-2)."""
+    here = principal.store_id in (None, original.store_id)
+    return here and sees_transaction(principal, original)
+
+
+def _legs(rows: list[Any], original: Receipt) -> list[Leg]:
+    """Return the legs, with the unit and the turn that a redemption took of its item (RED-5)."""
+    if original.kind != Kind.REDEMPTION:
+        return legs_of(rows)
+    details = orjson.loads(original.details or b"{}")
+    item = details["item"]
+    return legs_of(
+        rows,
+        item_id=next(item[kind.id_name] for kind in ItemKind if kind.id_name in item),
+        unit=details.get("unit", 0),
+        turn=details.get("turn", 0),
+    )
+
+
+def _details(original: Receipt, body: Reversal, principal: Principal) -> bytes:
+    """Return what stays in the books beside the amounts: what it was, why, and who did it."""
+    kind = Kind.PAYMENT if original.kind == Kind.CAPTURE else Kind(original.kind)
+    told = {"type": kind.name.lower(), "reason": body.reason, "by": f"key:{principal.key_id}"}
+    return orjson.dumps(told)
