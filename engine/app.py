@@ -94,6 +94,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             open_listener,
             metrics,
             feeds_max=settings.streams_max,
+            feeds_of_store_max=settings.streams_of_store_max,
             waiting_max=settings.stream_events_waiting_max,
             days_max=settings.occurred_days_max,
         )
@@ -104,17 +105,18 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             _watch_loop(metrics),
         ):
             stack.callback(asyncio.create_task(watcher).cancel)
-        passwords = Passwords(settings.passwords_hashing_max, settings.sign_ins_waiting_max)
+        # Two of them, so that strangers who sign in keep no administrator waiting.
+        passwords = Passwords(1, settings.passwords_waiting_max)
+        sign_ins = Passwords(settings.passwords_hashing_max, settings.sign_ins_waiting_max)
         stack.callback(passwords.close)
+        stack.callback(sign_ins.close)
         yield Services(
             settings=settings,
             metrics=metrics,
             pool=pool,
             catalogue=catalogue,
             administration=Administration(pool, catalogue, settings.answer_timeout_ms),
-            invoices=Invoices(
-                pool, settings.invoices_waiting_max, settings.printing_remembered_ms
-            ),
+            invoices=Invoices(pool, settings.invoices_waiting_max, settings.printing_remembered_ms),
             events=events,
             uploads=Turns(settings.bulk_uploads_max, settings.bulk_uploads_waiting_max),
             stock=Stock(pool, settings.stock_remembered_ms),
@@ -122,7 +124,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             statements=Statements(pool),
             customers=Customers(pool),
             passwords=passwords,
-            sessions=Sessions(pool, passwords, settings),
+            sessions=Sessions(pool, sign_ins, settings),
             sender=Outbox(settings.data_dir / "outbox.ndjson"),
             code_secret=code_secret(settings),
             health=Health(not_ready=None, started=True),

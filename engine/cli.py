@@ -17,7 +17,6 @@ import orjson
 import uvloop
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from uuid_utils import uuid7
 
 from engine import __version__, logs
@@ -38,6 +37,9 @@ from engine.settings import Settings
 from engine.supervisor import Supervisor
 
 ADMINISTRATION = queries("administration")
+CLUSTER = "postgres"
+"""Where EmbeddedPostgres has its cluster, in the data folder."""
+ID = click.IntRange(1, 2**31 - 1)
 KEY_ROLES = tuple(role.value for role in Role if role is not Role.CASHIER)
 """Those that have keys; a cashier signs in."""
 EXPLAINED = (EngineError, PostgresStartError, UnsafeServer, MigrationError, ValueError, OSError)
@@ -78,6 +80,7 @@ def serve_command(**options: Any) -> None:
     settings, announce = _settings(options), None
     logs.configure()
     with _explained(), _database(settings) as dsn:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
         if settings.worker_slot:  # its supervisor has prepared all, and reads the port
             sys.exit(not _run(serve(settings, dsn, announce=click.echo)))
         demo = _run(_prepare(settings, dsn))
@@ -95,6 +98,7 @@ def demo_command(**options: Any) -> None:
     """Load the demo network into an empty database, and write demo.json."""
     settings = dataclasses.replace(_settings(options), demo=True)
     with _explained(), _database(settings, shared=True) as dsn:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
         if not _run(_prepare(settings, dsn)):
             raise ValueError("The database holds another network; the demo needs an empty one.")
         demo_network.tell_url(settings.data_dir, f"http://{settings.host}:{settings.port}")
@@ -117,7 +121,7 @@ def migrate_command(**options: Any) -> None:
 def audit_command(**options: Any) -> None:
     """Recompute every balance, lot and hash from the journal alone; exit 1 naming what is wrong."""
     settings = _settings(options)
-    with _explained(), _database(settings, shared=True) as dsn:
+    with _explained(), _data(settings) as dsn:
         report = _run(_with_connection(dsn, _audit_with_progress))
     for fault in report.faults:
         click.echo(fault, err=True)
@@ -133,22 +137,25 @@ def keys_group() -> None:
 
 @keys_group.command("create")
 @click.option("--role", type=click.Choice(KEY_ROLES), required=True)
-@click.option("--brand-id", type=int, help="The brand of a brand or store key.")
-@click.option("--store-id", type=int, help="The store of a store key.")
+@click.option("--brand-id", type=ID, help="The brand of a brand key; a store key's is its store's.")
+@click.option("--store-id", type=ID, help="The store of a store key.")
 @click.option("--name", default="", help="What the key is for.")
 @settings_options
 def create_key(
     role: str, brand_id: int | None, store_id: int | None, name: str, **options: Any
 ) -> None:
     """Make a key and show it: it is shown this once."""
-    if (role in ("brand", "store")) != (brand_id is not None):
+    if role == "brand" and brand_id is None:
+        raise click.UsageError("A key of a brand needs --brand-id.")
+    if role not in ("brand", "store") and brand_id is not None:
         raise click.UsageError("--brand-id goes with the roles brand and store, and with no other.")
     if (role == "store") != (store_id is not None):
         raise click.UsageError("--store-id goes with the role store, and with no other.")
 
     async def create(connection: Connection, at: datetime) -> tuple[str, Key]:
+        of_brand = await keys.brand_of_key(connection, brand_id, store_id)
         new, key = await keys.insert_key(
-            connection, role=Role(role), brand_id=brand_id, store_id=store_id, name=name, at=at
+            connection, role=Role(role), brand_id=of_brand, store_id=store_id, name=name, at=at
         )
         return new.key, key
 
@@ -194,16 +201,17 @@ def revoke_key(key_id: str, **options: Any) -> None:
 def list_keys(**options: Any) -> None:
     """List the keys, without their secrets."""
     settings = _settings(options)
-    with _explained(), _database(settings, shared=True) as dsn:
+    with _explained(), _data(settings) as dsn:
         found = _run(_with_connection(dsn, keys.list_keys))
-    table = Table("key id", "of", "role", "brand", "store", "name", "created", "revoked")
-    for column in table.columns[:3]:  # what is copied is shown whole, however narrow the screen
-        column.no_wrap = True
+    rows = [("KEY ID", "OF", "ROLE", "BRAND", "STORE", "CREATED", "REVOKED", "NAME")]
     for key in found:
-        *values, created_at, revoked_at = dataclasses.astuple(key)
-        days = (at and at.date() for at in (created_at, revoked_at))
-        table.add_row(*("" if value is None else str(value) for value in (*values, *days)))
-    Console().print(table)
+        days = (at and at.date() for at in (key.created_at, key.revoked_at))
+        facts = (key.key_id, key.principal_id, key.role, key.brand_id, key.store_id, *days)
+        rows.append((*("-" if one is None else str(one) for one in facts), key.name))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
 
 
 @main.group("customers")
@@ -217,7 +225,7 @@ def customers_group() -> None:
 def export_customer(customer_id: UUID, **options: Any) -> None:
     """Write everything personal that the network holds of a customer, as JSON."""
     settings = _settings(options)
-    with _explained(), _database(settings, shared=True) as dsn:
+    with _explained(), _data(settings) as dsn:
         held = _run(
             _with_connection(dsn, lambda connection: rights.export(connection, customer_id))
         )
@@ -243,7 +251,7 @@ def erase_customer(customer_id: UUID, yes: bool, **options: Any) -> None:
         click.confirm(f"Erase everything personal of customer {customer_id}?", abort=True)
     settings = _settings(options)
     logs.configure()
-    with _explained(), _database(settings, shared=True) as dsn:
+    with _explained(), _data(settings) as dsn:
         _run(_erase(settings, dsn, customer_id))
     click.echo(f"erased {customer_id}")
 
@@ -266,17 +274,15 @@ def _change_keys(
         return told
 
     settings = _settings(options)
-    with _explained(), _database(settings, shared=True) as dsn:
+    with _explained(), _data(settings) as dsn:
         return str(_run(_with_connection(dsn, change)))
 
 
 def _settings(options: dict[str, Any]) -> Settings:
     try:
-        settings = Settings(**options)
+        return Settings(**options)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return settings
 
 
 @contextlib.contextmanager
@@ -289,6 +295,21 @@ def _explained() -> Iterator[None]:
     except PostgresError as error:
         advice = "Is it the right database, and migrated?"
         raise click.ClickException(f"PostgreSQL says: {error}. {advice}") from error
+
+
+@contextlib.contextmanager
+def _data(settings: Settings) -> Iterator[str]:
+    """Give the DSN of a database that is there, an engine's that is running or not.
+
+    Raises ValueError where there is none, and makes nothing.
+    """
+    if not settings.database_url and not (settings.data_dir / CLUSTER).exists():
+        raise ValueError(
+            f"There is no data in {settings.data_dir}: "
+            "name the --data-dir or --database-url of the engine."
+        )
+    with _database(settings, shared=True) as dsn:
+        yield dsn
 
 
 @contextlib.contextmanager

@@ -63,6 +63,7 @@ class Settings:
     invoices_waiting_max: Annotated[int, "printed invoices waiting to be written"] = 4096
     printing_remembered_ms: Annotated[int, "how long a store is believed to print nothing"] = 60_000
     streams_max: Annotated[int, "open streams of printed invoices"] = 1000
+    streams_of_store_max: Annotated[int, "open streams of one store's printed invoices"] = 16
     stream_events_waiting_max: Annotated[int, "events in memory for one stream"] = 256
     stream_heartbeat_s: Annotated[int, "silence on a stream before a sign of life"] = 15
     page_transactions_max: Annotated[int, "transactions on one page"] = 100
@@ -83,14 +84,18 @@ class Settings:
     session_lifetime_s: Annotated[int, "how long a cashier's session lasts"] = 12 * 3600
     session_recheck_ms: Annotated[int, "how long an ended session may live on elsewhere"] = 2000
     sessions_cached_max: Annotated[int, "sessions kept in memory"] = 10_000
-    passwords_hashing_max: Annotated[int, "passwords hashed at once, each in 64 MiB"] = 2
-    sign_ins_waiting_max: Annotated[int, "passwords waiting to be hashed"] = 32
+    passwords_hashing_max: Annotated[int, "sign-ins hashed at once, each in 64 MiB"] = 2
+    sign_ins_waiting_max: Annotated[int, "sign-ins waiting for their password to be hashed"] = 32
+    passwords_waiting_max: Annotated[int, "new passwords waiting to be hashed, one at a time"] = 8
     sign_in_failures_max: Annotated[int, "wrong passwords before a cashier has to wait"] = 5
     sign_in_pause_s_max: Annotated[int, "longest wait after wrong passwords"] = 900
 
     # Payments with a code (COI-6).
     code_tries_max: Annotated[int, "wrong codes before the coins go back"] = 3
     code_resends_max: Annotated[int, "times a code is sent again"] = 3
+    contact_settles_s: Annotated[int, "time before codes go to a contact that a till changed"] = (
+        86_400
+    )
     code_lifetime_s: Annotated[int, "time to type the code before the coins go back"] = 300
 
     def __post_init__(self) -> None:

@@ -180,9 +180,11 @@ cdef class Operation:
     def claimed_number(self):
         """The one spelling of the invoice number, which is what is claimed; None without one.
 
-        Who types it in small letters or with a blank more means the same invoice (PTS-7).
+        Who types it in small letters or with blanks means the same invoice (PTS-7).
         """
-        return None if self.invoice_number is None else self.invoice_number.strip().upper()
+        if self.invoice_number is None:
+            return None
+        return self.invoice_number.replace(b" ", b"").upper()
 
     cdef void forget(self) noexcept:
         """Start over: an operation may be decided again, on another state."""

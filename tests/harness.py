@@ -189,6 +189,22 @@ class Api:
     async def payment(self, customer_id: str, payment_id: str) -> Reply:
         return await self.request("GET", f"/v1/customers/{customer_id}/payments/{payment_id}")
 
+    async def convert(self, customer_id: str, key: str | None = None, **body: Any) -> Reply:
+        return await self._post(customer_id, "conversions", key, {"partner_id": 1} | body)
+
+    async def cash_back(self, customer_id: str, key: str | None = None, **body: Any) -> Reply:
+        body = {"store_id": 1, "order": "WEB-1"} | body
+        return await self._post(customer_id, "cashbacks", key, body)
+
+    async def donate(self, customer_id: str, key: str | None = None, **body: Any) -> Reply:
+        return await self._post(customer_id, "donations", key, {"organisation_id": 1} | body)
+
+    async def reverse(
+        self, customer_id: str, transaction_id: str, key: str | None = None, **body: Any
+    ) -> Reply:
+        body = {"transaction_id": transaction_id, "reason": "a mistake"} | body
+        return await self._post(customer_id, "reversals", key, body)
+
     async def wallets(self, customer_id: str) -> Reply:
         return await self.request("GET", f"/v1/customers/{customer_id}/wallets")
 

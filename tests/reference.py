@@ -494,7 +494,7 @@ def has_room(wallet: Wallet, amount: int) -> bool:
 
 def spelled(invoice_number: bytes | None) -> bytes | None:
     """Return the one spelling by which an invoice earns once (PTS-7)."""
-    return invoice_number and invoice_number.strip().upper()
+    return invoice_number and invoice_number.replace(b" ", b"").upper()
 
 
 def about(hold: Hold) -> dict[str, Any]:

@@ -206,7 +206,7 @@ async def _claim_faults(
         customers,
     )
     earned = [
-        (row["store_id"], row["invoice_number"], row["transaction_id"])
+        (row["store_id"], row["invoice_number"].replace(" ", "").upper(), row["transaction_id"])
         for row in rows
         if row["kind"] == Kind.ACCUMULATION
         and row["refusal"] == 0

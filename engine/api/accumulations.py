@@ -157,5 +157,5 @@ def occurred_at_s(occurred_at: datetime | None, days_max: int, name: str = "occu
     if moment > now + FUTURE_SECONDS_MAX:
         raise Problem("occurred_at_out_of_range", f"`{name}` lies in the future.")
     if moment < now - days_max * DAY_SECONDS:
-        raise Problem("occurred_at_out_of_range", f"`{name}` lies at most {days_max} days back.")
+        raise Problem("occurred_at_out_of_range", f"`{name}` lies more than {days_max} days back.")
     return moment

@@ -2,7 +2,8 @@
 
 Each item succeeds or fails by itself, as a single call with its idempotency key would. Whatever can
 be asked for all of them is asked once: who the customers are, what the invoices say, and the lanes.
-The event loop gets its turn again and again, for others are at the till.
+Of those that claim one invoice the first gets it. The event loop gets its turn again and again, for
+others are at the till.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
-from typing import Any
 
 import msgspec
 import orjson
@@ -22,6 +22,7 @@ from msgspec import Raw, Struct
 from engine.api.accumulations import earn
 from engine.api.answers import accumulation_answer, raise_refusal
 from engine.api.door import Call, answer, read_body
+from engine.api.identity import bare_key
 from engine.api.places import store_of
 from engine.api.problems import Problem, error_problem, language_of
 from engine.api.reply import REPLAYED, Reply
@@ -33,6 +34,7 @@ from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, EngineError
 from engine.ledger.core import Operation, uuid_bytes
 from engine.ledger.receipts import Answer
+from engine.ledger.vocabulary import Refusal
 from engine.network.invoices import Invoice
 from engine.people.contacts import normalise_phone
 from engine.people.documents import document_identity
@@ -46,18 +48,25 @@ SLICE_S = 0.002
 PARTS = 4
 """An upload is cut by customers, so that one part is prepared while another is made durable."""
 
+ITEM_COMMAS_MAX = 64
+"""No item has as many; so an array is refused before its elements are told apart."""
+
+LABEL_BYTES_MAX = 2048
+"""What a label takes at most, each character of it escaped."""
+
 SPENDS = frozenset({"redemption", "payment", "donation"})
+CLAIMED = frozenset({0, Refusal.INVOICE_ALREADY_CLAIMED})
 OTHERS = frozenset({"conversion", "cashback", "reversal"})
 
-
 LINE = re.compile(rb"\S[^\n]*")
+NOTHING = Raw(b"null")
 
 
 class Label(Struct):
-    """What is told of an item whose shape is wrong: whatever can be read of it."""
+    """What is told of an item whose shape is wrong; whatever stands there is not built."""
 
-    type: Any = None
-    idempotency_key: Any = None
+    type: Raw = NOTHING
+    idempotency_key: Raw = NOTHING
 
 
 ITEM = Wire(BulkItem)
@@ -68,10 +77,11 @@ ARRAY = msgspec.json.Decoder(list[Raw])
 async def upload(services: Services, call: Call) -> Reply:
     """`POST /v1/transactions`: accumulations, as NDJSON or as a JSON array."""
     settings = services.settings
+    # A body that arrives slowly takes no place from the others.
+    body = await read_body(
+        services, call.request, settings.bulk_body_bytes_max, settings.bulk_body_timeout_ms
+    )
     with services.uploads.place():
-        body = await read_body(
-            services, call.request, settings.bulk_body_bytes_max, settings.bulk_body_timeout_ms
-        )
         items = _items_of(body, settings.bulk_items_max)
         language = language_of(call.request.headers.get("Accept-Language"))
         async with services.uploads.turn(settings.answer_timeout_ms / 1000):
@@ -81,9 +91,13 @@ async def upload(services: Services, call: Call) -> Reply:
 
 @dataclass(slots=True)
 class Entry:
-    """An item that can be read: what is asked for, where, and whose it is."""
+    """An item that can be read: what is asked for, where, and whose it is.
+
+    `sent_key` is its idempotency key as it was sent, `key` what that names.
+    """
 
     place: int
+    sent_key: str
     key: str
     body: Accumulation
     store: Store | None = None
@@ -112,6 +126,7 @@ class Upload:
         self._principal = principal
         self._language = language
         self._results: dict[int, bytes] = {}
+        self._claimed: set[tuple[int, str]] = set()
         self._slice_ends = perf_counter() + SLICE_S
 
     async def run(self, items: Sequence[bytes | Raw]) -> list[bytes]:
@@ -124,15 +139,47 @@ class Upload:
                 self._refuse(place, _key_of(item), problem)
             if perf_counter() > self._slice_ends:
                 await self._give_way()
+        entries = await self._with_customers(entries)
+        while entries:
+            first, entries = self._in_order(entries)
+            await self._do(first)
+        return [self._results[place] for place in range(len(items))]
+
+    async def _do(self, entries: list[Entry]) -> None:
+        """Bring entries to their results, part by part."""
         parts: list[list[Entry]] = [[] for _ in range(PARTS)]
-        for entry in await self._with_customers(entries):
+        for entry in entries:
             parts[entry.whose[15] % PARTS].append(entry)
         async with asyncio.TaskGroup() as tasks:
-            for part in parts:
+            for part in filter(None, parts):
                 asked = await self._operations(part)
                 tasks.create_task(self._commit(asked))
                 await self._give_way()
-        return [self._results[place] for place in range(len(items))]
+
+    def _in_order(self, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+        """Return the entries that can be done at once, and those that come after them.
+
+        Who claims an invoice that an entry before claims for another customer comes after it, with
+        all that follows of this customer. Once it is claimed, the order is of no matter.
+        """
+        now: list[Entry] = []
+        later: list[Entry] = []
+        first: dict[tuple[int, str] | None, bytes] = {}
+        late: set[bytes] = set()
+        for entry in entries:
+            claim = self._claim_of(entry)
+            claimed = claim is None or claim in self._claimed
+            if not claimed and first.setdefault(claim, entry.whose) != entry.whose:
+                late.add(entry.whose)
+            (later if entry.whose in late else now).append(entry)
+        return now, later
+
+    def _claim_of(self, entry: Entry) -> tuple[int, str] | None:
+        """Return the invoice that an entry claims, in the spelling that is claimed (PTS-7)."""
+        store_id = entry.body.store_id or self._principal.store_id
+        if store_id is None or entry.body.invoice_number is None:
+            return None
+        return store_id, entry.body.invoice_number.replace(" ", "").upper()
 
     async def _commit(self, asked: list[tuple[Entry, Operation]]) -> None:
         """Bring operations to their outcome, and keep it as their results."""
@@ -144,6 +191,9 @@ class Upload:
 
     def _entry(self, place: int, item: bytes | Raw) -> Entry:
         """Return what an item asks for; raises Problem."""
+        bytes_max = self._services.settings.body_bytes_max
+        if len(item) > bytes_max:
+            raise Problem("body_too_large", f"An item has at most {bytes_max} bytes.")
         try:
             read: BulkItem = ITEM.decode(bytes(item))
         except Problem as problem:
@@ -152,6 +202,7 @@ class Upload:
         entry = Entry(
             place,
             read.idempotency_key,
+            bare_key(read.idempotency_key),
             Accumulation(
                 amount=read.amount,
                 currency=read.currency,
@@ -163,12 +214,18 @@ class Upload:
         if read.customer_id is not None:
             entry.customer_id = uuid_bytes(read.customer_id)
         else:
-            entry.store = self._store_of(entry)
-            entry.identity = kind, _identity_of(read, entry.store.brand.country)
+            # A retired one has its country still, and retries of what was sold there.
+            country = self._store_of(entry, with_retired=True).brand.country
+            entry.identity = kind, _identity_of(read, country)
         return entry
 
-    def _store_of(self, entry: Entry) -> Store:
-        return store_of(self._services.catalogue.now, self._principal, entry.body.store_id)
+    def _store_of(self, entry: Entry, *, with_retired: bool = False) -> Store:
+        return store_of(
+            self._services.catalogue.now,
+            self._principal,
+            entry.body.store_id,
+            with_retired=with_retired,
+        )
 
     async def _with_customers(self, entries: list[Entry]) -> list[Entry]:
         """Return the entries whose customer is known; the others have their result."""
@@ -179,7 +236,7 @@ class Upload:
             if entry.identity is not None and entry.identity in found:
                 entry.customer_id = found[entry.identity].bytes
             if entry.customer_id is None:
-                self._refuse(entry.place, entry.key, error_problem(CustomerNotFound()))
+                self._refuse(entry.place, entry.sent_key, error_problem(CustomerNotFound()))
             else:
                 known.append(entry)
         return known
@@ -189,7 +246,7 @@ class Upload:
         placed = []
         for entry in entries:
             try:
-                entry.store = entry.store or self._store_of(entry)
+                entry.store = self._store_of(entry)
                 placed.append(entry)
             except Problem as problem:
                 await self._retry(entry, problem)
@@ -241,23 +298,26 @@ class Upload:
                 problem,
             )
         except Problem:
-            self._refuse(entry.place, entry.key, problem)
+            self._refuse(entry.place, entry.sent_key, problem)
         else:
             self._settle(entry, (recorded, True))
 
     def _settle(self, entry: Entry, outcome: tuple[Answer, bool] | EngineError) -> None:
         """Keep what the ledger says of an entry as its result."""
         if isinstance(outcome, EngineError):
-            self._refuse(entry.place, entry.key, error_problem(outcome))
+            self._refuse(entry.place, entry.sent_key, error_problem(outcome))
             return
         decided, replayed = outcome
+        claim = self._claim_of(entry)
+        if claim is not None and decided.refusal in CLAIMED:
+            self._claimed.add(claim)
         try:
             raise_refusal(decided, replayed=replayed)
         except Problem as problem:
-            self._refuse(entry.place, entry.key, problem)
+            self._refuse(entry.place, entry.sent_key, problem)
             return
         self._results[entry.place] = b'{"idempotency_key":%b,"status":201,%b%b' % (
-            orjson.dumps(entry.key),
+            orjson.dumps(entry.sent_key),
             b'"replayed":true,' if replayed else b"",
             accumulation_answer(decided)[1:],
         )
@@ -290,6 +350,8 @@ def _items_of(body: bytes, items_max: int) -> Sequence[bytes | Raw]:
         raise Problem("invalid_request", "Send at least one item.")
     items: Sequence[bytes | Raw]
     if text[:1] == b"[":
+        if text.count(b",") > items_max * ITEM_COMMAS_MAX:
+            raise _too_many(items_max)
         try:
             items = ARRAY.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -299,18 +361,22 @@ def _items_of(body: bytes, items_max: int) -> Sequence[bytes | Raw]:
     else:
         items = list(islice(_lines_of(text), items_max + 1))
     if len(items) > items_max:
-        raise Problem("too_many_items", f"One upload has at most {items_max} items; send several.")
+        raise _too_many(items_max)
     return items
+
+
+def _too_many(items_max: int) -> Problem:
+    return Problem("too_many_items", f"One upload has at most {items_max} items; send several.")
 
 
 def _lines_of(text: bytes) -> Iterator[bytes]:
     """Yield the lines that are not blank."""
-    return (match[0] for match in LINE.finditer(text))
+    return (match[0].rstrip() for match in LINE.finditer(text))
 
 
 def _unreadable(item: bytes | Raw, problem: Problem) -> Problem:
     """Return the problem of an item that is none, or none that is taken in bulk."""
-    kind = str(_label_of(item).type)
+    kind = _text_of(_label_of(item).type)
     if kind in SPENDS:
         detail = "Money is spent only while the customer is there: use the single call."
         return Problem("not_in_bulk", detail)
@@ -325,8 +391,16 @@ def _unreadable(item: bytes | Raw, problem: Problem) -> Problem:
 def _key_of(item: bytes | Raw) -> str | None:
     """Return the idempotency key of an item, None where that cannot be read."""
     try:
-        return msgspec.convert(_label_of(item).idempotency_key, IdempotencyKey)
+        return msgspec.convert(_text_of(_label_of(item).idempotency_key), IdempotencyKey)
     except msgspec.ValidationError:
+        return None
+
+
+def _text_of(raw: Raw) -> str | None:
+    """Return the text that a part of an item is, None for anything else and for a long one."""
+    try:
+        return msgspec.json.decode(raw, type=str) if len(raw) <= LABEL_BYTES_MAX else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -39,6 +39,8 @@ LOOKUP = Wire(Lookup)
 NOTHING = Wire(Nothing)
 
 SEES_DOCUMENTS = frozenset({Role.NETWORK, Role.APP})
+SPEAKS_FOR_CUSTOMERS = frozenset({Role.NETWORK, Role.APP})
+"""The app has its customer signed in, and customer service asks who is calling."""
 DEFAULT_COUNTRY = "CO"
 
 
@@ -94,7 +96,8 @@ async def get(services: Services, call: Call) -> Reply:
 async def change(services: Services, call: Call) -> Reply:
     """`PATCH /v1/customers/{customer_id}`: *Actualizar* (CUS-6).
 
-    Who loses a phone or an e-mail is told at the old one, for codes go to the new one from now on.
+    Who loses a phone or an e-mail is told at the old one. Where a till has changed it, codes go
+    there for a while yet, so that nobody behind a counter gets the codes of somebody's coins.
     """
     customer_id = customer_id_of(call.params)
     body = CHANGE.decode(await read_body(services, call.request))
@@ -105,9 +108,11 @@ async def change(services: Services, call: Call) -> Reply:
         issued_in = body.document.country
         fields |= {"document_type": body.document.type, "document_number": body.document.number}
     home, _ = _home(services, call.principal)
+    at_once = call.principal.role in SPEAKS_FOR_CUSTOMERS
+    settles_s = 0 if at_once else services.settings.contact_settles_s
     with _registration_told():
         before, after = await services.customers.change(
-            UUID(bytes=customer_id), fields, home, issued_in
+            UUID(bytes=customer_id), fields, home, issued_in, settles_s
         )
     await _notify(services, before, after)
     wallets = await wallets_of(services, call.principal, customer_id)

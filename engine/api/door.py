@@ -90,7 +90,7 @@ class Group:
 
 
 class Router:
-    """Finds a route by the shape of its path: its segments, those in braces standing for any text.
+    """Finds a route by the shape of its path: its segments, those in braces for any text but none.
 
     Routes of one length are grouped by which of their segments are fixed; a path is looked up in
     each group by its own segments at these places. Where a path has several shapes, the one with
@@ -127,7 +127,9 @@ class Router:
         for group in self._groups.get(len(segments), ()):
             found = group.routes.get(group.places(segments))
             if found is not None and (route := found[0].get(method)) is not None:
-                return route, {name: segments[at] for at, name in found[1]}
+                params = {name: segments[at] for at, name in found[1]}
+                if "" not in params.values():
+                    return route, params
         return None, {}
 
     def methods(self, path: str) -> list[str]:
@@ -135,7 +137,14 @@ class Router:
         segments = _segments_of(path)
         groups = self._groups.get(len(segments), ())
         found = [group.routes.get(group.places(segments)) for group in groups]
-        return sorted({method for one in found if one is not None for method in one[0]})
+        return sorted(
+            {
+                method
+                for one in found
+                if one is not None and all(segments[at] for at, _ in one[1])
+                for method in one[0]
+            }
+        )
 
 
 def _segments_of(path: str) -> list[str]:
@@ -261,8 +270,8 @@ async def session_of(services: Services, request: web.BaseRequest) -> Session:
     if session is None or store is None or store.retired:
         raise Problem(
             "unauthorized",
-            "Send the header Authorization: Bearer <key> with a key that is not revoked, or with "
-            "the token of a session that is not over.",
+            "Send the header Authorization: Bearer <key> with a key that is neither revoked nor of "
+            "a retired store or brand, or with the token of a session that is not over.",
             headers={"WWW-Authenticate": "Bearer"},
         )
     return session

@@ -39,6 +39,12 @@ def idempotency_key_of(request: web.BaseRequest, *, required: bool = True) -> st
             "idempotency_key_missing",
             "Send the header Idempotency-Key: a new one for each intent, the same for a retry.",
         )
+    return bare_key(key)
+
+
+def bare_key(text: str) -> str:
+    """Return the idempotency key that a text names, bare or quoted; raises Problem."""
+    key = text.strip(" \t")
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = re.sub(r'\\(["\\])', r"\1", key[1:-1])
     if not 1 <= len(key) <= KEY_CHARACTERS_MAX or PRINTABLE.fullmatch(key) is None:

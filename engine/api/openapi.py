@@ -56,7 +56,8 @@ network; every answer about either is durable before it is given.
 once a cashier has signed in, `cashier`. What a key may not see answers 404, as if it did not exist.
 * **Idempotency.** What moves value takes the header `Idempotency-Key`: a new one for each intent,
 the same for each retry. A retry gets the recorded answer, success or refusal, with the header
-`Idempotent-Replayed: true`. The same key with another body is 422 `idempotency_key_reused`.
+`Idempotent-Replayed: true`. The same key with another body is 422 `idempotency_key_reused`; for
+another customer it is another intent.
 * **Numbers.** Money is an integer in minor units with its currency: 54 000 COP are `5400000`.
 Points and coins are whole numbers; a coin is a peso. Times are RFC 3339 in UTC.
 * **Problems.** `application/problem+json` (RFC 9457) with a `code` that never changes; `title`
@@ -293,7 +294,11 @@ def _parameters(path: str, row: Row, schemas: _Schemas) -> list[Json]:
     for name, type_ in row.query.items():
         parameters.append({"name": name, "in": "query", **_described(schemas.of(type_))})
     if row.key:
-        about = "A new one for each intent, the same for each retry; bare or quoted."
+        about = (
+            "A new one for each intent, the same for each retry; bare or quoted. It belongs to the "
+            "brand, or to a key without one, and to the customer: the same key for another "
+            "customer is another intent."
+        )
         parameters.append(
             {
                 "name": "Idempotency-Key",

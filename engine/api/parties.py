@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from engine.api.door import Call, answer, read_body
 from engine.api.pages import page_of
@@ -16,18 +17,21 @@ from engine.api.problems import Problem
 from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.shapes.administration import (
+    NewPartner,
     NewParty,
     Organisation,
     Organisations,
     Partner,
+    PartnerChange,
     Partners,
+    Rate,
 )
 from engine.api.wire import Wire
 from engine.people.keys import Principal, Role
-from engine.programme.administration import SQL
-from engine.programme.catalogue import Party, Snapshot
-
-NEW = Wire(NewParty)
+from engine.programme import parties
+from engine.programme.administration import SQL, Change
+from engine.programme.catalogue import Snapshot
+from engine.programme.parties import Party
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,10 @@ class Parties:
     """The calls about one sort of party; `noun` names it in paths, problems and statements."""
 
     noun: str
+    new: Wire
+    changed: Wire
     all_of: Callable[[Snapshot], Mapping[int, Party]]
-    body_of: Callable[[Party], Struct]
+    body_of: Callable[[Any], Struct]
     page: Callable[[list[Any], str | None], Struct]
 
     async def listed(self, services: Services, call: Call) -> Reply:
@@ -49,13 +55,14 @@ class Parties:
 
     async def create(self, services: Services, call: Call) -> Reply:
         """`POST`: a new one."""
-        body: NewParty = NEW.decode(await read_body(services, call.request))
+        body = self.new.decode(await read_body(services, call.request))
         async with services.administration.change(
             call.principal, f"{self.noun} created", content=body
         ) as change:
             change.subject = await change.connection.fetchval(  # network op
                 SQL[f"insert_{self.noun}"], body.name
             )
+            await _set_rate(change, body)
         return self._told(services, change.subject, 201)
 
     async def get(self, services: Services, call: Call) -> Reply:
@@ -63,16 +70,21 @@ class Parties:
         return answer(msgspec.json.encode(self.body_of(self._party(services, call))))
 
     async def change(self, services: Services, call: Call) -> Reply:
-        """`PATCH`: another name."""
-        body: NewParty = NEW.decode(await read_body(services, call.request))
+        """`PATCH`: another name, or from now on another rate."""
+        body = self.changed.decode(await read_body(services, call.request))
+        if body == PartnerChange():
+            raise Problem("invalid_request", "Send `name`, `rate`, or both.")
         party = self._party(services, call)
         refuse_retired(party)
         async with services.administration.change(
             call.principal, f"{self.noun} changed", subject=party.party_id, content=body
         ) as change:
             await change.connection.execute(  # network op
-                SQL[f"update_{self.noun}"], party.party_id, body.name
+                SQL[f"update_{self.noun}"],
+                party.party_id,
+                None if body.name is UNSET else body.name,
             )
+            await _set_rate(change, body)
         return self._told(services, party.party_id)
 
     async def retire(self, services: Services, call: Call) -> Reply:
@@ -103,14 +115,37 @@ def _sees(principal: Principal, party: Party) -> bool:
     return not party.retired or principal.role is Role.NETWORK
 
 
+async def _set_rate(change: Change, body: NewParty | NewPartner | PartnerChange) -> None:
+    """Put a partner's rate in force from now on, where the body has one."""
+    if isinstance(body, NewParty) or body.rate is UNSET:
+        return
+    await change.connection.execute(  # network op
+        SQL["insert_rate"], change.subject, change.at, body.rate.coins, body.rate.points
+    )
+
+
+def _partner_body(partner: parties.Partner) -> Partner:
+    rate = partner.rate_at(time.time())
+    return Partner(
+        partner_id=partner.party_id,
+        name=partner.name,
+        rate=None if rate is None else Rate(coins=rate.coins, points=rate.points),
+        retired=partner.retired,
+    )
+
+
 PARTNERS = Parties(
     "partner",
+    Wire(NewPartner),
+    Wire(PartnerChange),
     lambda snapshot: snapshot.partners,
-    lambda party: Partner(partner_id=party.party_id, name=party.name, retired=party.retired),
+    _partner_body,
     lambda partners, next_cursor: Partners(partners=partners, next_cursor=next_cursor),
 )
 ORGANISATIONS = Parties(
     "organisation",
+    Wire(NewParty),
+    Wire(NewParty),
     lambda snapshot: snapshot.organisations,
     lambda party: Organisation(
         organisation_id=party.party_id, name=party.name, retired=party.retired

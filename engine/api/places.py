@@ -5,14 +5,20 @@ from __future__ import annotations
 from engine.api.problems import Problem
 from engine.people.keys import Principal, Role
 from engine.programme.brands import Brand, Store
-from engine.programme.catalogue import Party, Snapshot
+from engine.programme.catalogue import Snapshot
 from engine.programme.items import Item, ItemKind
+from engine.programme.parties import Party
+
+ID_MAX = 2**31 - 1
 
 
-def store_of(snapshot: Snapshot, principal: Principal, store_id: int | None) -> Store:
+def store_of(
+    snapshot: Snapshot, principal: Principal, store_id: int | None, *, with_retired: bool = False
+) -> Store:
     """Return the store; raises Problem where there is none, or it is not the principal's.
 
-    Someone else's store is told like one that does not exist, and so is a retired one.
+    Someone else's store is told like one that does not exist, and so is a retired one unless
+    `with_retired`.
     """
     if store_id is None:
         store_id = principal.store_id
@@ -20,7 +26,12 @@ def store_of(snapshot: Snapshot, principal: Principal, store_id: int | None) -> 
         raise Problem("store_required", "This key has no store of its own; send `store_id`.")
     store = snapshot.stores.get(store_id)
     foreign = principal.store_id is not None and principal.store_id != store_id
-    if store is None or store.retired or foreign or not principal.sees_brand(store.brand.brand_id):
+    if (
+        store is None
+        or foreign
+        or (store.retired and not with_retired)
+        or not principal.sees_brand(store.brand.brand_id)
+    ):
         raise Problem("store_not_found", f"This key has no store {store_id}.")
     return store
 
@@ -50,7 +61,10 @@ def number_of(segment: int | str) -> int:
     """Return the number that a segment of a path is; 0, which is nobody's id, for another text."""
     if isinstance(segment, int):
         return segment
-    return int(segment) if segment.isascii() and segment.isdigit() and len(segment) < 11 else 0
+    if not segment.isascii() or not segment.isdigit() or len(segment) > len(str(ID_MAX)):
+        return 0
+    number = int(segment)
+    return number if number <= ID_MAX else 0
 
 
 def refuse_retired(thing: Brand | Store | Party | Item) -> None:

@@ -74,7 +74,7 @@ async def take(
                 requested=item.points,
                 utc_offset=item.brand.utc_offset,
                 occurred_at=time.time_ns() // 1000,
-                details=_details(item),
+                details=_details(item, pick),
                 needs_profile=True,
                 item_id=item.item_id,
                 unit=0 if barred else pick.unit,
@@ -124,6 +124,7 @@ async def _is_for(services: Services, item: Item, customer_id: bytes) -> bool:
     return item.is_for(customer, time.time())
 
 
-def _details(item: Item) -> bytes:
+def _details(item: Item, pick: Pick) -> bytes:
+    """Return what was taken; a reversal frees the unit and the turn, which nobody is told."""
     told = {item.kind.id_name: item.item_id, "name": item.name, "points": item.points}
-    return orjson.dumps({"item": told})
+    return orjson.dumps({"item": told, "unit": pick.unit, "turn": pick.turn})

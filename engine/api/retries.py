@@ -50,8 +50,15 @@ async def recorded_of(
     if place is None or principal.store_id not in (None, place):
         raise problem
     transaction = transaction_id(principal, customer_id, key)
-    recorded = await services.statements.receipt(customer_id, transaction)
     wanted = fingerprint(verb, fingerprint_fields(body), place)
+    return await recorded_under(services, customer_id, transaction, wanted, problem)
+
+
+async def recorded_under(
+    services: Services, customer_id: bytes, transaction: bytes, wanted: int, problem: Problem
+) -> Receipt:
+    """Return what the books have of a transaction's id and its fingerprint, or raise `problem`."""
+    recorded = await services.statements.receipt(customer_id, transaction)
     if recorded is None or recorded.fingerprint != wanted:
         raise problem
     return recorded

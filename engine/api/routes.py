@@ -7,6 +7,7 @@ from engine.api import (
     brands,
     bulk,
     cashiers,
+    coins,
     customers,
     invoices,
     keys,
@@ -15,6 +16,7 @@ from engine.api import (
     payments,
     programmes,
     redemptions,
+    reversals,
     sessions,
     standing,
     stores,
@@ -31,6 +33,7 @@ CASHIERS = frozenset({Role.NETWORK, Role.BRAND, Role.STORE, Role.CASHIER})
 EVERYONE = frozenset(Role)
 NETWORK = frozenset({Role.NETWORK})
 APP = frozenset({Role.APP})
+ONLINE = frozenset({Role.NETWORK, Role.APP})
 ADMINISTRATORS = frozenset({Role.NETWORK, Role.BRAND})
 SIGNED_IN = frozenset({Role.CASHIER})
 
@@ -60,6 +63,10 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", PAYMENT + "/resend", CASHIERS, payments.resend),
     _route("POST", PAYMENT + "/void", CASHIERS, payments.void),
     _route("GET", PAYMENT, CASHIERS, payments.get),
+    _route("POST", CUSTOMER + "/conversions", ONLINE, coins.convert),
+    _route("POST", CUSTOMER + "/cashbacks", ONLINE, coins.give_cashback),
+    _route("POST", CUSTOMER + "/donations", ONLINE, coins.donate),
+    _route("POST", CUSTOMER + "/reversals", CASHIERS, reversals.reverse),
     _route("GET", CUSTOMER + "/wallets", EVERYONE, wallets.wallets),
     _route("GET", CUSTOMER + "/transactions", EVERYONE, wallets.transactions),
     _route("GET", CUSTOMER + "/transactions/{transaction_id}", EVERYONE, wallets.transaction),

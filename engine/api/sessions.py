@@ -28,7 +28,7 @@ async def sign_in(services: Services, request: web.BaseRequest) -> Reply:
     brand_id = None if store is None or store.retired else store.brand.brand_id
     try:
         token, session = await services.sessions.sign_in(
-            brand_id, body.store_id, body.user, body.password
+            brand_id, body.store_id, body.user.strip(), body.password
         )
     except SignInFailed:
         raise Problem(

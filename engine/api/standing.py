@@ -18,6 +18,7 @@ from engine.api.wire import Wire
 from engine.errors import CustomerNotFound
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
+from engine.people.customers import Customer
 
 STANDING = Wire(Standing)
 
@@ -33,10 +34,14 @@ async def unblock(services: Services, call: Call) -> Reply:
 
 
 async def _post(services: Services, call: Call, kind: Kind) -> Reply:
-    """Post a block or an unblock; its key is optional, for doing it twice changes nothing."""
+    """Post a block or an unblock; its key is optional, for doing it twice changes nothing.
+
+    Somebody erased stays blocked, as if there were nobody.
+    """
     customer_id = customer_id_of(call.params)
     key = idempotency_key_of(call.request, required=False)
     body = STANDING.decode(await read_body(services, call.request))
+    await _person(services, customer_id)
     verb = kind.name.lower()
     own_id = (
         uuid7().bytes
@@ -52,10 +57,16 @@ async def _post(services: Services, call: Call, kind: Kind) -> Reply:
         details=orjson.dumps({"reason": body.reason, "by": f"key:{call.principal.key_id}"}),
     )
     _, replayed = await services.committer.submit(operation)
-    customer = await services.customers.get(UUID(bytes=customer_id))
-    if customer is None:
-        raise CustomerNotFound
+    customer = await _person(services, customer_id)
     blocked = kind is Kind.BLOCK
     return answer(
         json_of(customer_body(customer, call.principal, blocked=blocked)), replayed=replayed
     )
+
+
+async def _person(services: Services, customer_id: bytes) -> Customer:
+    """Return the customer; raises CustomerNotFound where there is none, or none any more."""
+    customer = await services.customers.get(UUID(bytes=customer_id))
+    if customer is None or customer.erased_at is not None:
+        raise CustomerNotFound
+    return customer

@@ -27,6 +27,7 @@ UNBUFFERED = {"X-Accel-Buffering": "no"}
 RETRY_AFTER_MS = 2000
 HEARTBEAT = b":\n\n"
 CURSOR_DIGITS_MAX = 18
+RECHECK_S_MIN = 0.1
 
 
 async def stream(services: Services, call: Call) -> Reply:
@@ -58,6 +59,7 @@ class EventStream(Reply):
 
     async def _write_all(self, request: web.BaseRequest) -> None:
         heartbeat_s = self._services.settings.stream_heartbeat_s
+        looked_at_s = max(self._services.settings.session_recheck_ms / 1000, RECHECK_S_MIN)
         extra = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
         head = b"%b%b%b\r\n" % (
             head_of(self.status, self.content_type),
@@ -70,20 +72,23 @@ class EventStream(Reply):
         # An id by itself is no event; who reconnects before the first one names it all the same.
         head += b"retry: %d\nid: %d\n\n" % (RETRY_AFTER_MS, self._feed.after)
         open_still = await _write(request, head, heartbeat_s)
-        seen_at = monotonic()
+        written_at = monotonic()
         while open_still:
-            events = await self._feed.read(heartbeat_s)
-            if self._feed.ended:
+            events = await self._feed.read(min(heartbeat_s, looked_at_s))
+            if self._feed.ended or not await self._may_read(request, events):
                 return
-            if monotonic() - seen_at >= heartbeat_s:
-                if not await self._may_read(request):
-                    return
-                seen_at = monotonic()
+            if not events and monotonic() - written_at < heartbeat_s:
+                continue
             text = b"".join([_text(event) for event in events]) or HEARTBEAT
             open_still = await _write(request, text, heartbeat_s)
+            written_at = monotonic()
 
-    async def _may_read(self, request: web.BaseRequest) -> bool:
-        """Return whether the key or the session is still valid, and the store still theirs."""
+    async def _may_read(self, request: web.BaseRequest, events: list[Event]) -> bool:
+        """Return whether the key or the session is still valid, and the store still theirs.
+
+        While the database is out of reach that cannot be known of a session: it stays open until
+        there is something to tell.
+        """
         snapshot = self._services.catalogue.now
         try:
             principal = snapshot.principal(request.headers.get("Authorization", ""))
@@ -93,7 +98,7 @@ class EventStream(Reply):
         except Problem:
             return False
         except OUT_OF_REACH:
-            pass  # it cannot be known, and there is nothing to tell either
+            return not events
         return True
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 
-from engine.api.answers import STANDING_KINDS, recorded_answer
+from engine.api.answers import STANDING_KINDS, recorded_answer, redeemed_item
 from engine.api.door import Call, answer
 from engine.api.identity import customer_id_of, transaction_of
 from engine.api.problems import Problem
@@ -90,15 +90,13 @@ async def transactions(services: Services, call: Call) -> Reply:
         before=_cursor(call.request.query.get("cursor")),
         limit=limit + 1,
         points_only=asset == "points",
+        standing=call.principal.role is Role.NETWORK,
     )
     if not rows:
         await _refuse_unknown(services, customer_id)
     page = rows[:limit]
     next_cursor = _cursor_text(page[-1]) if len(rows) > limit else None
-    sees_standing = call.principal.role is Role.NETWORK
-    listed = [
-        _posting_body(row) for row in page if sees_standing or row["kind"] not in STANDING_KINDS
-    ]
+    listed = [_posting_body(row) for row in page]
     return answer(orjson.dumps({"transactions": listed, "next_cursor": next_cursor}))
 
 
@@ -106,7 +104,7 @@ async def transaction(services: Services, call: Call) -> Reply:
     """`GET …/transactions/{transaction_id}`: the recorded answer, or the recorded refusal."""
     transaction_id = transaction_of(call.params)
     receipt = await services.statements.receipt(customer_id_of(call.params), transaction_id)
-    if receipt is None or not _sees(call.principal, receipt):
+    if receipt is None or not sees_transaction(call.principal, receipt):
         raise Problem(
             "transaction_not_found", f"There is no transaction {uuid_text(transaction_id)}."
         )
@@ -116,7 +114,7 @@ async def transaction(services: Services, call: Call) -> Reply:
     return answer(recorded_answer(receipt, hold))
 
 
-def _sees(principal: Principal, receipt: Receipt) -> bool:
+def sees_transaction(principal: Principal, receipt: Receipt) -> bool:
     """Return whether a transaction is one that somebody asked for, and the principal's to see."""
     if receipt.kind in (Kind.EXPIRY, Kind.OPENING, Kind.REPAYMENT):
         return False
@@ -140,6 +138,9 @@ def _wallet_body(
 
 def _posting_body(row: Any) -> dict[str, Any]:
     coins = row["asset"] == COINS
+    details = orjson.loads(row["details"] or "{}")
+    reference = None if row["reference"] is None else str(row["reference"])
+    reversal = row["kind"] == Kind.REVERSAL
     return {
         "transaction_id": str(row["transaction_id"]),
         "type": _type_of(row),
@@ -149,12 +150,14 @@ def _posting_body(row: Any) -> dict[str, Any]:
         "amount": row["amount"],
         "held_amount": row["held_amount"],
         "balance": row["balance"],
-        "payment_id": None if row["reference"] is None else str(row["reference"]),
+        "payment_id": None if reversal else reference,
         "invoice_number": row["invoice_number"],
         "bill_amount": row["bill_amount"],
+        "item": redeemed_item(details) if row["kind"] == Kind.REDEMPTION else None,
         "occurred_at": iso_moment(microseconds(row["occurred_at"])),
         "recorded_at": iso_moment(microseconds(row["recorded_at"])),
-        **(orjson.loads(row["details"] or "{}") if row["kind"] in STANDING_KINDS else {}),
+        **({"reversed_transaction_id": reference} if reversal else {}),
+        **(details if row["kind"] in STANDING_KINDS else {}),
     }
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from engine.api.mistakes import sentence_of
 from engine.api.problems import Problem
 from engine.api.shapes.transactions import Accumulation, Nothing, Payment, Redemption
 
 Body = TypeVar("Body", bound=Struct)
-
-REPEATED = re.compile(r"(?<=^Invalid enum value) .*?(?=(?: - at `[^`]*`)?\Z)", re.DOTALL)
-"""The value that msgspec quotes where it is none of those it might be."""
 
 
 class Wire:
@@ -23,16 +20,18 @@ class Wire:
 
     def __init__(self, shape: type[Body]) -> None:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(shape)
-        self._empty = shape is Nothing
+        self._shape = shape
 
     def decode(self, body: bytes) -> Any:
         """Return the Struct; raises Problem `malformed_json` or `invalid_request`."""
-        if self._empty and not body:
-            return Nothing()
+        if not body or body.isspace():
+            if self._shape is Nothing:
+                return Nothing()
+            raise Problem("malformed_json", "Send a JSON object as the body.")
         try:
             return self._decoder.decode(body)
         except msgspec.ValidationError as error:
-            raise Problem("invalid_request", _sentence(error)) from None
+            raise Problem("invalid_request", sentence_of(error, self._shape)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             detail = f"The body must be one JSON object in UTF-8: {error}"
             raise Problem("malformed_json", detail) from None
@@ -55,12 +54,6 @@ def one_of(body: Struct, *names: str) -> str:
         choice = ", ".join(names)
         raise Problem("invalid_request", f"Send exactly one of {choice}; {len(given)} were sent.")
     return given[0]
-
-
-def _sentence(error: msgspec.ValidationError) -> str:
-    """Return msgspec's message without the value that it might repeat: that may be personal."""
-    text = REPEATED.sub("", str(error))
-    return text if text.endswith(".") else f"{text}."
 
 
 def query_int(request: web.BaseRequest, name: str, default: int, at_most: int) -> int:

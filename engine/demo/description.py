@@ -108,7 +108,7 @@ def _brands(network: Network) -> list[dict[str, Any]]:
     described = []
     for brand in network.brands:
         facts = asdict(in_force[brand.brand_id])
-        del facts["effective_from"]
+        del facts["version"], facts["effective_from"]
         described.append(asdict(brand) | facts)
     return described
 

@@ -54,6 +54,9 @@ async def load(connection: Connection, network: Network) -> None:
             [reward.name for reward in network.rewards],
             [reward.points for reward in network.rewards],
         )
+        await connection.execute(  # network op
+            SQL["insert_partner_rates"], values.IN_FORCE_FROM
+        )
         await connection.execute(SQL["move_catalogue"])  # network op
 
 

@@ -52,6 +52,7 @@ class Programme:
     """What a brand configures, from a moment on; amounts are in minor units."""
 
     brand_id: int
+    version: int
     effective_from: datetime
     points: int
     points_amount: int
@@ -192,9 +193,10 @@ def _programmes() -> Iterator[Programme]:
         versions = [(IN_FORCE_FROM, draft.points_amount)]
         if brand_id in names.OLDER_POINTS_AMOUNTS:
             versions.insert(0, (OLDER_FROM, names.OLDER_POINTS_AMOUNTS[brand_id]))
-        for effective_from, points_amount in versions:
+        for version, (effective_from, points_amount) in enumerate(versions, start=1):
             yield Programme(
                 brand_id=brand_id,
+                version=version,
                 effective_from=effective_from,
                 points=draft.points,
                 points_amount=points_amount,

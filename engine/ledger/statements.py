@@ -94,8 +94,12 @@ class Statements:
         before: tuple[datetime, int, int] | None,
         limit: int,
         points_only: bool = False,
+        standing: bool = True,
     ) -> list[Any]:
-        """Return one page of postings, newest first, with the columns of the query `history`."""
+        """Return one page of postings, newest first, with the columns of the query `history`.
+
+        Blocks and unblocks are among them where `standing` says so.
+        """
         moment, last_asset, last_seq = before or (None, None, None)
         rows: list[Any] = await self._pool.fetch(  # network op
             SQL["history"],
@@ -107,5 +111,6 @@ class Statements:
             last_seq,
             limit,
             points_only,
+            standing,
         )
         return rows

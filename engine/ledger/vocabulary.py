@@ -155,7 +155,7 @@ REFUSALS: dict[Refusal, RefusalText] = {
     Refusal.LIMIT_REACHED: RefusalText(
         "The limit is reached",
         "Se alcanzó el límite",
-        "This cannot be done once more; `detail` says of what there was enough.",
+        "There was as much of this as is allowed; it cannot be done once more.",
     ),
     Refusal.NOT_AVAILABLE: RefusalText(
         "Not available to this customer now",

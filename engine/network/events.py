@@ -123,12 +123,14 @@ class Events:
         metrics: Metrics,
         *,
         feeds_max: int,
+        feeds_of_store_max: int,
         waiting_max: int,
         days_max: int,
     ) -> None:
         self._pool = pool
         self._connect = connect
         self._feeds_max = feeds_max
+        self._feeds_of_store_max = feeds_of_store_max
         self._waiting_max = waiting_max
         self._days_max = days_max
         self._feeds: dict[int, set[Feed]] = {}
@@ -143,7 +145,7 @@ class Events:
 
         Of what came before only what nobody has claimed is read, and never what is more than
         `days_max` old, which nobody can claim any more. Raises Overloaded where too many follow,
-        Unavailable where the worker ends.
+        it or all of them, Unavailable where the worker ends.
         """
         oldest = datetime.now(UTC) - timedelta(days=self._days_max)
         last = await self._pool.fetchval(SQL["last_arrival"], store_id)  # network op
@@ -158,7 +160,8 @@ class Events:
         )
         if self._ended:
             raise Unavailable
-        if len(self._all()) >= self._feeds_max:
+        of_store = len(self._feeds.get(store_id, ()))
+        if of_store >= self._feeds_of_store_max or len(self._all()) >= self._feeds_max:
             raise Overloaded
         self._feeds.setdefault(store_id, set()).add(feed)
         self._wanted.set()

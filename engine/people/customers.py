@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -40,13 +40,24 @@ class Profile:
 class Customer(Profile):
     """A registered customer; `missing_fields` is a bit set of engine.people.profile.
 
-    Of somebody erased nothing is left: document and e-mail are empty texts.
+    Until `code_until` codes go to `code_to`, whatever the profile says by then: who changes a
+    contact at a till would else get the codes of somebody else's coins. Of somebody erased nothing
+    is left: document and e-mail are empty texts.
     """
 
     customer_id: UUID
     missing_fields: int
     created_at: datetime
     erased_at: datetime | None = None
+    code_channel: str | None = None
+    code_to: str | None = None
+    code_until: datetime | None = None
+
+    def code_contact(self, now: datetime) -> tuple[str, str]:
+        """Return where a code goes at `now`, as ('sms' or 'email', the phone or address)."""
+        if self.code_until is not None and now < self.code_until:
+            return str(self.code_channel), str(self.code_to)
+        return ("sms", self.phone) if self.phone else ("email", self.email)
 
 
 PROFILE_FIELDS = tuple(field.name for field in fields(Profile))
@@ -124,22 +135,29 @@ class Customers:
         change: Mapping[str, Any],
         home: str,
         issued_in: str | None = None,
+        settles_s: int = 0,
     ) -> tuple[Customer, Customer]:
         """Change fields of a profile, the identities with them; return it before and after (CUS-6).
 
         `change` has some of PROFILE_FIELDS as they were typed. Without a country of their own, a
-        document and a phone are read as the customer's, or as `home`'s. Raises CustomerNotFound,
-        for somebody erased too, and what `register` raises.
+        document and a phone are read as the customer's, or as `home`'s. For `settles_s` seconds
+        codes go where they went before; 0 says that it is the customer who asks for the change.
+        Raises CustomerNotFound, for somebody erased too, and what `register` raises.
         """
         for _ in range(IDENTITY_TRIES_MAX):
             try:
-                return await self._change(customer_id, change, home, issued_in)
+                return await self._change(customer_id, change, home, issued_in, settles_s)
             except _Taken as taken:
                 await self._raise_whose(taken.identities, customer_id)
         raise Overloaded
 
     async def _change(
-        self, customer_id: UUID, change: Mapping[str, Any], home: str, issued_in: str | None
+        self,
+        customer_id: UUID,
+        change: Mapping[str, Any],
+        home: str,
+        issued_in: str | None,
+        settles_s: int,
     ) -> tuple[Customer, Customer]:
         async with self._pool.acquire() as connection, connection.transaction():  # network op
             row = await connection.fetchrow(SQL["lock_customer"], customer_id)  # network op
@@ -150,6 +168,7 @@ class Customers:
             kept, identities = _spelled(change, country, issued_in)
             after = replace(before, **kept)
             after = replace(after, missing_fields=_missing(asdict(after)))
+            after = _settling(before, after, settles_s)
             rows = await connection.fetch(SQL["identities"], customer_id)  # network op
             changed = {"document" if name == "document_number" else name for name in kept}
             old = {(row["kind"], row["value"]) for row in rows if row["kind"] in changed}
@@ -159,7 +178,9 @@ class Customers:
                 SQL["delete_identities"], *_columns(old - identities), customer_id
             )
             await connection.execute(  # network op
-                SQL["update_customer"], customer_id, *_values(after), after.missing_fields
+                SQL["update_customer"],
+                *(customer_id, *_values(after), after.missing_fields),
+                *(after.code_channel, after.code_to, after.code_until),
             )
         return before, after
 
@@ -219,6 +240,17 @@ def _spelled(
     if kept.get("birth_date") is not None:
         check_birth_date(kept["birth_date"], datetime.now(UTC).date())
     return kept, identities
+
+
+def _settling(before: Customer, after: Customer, settles_s: int) -> Customer:
+    """Return `after` with codes going where they went `before`, for as long as that takes."""
+    now = datetime.now(UTC)
+    channel, to = before.code_contact(now)
+    after = replace(after, code_channel=None, code_to=None, code_until=None)
+    if settles_s == 0 or after.code_contact(now) == (channel, to):
+        return after
+    until = now + timedelta(seconds=settles_s)
+    return replace(after, code_channel=channel, code_to=to, code_until=until)
 
 
 def _missing(kept: Mapping[str, Any]) -> int:

@@ -8,6 +8,7 @@ them one after the other, so that what is counted here stays true.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from base64 import b32encode
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ SQL = queries("keys")
 PREFIX = "lk"
 NAMESPACE = UUID("5c0a7b52-0a0a-4f6b-9d0d-1e4a1c0e9b11")
 KEY_CHARACTERS_MAX = 100
+KEY_ID = re.compile(r"[a-z0-9]{1,100}")
 LIVE_KEYS_MAX = 2
 """Keys of one principal that are valid at once: the one in use, and the one that takes over."""
 
@@ -117,6 +119,29 @@ def matches(secret: str, secret_hash: bytes) -> bool:
     return compare_digest(_hash(secret), secret_hash)
 
 
+async def brand_of_key(
+    connection: Connection, brand_id: int | None, store_id: int | None
+) -> int | None:
+    """Return the brand that a key will be of: a store's own, whether it is named or not.
+
+    Raises ValueError, with a sentence, for a brand or a store that is not there or retired, and for
+    a store of another brand.
+    """
+    if store_id is not None:
+        store = await connection.fetchrow(SQL["store"], store_id)  # network op
+        if store is None or store["retired"]:
+            raise ValueError(f"There is no store {store_id}, or it is retired.")
+        own: int = store["brand_id"]
+        if brand_id not in (None, own):
+            raise ValueError(f"Store {store_id} is one of brand {own}, not of brand {brand_id}.")
+        return own
+    if brand_id is not None:
+        retired = await connection.fetchval(SQL["brand"], brand_id)  # network op
+        if retired is not False:
+            raise ValueError(f"There is no brand {brand_id}, or it is retired.")
+    return brand_id
+
+
 async def insert_key(
     connection: Connection | PooledConnection,
     *,
@@ -185,6 +210,8 @@ async def revoke_key(
 
 async def find_key(connection: Connection | Pool, key_id: str) -> Key | None:
     """Return a key, revoked or not; None where there is none."""
+    if KEY_ID.fullmatch(key_id) is None:
+        return None
     row = await connection.fetchrow(SQL["key"], key_id)  # network op
     return None if row is None else _key(row)
 

@@ -24,6 +24,7 @@ from engine.programme.brands import Brand, Store
 from engine.programme.calendar import UTC_OFFSETS
 from engine.programme.earning import Programme
 from engine.programme.items import Item, item_from
+from engine.programme.parties import Partner, Party, Rate
 
 log = structlog.get_logger()
 SQL = queries("catalogue")
@@ -34,15 +35,6 @@ LISTENER_TRIED_EVERY_S = 15.0
 LISTENER_OPENED_AGAIN_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
-    """Who coins come from or go to: a partner programme (SYS-9) or an organisation (COI-8)."""
-
-    party_id: int
-    name: str
-    retired: bool
-
-
 @dataclass(slots=True)
 class Snapshot:
     """One version of the catalogue."""
@@ -51,14 +43,17 @@ class Snapshot:
     brands: Mapping[int, Brand] = field(default_factory=dict)
     stores: Mapping[int, Store] = field(default_factory=dict)
     items: Mapping[int, Item] = field(default_factory=dict)
-    partners: Mapping[int, Party] = field(default_factory=dict)
+    partners: Mapping[int, Partner] = field(default_factory=dict)
     organisations: Mapping[int, Party] = field(default_factory=dict)
     keys: Mapping[str, tuple[bytes, Principal]] = field(default_factory=dict)
     remembered: dict[str, Principal] = field(default_factory=dict)
     """Headers whose key was verified against this snapshot, so that it is hashed once only."""
 
     def principal(self, authorization: str) -> Principal | None:
-        """Return who sends the header `Bearer <key>`, None for a key unknown or revoked."""
+        """Return who sends the header `Bearer <key>`, None for a key unknown or revoked.
+
+        A key of a retired store or brand is nobody's any more.
+        """
         known = self.remembered.get(authorization)
         if known is not None:
             return known
@@ -67,12 +62,17 @@ class Snapshot:
         if parts is None or parts[0] not in self.keys:
             return None
         secret_hash, principal = self.keys[parts[0]]
-        if not matches(parts[1], secret_hash):
+        if not matches(parts[1], secret_hash) or self._is_retired(principal):
             return None
         if len(self.remembered) >= KEYS_REMEMBERED_MAX:
             self.remembered.clear()
         self.remembered[authorization] = principal
         return principal
+
+    def _is_retired(self, principal: Principal) -> bool:
+        store = None if principal.store_id is None else self.stores.get(principal.store_id)
+        brand = None if principal.brand_id is None else self.brands.get(principal.brand_id)
+        return (store is not None and store.retired) or (brand is not None and brand.retired)
 
 
 class Catalogue:
@@ -163,6 +163,7 @@ TABLES = (
     "stores",
     "items",
     "partners",
+    "rates",
     "organisations",
     "keys",
 )
@@ -193,6 +194,10 @@ async def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
             row["accepts_coins"],
             row["retired"],
         )
+    rates: dict[int, list[Rate]] = {}
+    for row in rows["rates"]:
+        facts = dict(row) | {"effective_from": row["effective_from"].timestamp()}
+        rates.setdefault(row["partner_id"], []).append(Rate(**facts))
     return Snapshot(
         version=rows["version"][0]["version"],
         brands=brands,
@@ -201,7 +206,10 @@ async def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
             row["item_id"]: item_from(row, brands[row["brand_id"]])
             async for row in _in_turns(rows["items"])
         },
-        partners={row["party_id"]: Party(**row) for row in rows["partners"]},
+        partners={
+            row["party_id"]: Partner(**row, rates=tuple(rates.get(row["party_id"], ())))
+            for row in rows["partners"]
+        },
         organisations={row["party_id"]: Party(**row) for row in rows["organisations"]},
         keys={
             row["key_id"]: (

@@ -13,6 +13,7 @@ class Programme:
     """One version of a brand's programme: `points` for each `points_amount` minor units, …"""
 
     brand_id: int
+    version: int
     effective_from: float  # seconds since 1970
     points: int
     points_amount: int

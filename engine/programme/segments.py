@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import date
+from functools import cached_property, lru_cache
 
 import msgspec
 import structlog
@@ -14,7 +15,7 @@ from engine.people.customers import Profile
 log = structlog.get_logger()
 
 
-class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, dict=True):
     """Customers by what is registered of them: each condition that is there must hold.
 
     Who has left a field empty meets no condition on it.
@@ -30,7 +31,7 @@ class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tru
         """Return whether the customer is one of them on the day that it is where the store is."""
         return (
             (self.genders is None or customer.gender in self.genders)
-            and (self.cities is None or _in_one_of(customer.city, self.cities))
+            and (self.cities is None or self._has_city(customer.city))
             and self._suits_birth(customer.birth_date, today)
         )
 
@@ -39,6 +40,13 @@ class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tru
         if self.age_min is not None and self.age_max is not None and self.age_min > self.age_max:
             return "`age_max` of the segment is at least its `age_min`."
         return None
+
+    @cached_property
+    def _bare_cities(self) -> frozenset[str]:
+        return frozenset(map(_bare, self.cities or ()))
+
+    def _has_city(self, city: str | None) -> bool:
+        return city is not None and _bare(city) in self._bare_cities
 
     def _suits_birth(self, birth_date: date | None, today: date) -> bool:
         if self.age_min is None and self.age_max is None and not self.birthday_month:
@@ -77,10 +85,7 @@ def age_on(day: date, birth_date: date) -> int:
     return day.year - birth_date.year - (not had_birthday)
 
 
-def _in_one_of(city: str | None, cities: tuple[str, ...]) -> bool:
-    return city is not None and _bare(city) in {_bare(one) for one in cities}
-
-
+@lru_cache(maxsize=1024)
 def _bare(name: str) -> str:
     """Return a name as two people would both type it: no capitals, accents or double spaces."""
     letters = unicodedata.normalize("NFKD", name.casefold())

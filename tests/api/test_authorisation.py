@@ -54,6 +54,7 @@ class Row:
 ADMINISTRATORS = {"network", "brand"}
 CASHIERS = {"network", "brand", "store", "cashier"}
 EVERYONE = CASHIERS | {"app"}
+ONLINE = {"network", "app"}
 
 
 def all_of(roles: set[str], status: int) -> dict[str, int]:
@@ -79,6 +80,22 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", PAYMENT + "/resend"): Row(all_of(CASHIERS, 200), None, (404, "payment_not_found")),
     ("POST", PAYMENT + "/void"): Row(all_of(CASHIERS, 200), None, (404, "payment_not_found")),
     ("GET", PAYMENT): Row(all_of(CASHIERS, 200), None, (404, "payment_not_found")),
+    ("POST", CUSTOMER + "/conversions"): Row(
+        all_of(ONLINE, 201),
+        {"partner_id": 1, "partner_points": 1, "reference": "{customer_id}"},
+        FORBIDDEN,
+    ),
+    ("POST", CUSTOMER + "/cashbacks"): Row(
+        all_of(ONLINE, 201), {"store_id": 1, "coins": 1, "order": "WEB-1"}, FORBIDDEN
+    ),
+    ("POST", CUSTOMER + "/donations"): Row(
+        all_of(ONLINE, 201), {"organisation_id": 1, "coins": 1}, FORBIDDEN
+    ),
+    ("POST", CUSTOMER + "/reversals"): Row(
+        all_of(CASHIERS, 201),
+        {"transaction_id": "{transaction_id}", "reason": "a test"},
+        (404, "transaction_not_found"),
+    ),
     ("GET", CUSTOMER + "/wallets"): Row(all_of(EVERYONE, 200)),
     ("GET", CUSTOMER + "/transactions"): Row(all_of(EVERYONE, 200)),
     ("GET", CUSTOMER + "/transactions/{transaction_id}"): Row(
@@ -209,6 +226,11 @@ async def thing(api, people, demo):
 
 async def call(client, route, thing, body):
     names = thing | TABLE[route.method, route.path].path
+    if isinstance(body, dict):
+        body = {
+            name: value.format(**names) if isinstance(value, str) else value
+            for name, value in body.items()
+        }
     return await client.request(
         route.method, route.path.format(**names), body, idempotency=str(uuid4())
     )

@@ -10,6 +10,24 @@ from uuid import uuid4
 
 import pytest
 from harness import Reply, connection_to, raw_request
+from msgspec import Struct
+from msgspec.json import schema_components
+
+from engine.api.contract import CONTRACT
+from engine.api.problems import Problem
+from engine.api.shapes.administration import NewParty
+from engine.api.shapes.items import NewGift, PromotionChange
+from engine.api.shapes.people import Registration
+from engine.api.shapes.principals import NewCashier, PasswordReset
+from engine.api.shapes.scalars import IN_WORDS
+from engine.api.shapes.transactions import (
+    Accumulation,
+    BulkItem,
+    Confirmation,
+    Nothing,
+    Payment,
+)
+from engine.api.wire import Wire
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
 numbers = count(1)
@@ -161,10 +179,132 @@ async def test_deep_nesting_is_refused(posted, opening):
 
 
 async def test_a_value_is_not_repeated_where_it_could_be_personal(api):
-    email = "someone secret@example.com"
-    reply = await api.store.register(document={"type": "CC", "number": "1020304050"}, email=email)
-    assert reply.status == 400
-    assert "secret" not in str(reply.json)
+    number = {"type": "CC", "number": "1020304050"}
+    for body in (
+        {"document": number, "email": "someone secret@example.com"},
+        {"document": number | {"type": "secret` - at `$.email"}, "email": "a@b.co"},
+        {"document": number, "email": "a@b.co", "birth_date": "secret"},
+        {"document": number, "email": "a@b.co", "secret@example.com": 1},
+        {"document": number, "email": "a@b.co", "a` - at `$.secret.x[0]": 1},
+    ):
+        reply = await api.store.register(**body)
+        assert reply.status == 400
+        assert "secret" not in str(reply.json)
+
+
+WHOLE = "is a whole number from 1 to 1000000000000."
+OFFSET = "is a time with its offset, like 2026-01-31T10:00:00Z"
+FIELDS = "`amount`, `currency`, `invoice_number`, `store_id`, `occurred_at`"
+GIFT = {"name": "Torta", "customer_ids": [str(uuid4())]}
+ANA = {"document": {"type": "CC", "number": "1"}, "email": "a@b.co"}
+MISTAKES = [
+    (Accumulation, {"amount": "5400000"}, "`amount` is a whole number, not text."),
+    (Accumulation, {"amount": [1]}, "`amount` is a whole number, not a list."),
+    (
+        Accumulation,
+        {"amount": 54000.5},
+        "`amount` is a whole number, not a number with a fraction or an exponent.",
+    ),
+    (Accumulation, {"amount": 0}, f"`amount` {WHOLE}"),
+    (Accumulation, {"amount": 10**18}, f"`amount` {WHOLE}"),
+    (Accumulation, b'{"amount": %b}' % (b"9" * 99), f"`amount` {WHOLE}"),
+    (Accumulation, {"currency": "EUR"}, "`currency` is one of COP, USD, GTQ."),
+    (Accumulation, {"currency": 170}, "`currency` is one of COP, USD, GTQ."),
+    (Accumulation, {"occurred_at": "2026-01-31"}, f"`occurred_at` {OFFSET}."),
+    (Accumulation, {"occurred_at": 5}, f"`occurred_at` {OFFSET}, not a whole number."),
+    (Accumulation, {"points": 1}, f"`points` is no field of the body; it has {FIELDS}."),
+    (Accumulation, {"": 1}, f"One of those sent is no field of the body; it has {FIELDS}."),
+    (
+        Accumulation,
+        {"invoice_number": "a\nb"},
+        "`invoice_number` is text of 1 to 64 characters of printable ASCII.",
+    ),
+    (Accumulation, [], "The body is a JSON object, not a list."),
+    (Accumulation, None, "The body is a JSON object, not null."),
+    (Nothing, {"a": 1}, "`a` is no field of the body; it has none."),
+    (Payment, {"coins": 1}, "`document_checked` is missing."),
+    (
+        Payment,
+        {"coins": 1, "document_checked": "yes"},
+        "`document_checked` is true or false, not text.",
+    ),
+    (Confirmation, {"code": "12"}, "`code` is 4 to 6 digits."),
+    (Confirmation, {"code": 1234}, "`code` is text, not a whole number."),
+    (
+        NewParty,
+        {"name": "<b>"},
+        "`name` is text of 1 to 100 characters without control characters, `<` and `>`.",
+    ),
+    (NewCashier, {"user": "a", "password": "corta"}, "`user` is text of 2 to 64 characters: "),
+    (PasswordReset, {"password": "corta"}, "`password` is text of 8 to 128 characters."),
+    (Registration, ANA | {"document": {"type": "CC"}}, "`document.number` is missing."),
+    (
+        Registration,
+        ANA | {"document": {"type": "XX", "number": "1"}},
+        "`document.type` is one of CC, CE, PA, NIT, TI, PPT, DUI, DPI, CED, RUC.",
+    ),
+    (
+        Registration,
+        ANA | {"document": {"type": "CC", "number": "1", "issued": 1}},
+        "`issued` is no field of `document`; it has `type`, `number`, `country`.",
+    ),
+    (Registration, ANA | {"document": None}, "`document` is a JSON object, not null."),
+    (Registration, ANA | {"birth_date": "17/05/1990"}, "`birth_date` is a day, like 2026-01-31."),
+    (NewGift, GIFT | {"starts_at": "2026-01-31T10:00:00"}, f"`starts_at` {OFFSET}."),
+    (NewGift, GIFT | {"customer_ids": []}, "`customer_ids` is a list of 1 to 300 items."),
+    (NewGift, GIFT | {"customer_ids": "a"}, "`customer_ids` is a list, not text."),
+    (NewGift, GIFT | {"customer_ids": [str(uuid4()), "a"]}, "`customer_ids[1]` is a UUID, like "),
+    (
+        PromotionChange,
+        {"segment": {"genders": ["F", "Q"]}},
+        "`segment.genders[1]` is one of F, M, X.",
+    ),
+    (
+        PromotionChange,
+        {"segment": {"age_min": 200}},
+        "`segment.age_min` is a whole number from 0 to 150.",
+    ),
+    (BulkItem, {"type": "redemption"}, "`type` is accumulation."),
+]
+
+
+@pytest.mark.parametrize(
+    ("shape", "body", "sentence"), MISTAKES, ids=lambda one: getattr(one, "__name__", None)
+)
+def test_a_mistake_is_told_by_what_is_taken_there(shape, body, sentence):
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with pytest.raises(Problem) as told:
+        Wire(shape).decode(sent)
+    assert told.value.code == "invalid_request"
+    if sentence.endswith("."):
+        assert told.value.detail == sentence
+    else:
+        assert told.value.detail.startswith(sentence)
+
+
+def test_every_pattern_and_every_type_of_a_body_has_its_words():
+    unsaid = []
+    bodies = {type(one) for row in CONTRACT.values() for one in examples_of(row.body)}
+    for schema in schema_components(bodies)[1].values():
+        for name, field in schema.get("properties", {}).items():
+            for one in (field, field.get("items", {}), *field.get("anyOf", ())):
+                if "pattern" in one and one["pattern"] not in IN_WORDS:
+                    unsaid.append((schema["title"], name, one["pattern"]))
+    assert len(bodies) > 20
+    assert unsaid == []
+
+
+def examples_of(body):
+    if body is None or isinstance(body, Struct):
+        return [] if body is None else [body]
+    return list(body.values()) if isinstance(body, dict) else body
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+async def test_where_a_body_is_needed_it_is_asked_for(posted, body):
+    reply = await posted(body)
+    assert (reply.status, reply.code) == (400, "malformed_json")
+    assert reply.json["detail"] == "Send a JSON object as the body."
 
 
 # Idempotency keys.
@@ -364,6 +504,23 @@ async def test_a_path_of_nothing_is_not_found(api, engine, path):
     request = f"GET {path} HTTP/1.1\r\nHost: e\r\nAuthorization: Bearer {api.store.key}\r\n\r\n"
     reply = await raw_request(engine.url, request.encode())
     assert reply.status in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/customers/"),
+        ("GET", "/v1/customers/"),
+        ("PATCH", "/v1/customers/"),
+        ("GET", "/v1/customers//wallets"),
+        ("DELETE", "/v1/brands/1/rewards/"),
+        ("GET", "/v1/brands//rewards/1"),
+        ("PUT", "/v1/stores/1/invoices/"),
+    ],
+)
+async def test_an_empty_segment_names_nothing(api, method, path):
+    reply = await api.network.request(method, path, {})
+    assert (reply.status, reply.code) == (404, "not_found")
 
 
 async def test_nothing_of_all_this_was_an_error_of_ours(engine):

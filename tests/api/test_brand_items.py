@@ -122,9 +122,9 @@ async def test_a_change_leaves_out_what_it_does_not_name(api):
     promotion = await made(api.brand, "promotion", **body, segment={"age_min": 18})
     for change in (
         {"name": "Otro mes"},
-        {"points": 0, "coins": 300},
         {"stock": 2},
         {"stock": None, "customer_limit": None},
+        {"points": 0, "coins": 300},
         {"ends_at": None},
         {"segment": {"age_max": 30}},
         {"segment": None},

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from itertools import cycle
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
+
+from engine.api import bulk
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
@@ -160,6 +163,8 @@ async def test_a_line_that_cannot_be_read_fails_by_itself(api, customer_id):
         (b"[" * 100_000, 400, "malformed_json"),
         (b"{}\n" * 1001, 413, "too_many_items"),
         (b"[" + b"{}," * 1000 + b"{}]", 413, "too_many_items"),
+        (b"[" + b"0," * 2_000_000 + b"0]", 413, "too_many_items"),
+        (b"[[" + b"0," * 2_000_000 + b"0]]", 413, "too_many_items"),
         (b"x" * (4 * 1024 * 1024 + 1), 413, "body_too_large"),
     ],
     ids=lambda value: value[:12] if isinstance(value, bytes) else None,
@@ -176,6 +181,33 @@ async def test_a_body_of_nearly_four_mebibytes_is_taken(api, customer_id):
     assert 3_900_000 < len(body) <= 4 * 1024 * 1024
     reply = await api.store.request("POST", "/v1/transactions", body)
     assert outcomes(reply) == [(201, None)] * 3
+
+
+async def test_an_item_is_no_larger_than_a_body(api, customer_id):
+    sent = {"type": "accumulation"} | item(customer_id, "large")
+    fits = orjson.dumps(sent | {"padding": ""})
+    lines = [
+        orjson.dumps(sent | {"padding": "x" * (16 * 1024 - len(fits) + more)}) for more in (0, 1)
+    ]
+    lines.append(orjson.dumps(sent | {"idempotency_key": "k" * 20_000}))
+    lines.append(b'{"type":' + b"[" * 3_000_000 + b"}")
+    lines.append(orjson.dumps(sent))
+    for body in (b"\n".join(lines), b"[" + b",".join([*lines[:3], lines[4]]) + b"]"):
+        reply = await api.store.request("POST", "/v1/transactions", body)
+        told = outcomes(reply)
+        large = (413, "body_too_large")
+        assert told == [(400, "invalid_request"), *[large] * (len(told) - 2), (201, None)]
+        keys = [one["idempotency_key"] for one in reply.json["results"]]
+        assert keys == ["large", "large", *[None] * (len(told) - 3), "large"]
+
+
+async def test_what_stands_in_a_label_is_not_built(monkeypatch):
+    built = []
+    monkeypatch.setattr(bulk.msgspec.json, "decode", lambda raw, **_: built.append(raw))
+    deep = b'{"type":"%b","idempotency_key":[%b]}' % (b"x" * 5000, b"{}," * 1000 + b"{}")
+    label = bulk._label_of(deep)
+    assert (bulk._text_of(label.type), bulk._text_of(label.idempotency_key)) == (None, None)
+    assert built == []
 
 
 # What is taken.
@@ -286,16 +318,77 @@ async def test_a_printed_invoice_tells_the_amount(api, people):
             {"idempotency_key": "5", "customer_id": second},
         ]
     )
-    told = outcomes(reply)
-    assert Counter(told[:2]) == {(201, None): 1, (409, "invoice_already_claimed"): 1}
-    assert told[2:] == [(201, None), *[(400, "amount_required")] * 2]
+    assert outcomes(reply) == [
+        (201, None),
+        (409, "invoice_already_claimed"),
+        (201, None),
+        *[(400, "amount_required")] * 2,
+    ]
     results = [one for one in reply.json["results"] if one["status"] == 201]
     assert [one["points"]["earned"] for one in results] == [20, 20]
     day = (datetime.now(UTC) - timedelta(days=2, hours=5)).date()
     assert results[0]["points"]["expires_on"] == (day + timedelta(days=365)).isoformat()
 
 
+async def test_of_several_customers_the_first_one_gets_an_invoice(api, people):
+    customers = sorted(people.several(40), key=lambda one: UUID(one).bytes[15] % 4)
+    for round_, order in enumerate((customers, customers[::-1])):
+        items = [
+            item(one, invoice_number=f"{spelled}{round_}")
+            for one, spelled in zip(order, cycle(("F-1", "f-1", " F -1 ")), strict=False)
+        ]
+        # Whoever comes later does so with all that follows.
+        items += [item(order[-1], invoice_number=f"F-2{round_}")]
+        items += [item(order[0], invoice_number=f"f-2{round_}")]
+        taken = (409, "invoice_already_claimed")
+        done = (201, None)
+        assert outcomes(await api.store.upload(items)) == [done, *[taken] * 39, done, taken]
+
+
+async def test_where_the_first_one_cannot_claim_an_invoice_the_next_one_does(api, people):
+    blocked, second, third = people.several(3)
+    await api.network.block(blocked, "a test", str(uuid4()))
+    claims = [item(one, invoice_number="G-1", store_id=1) for one in (blocked, second, third)]
+    assert outcomes(await api.store.upload(claims)) == [
+        (409, "customer_blocked"),
+        (201, None),
+        (409, "invoice_already_claimed"),
+    ]
+
+
+async def test_a_retired_store_answers_retries_however_the_customer_is_named(api, people):
+    one = people.complete()
+    store = await api.brand.request("POST", "/v1/stores", {"name": "Feria", "city": "Cali"})
+    place = {**SALE, "store_id": store.json["store_id"]}
+    items = [
+        {"idempotency_key": "by id", "customer_id": one["customer_id"], **place},
+        {"idempotency_key": "by document", "document": one["document"], **place},
+        {"idempotency_key": "by phone", "phone": one["phone"], **place},
+    ]
+    first = await api.brand.upload(items)
+    assert outcomes(first) == [(201, None)] * 3
+    await api.brand.request("DELETE", f"/v1/stores/{place['store_id']}")
+    again = await api.brand.upload([*items, items[2] | {"idempotency_key": "new"}])
+    assert outcomes(again) == [(201, None)] * 3 + [(404, "store_not_found")]
+    wanted = [one | {"replayed": True} for one in first.json["results"]]
+    assert again.json["results"][:3] == wanted
+
+
 # Once.
+
+
+@pytest.mark.parametrize("sent", ['"quoted"', " quoted ", '"quo\\ted"', "quoted"])
+async def test_a_key_is_named_like_in_the_header(api, customer_id, sent):
+    single = await api.store.accumulate(customer_id, sent, **SALE)
+    (result,) = (await api.store.upload([item(customer_id, sent)])).json["results"]
+    assert result == {"idempotency_key": sent, "status": 201, "replayed": True} | single.json
+
+
+@pytest.mark.parametrize("sent", ["   ", '""', ' "" '])
+async def test_a_key_that_names_nothing_is_refused(api, customer_id, sent):
+    (result,) = (await api.store.upload([item(customer_id, sent)])).json["results"]
+    assert (result["status"], result["code"]) == (400, "idempotency_key_invalid")
+    assert result["idempotency_key"] == sent
 
 
 async def test_an_item_and_a_single_call_with_one_key_are_one(api, customer_id):
@@ -375,6 +468,24 @@ async def test_too_many_uploads_at_once_are_refused_with_nothing_done(api, peopl
         if reply.status == 503:
             assert reply.code == "overloaded"
             assert int(reply.headers["Retry-After"]) >= 1
+
+
+async def test_bodies_that_arrive_slowly_take_no_place(api, engine, customer_id):
+    host, _, port = engine.url.removeprefix("http://").partition(":")
+    head = (
+        "POST /v1/transactions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+        f"Authorization: Bearer {api.store.key}\r\n\r\n{{"
+    )
+    slow = [await asyncio.open_connection(host, int(port)) for _ in range(8)]
+    try:
+        for _, writer in slow:
+            writer.write(head.encode())
+            await writer.drain()
+        for _ in range(3):
+            assert outcomes(await api.store.upload([item(customer_id)])) == [(201, None)]
+    finally:
+        for _, writer in slow:
+            writer.close()
 
 
 async def test_single_calls_go_on_beside_uploads(api, people):

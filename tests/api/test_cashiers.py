@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from datetime import datetime
 from itertools import count
 
@@ -12,6 +14,11 @@ from harness import connection_to
 CASHIERS = "/v1/brands/1/cashiers"
 PASSWORD = "una clave larga"
 users = (f"user.{number}" for number in count(1))
+
+
+@pytest.fixture(scope="module")
+def engine_flags():
+    return ("--passwords-hashing-max", "1", "--sign-ins-waiting-max", "1")
 
 
 async def make(client, path=CASHIERS, **more):
@@ -137,11 +144,38 @@ async def test_another_brands_cashiers_are_out_of_reach(api, other_brand, cashie
     assert await signs_in(api, cashier)
 
 
-@pytest.mark.parametrize("cashier_id", ["0", "999999", "x", "1x", "-1", "9" * 30])
+@pytest.mark.parametrize("cashier_id", ["0", "999999", "x", "1x", "-1", "2147483648", "9" * 30])
 async def test_what_is_no_cashier_is_not_found(api, cashier_id):
+    path = f"{CASHIERS}/{cashier_id}"
     for method in ("GET", "PATCH", "DELETE"):
-        reply = await api.brand.request(method, f"{CASHIERS}/{cashier_id}", {})
+        reply = await api.brand.request(method, path, {})
         assert (reply.status, reply.code) == (404, "cashier_not_found")
+    reply = await api.brand.request("POST", f"{path}/password", {"password": PASSWORD})
+    assert (reply.status, reply.code) == (404, "cashier_not_found")
+
+
+async def test_strangers_who_sign_in_keep_no_administrator_waiting(api, cashier):
+    refused = Counter()
+    done = asyncio.Event()
+
+    async def stranger():
+        while not done.is_set():
+            body = {"store_id": 1, "user": next(users), "password": PASSWORD}
+            refused[(await api.anonymous.request("POST", "/v1/sessions", body)).code] += 1
+
+    strangers = [asyncio.create_task(stranger()) for _ in range(12)]
+    try:
+        for _ in range(3):
+            assert (await make(api.brand)).status == 201
+            reply = await api.brand.request(
+                "POST", path_of(cashier) + "/password", {"password": "otra clave larga"}
+            )
+            assert reply.status == 200
+    finally:
+        done.set()
+        await asyncio.gather(*strangers)
+    assert refused["too_many_sign_ins"] > 0
+    assert set(refused) <= {"too_many_sign_ins", "sign_in_failed"}
 
 
 async def test_a_cashier_is_changed_field_by_field(api, cashier):

@@ -157,7 +157,7 @@ async def test_a_number_may_have_any_printable_characters(api, engine, number):
         assert (await api.store.invoice(1, number)).json == reply.json
 
 
-@pytest.mark.parametrize("path", ["%C3%B1", "%FF", "%00", "%0A", "", "x" * 65, "%7F"])
+@pytest.mark.parametrize("path", ["%C3%B1", "%FF", "%00", "%0A", "x" * 65, "%7F"])
 async def test_a_number_of_other_characters_is_nobodys(api, path):
     place = f"/v1/stores/1/invoices/{path}"
     issued = {"amount": 1, "currency": "COP", "issued_at": ago(seconds=1)}

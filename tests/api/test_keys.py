@@ -29,6 +29,13 @@ async def store_key(api):
     return (await make(api.brand, role="store", store_id=1)).json
 
 
+@pytest.mark.parametrize("key_id", ["%00", "a%00b", "A", "%C3%B1", "a'b", "a" * 101, "a%2Fb"])
+async def test_what_is_no_id_of_a_key_is_not_found(api, key_id):
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/rotate")):
+        reply = await api.network.request(method, f"{KEYS}/{key_id}{path}")
+        assert (reply.status, reply.code) == (404, "key_not_found")
+
+
 @pytest.fixture
 async def other_brand(api):
     """Return a client with a key of brand 2."""
@@ -243,6 +250,81 @@ async def test_keys_are_rotated_on_the_command_line_too(api, database, tmp_path,
             "select action from change where principal = 'command line' order by change_id"
         )
     assert [row["action"] for row in actions] == ["key rotated", "key revoked"]
+
+
+@pytest.fixture
+def create(database, tmp_path):
+    """Give what runs `leal-engine keys create`."""
+
+    def run(*words):
+        return subprocess.run(
+            [sys.executable, "-m", "engine", "keys", "create", *words, "--name", "a till"],
+            env=os.environ | {"LEAL_DATA_DIR": str(tmp_path), "LEAL_DATABASE_URL": database},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+async def test_a_key_of_a_store_is_of_the_stores_brand(api, demo, create):
+    store = next(one for one in demo["stores"] if one["brand_id"] == 2)
+    words = ("--role", "store", "--store-id", str(store["store_id"]))
+    for more in ((), ("--brand-id", "2")):
+        made = create(*words, *more)
+        assert made.returncode == 0, made.stderr
+        told = (await api.network.request("GET", f"{KEYS}/{made.stdout.split('_')[1]}")).json
+        assert (told["brand_id"], told["store_id"]) == (2, store["store_id"])
+
+
+async def test_a_key_of_nothing_is_not_made(api, demo, create):
+    body = {"name": "Se va", "city": "Cali", "brand_id": 2}
+    gone = (await api.network.request("POST", "/v1/stores", body)).json["store_id"]
+    await api.network.request("DELETE", f"/v1/stores/{gone}")
+    brand = await api.network.request("POST", "/v1/brands", {"name": "Se va", "country": "CO"})
+    closed = brand.json["brand_id"]
+    await api.network.request("DELETE", f"/v1/brands/{closed}")
+    before = await listed(api.network)
+    for words, said in {
+        "store --store-id 1 --brand-id 2": "Store 1 is one of brand 1, not of brand 2.",
+        "store --store-id 99999": "There is no store 99999",
+        "store --store-id 99999 --brand-id 1": "There is no store 99999",
+        f"store --store-id {gone}": f"There is no store {gone}, or it is retired.",
+        "brand --brand-id 99999": "There is no brand 99999",
+        f"brand --brand-id {closed}": f"There is no brand {closed}, or it is retired.",
+    }.items():
+        refused = create("--role", *words.split())
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert said in refused.stderr
+    for words in ("store", "brand", "brand --brand-id 1 --store-id 1", "app --brand-id 1"):
+        assert create("--role", *words.split()).returncode == 2
+    assert await listed(api.network) == before
+
+
+async def test_the_list_shows_whole_values_through_a_pipe(api, database, tmp_path, store_key):
+    name = "[b]Caja[/b] " + "larga " * 14 + "fin"
+    made = (await make(api.network, role="store", store_id=1, name=name)).json
+    run = subprocess.run(
+        [sys.executable, "-m", "engine", "keys", "list"],
+        env=os.environ
+        | {"LEAL_DATA_DIR": str(tmp_path), "LEAL_DATABASE_URL": database, "COLUMNS": "40"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = run.stdout.splitlines()
+    assert len(lines) == 1 + len(await listed(api.network))
+    row = next(line for line in lines if line.startswith(made["key_id"]))
+    assert row.split()[1:7] == [
+        made["key_id"],
+        "store",
+        "1",
+        "1",
+        made["created_at"][:10],
+        "-",
+    ]
+    assert row.endswith(f"  {name}")
 
 
 async def test_each_change_is_recorded_without_the_secret(api, database, store_key):

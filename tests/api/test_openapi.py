@@ -270,6 +270,13 @@ def test_patterns_are_read_by_every_dialect():
         assert not re.search(r"\\\\[AZzG]|\(\?[<!=P]", pattern), pattern
 
 
+def test_summaries_are_english():
+    article = re.compile(r"\ba [aeio]|\ban [^aeiou]", re.IGNORECASE)
+    summaries = [operation["summary"] for operation in OPERATIONS.values()]
+    assert "Add an organisation" in summaries
+    assert [one for one in summaries if article.search(one)] == []
+
+
 async def test_the_document_is_served_without_a_key_and_asked_for_once(api):
     reply = await api.anonymous.request("GET", "/openapi.json")
     assert reply.status == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 SORTS = {"partners": "partner", "organisations": "organisation"}
+SAME = {"coins": 1, "points": 1}
 NOT_FOUND = {"partners": "partner_not_found", "organisations": "organisation_not_found"}
 
 
@@ -12,6 +13,11 @@ NOT_FOUND = {"partners": "partner_not_found", "organisations": "organisation_not
 def sort(request):
     """Return the plural of one sort of party."""
     return request.param
+
+
+def told(sort, body):
+    """Return what everyone reads of a party; the points of a partner become as many coins."""
+    return body | {"retired": False} | ({"rate": SAME} if sort == "partners" else {})
 
 
 def id_of(sort, body):
@@ -27,7 +33,7 @@ async def listed(client, sort):
 
 
 async def test_everyone_reads_what_there_is(api, demo, sort):
-    wanted = [one | {"retired": False} for one in demo[sort]]
+    wanted = [told(sort, one) for one in demo[sort]]
     for client in (api.network, api.brand, api.store, api.app):
         assert [one for one in await listed(client, sort) if one in wanted] == wanted
         first = await client.request("GET", f"/v1/{sort}/1")
@@ -38,7 +44,7 @@ async def test_the_network_makes_and_renames_one(api, sort):
     made = await create(api, sort, "Millas Ñandú")
     party_id = id_of(sort, made.json)
     assert made.status == 201
-    assert made.json == {f"{SORTS[sort]}_id": party_id, "name": "Millas Ñandú", "retired": False}
+    assert made.json == told(sort, {f"{SORTS[sort]}_id": party_id, "name": "Millas Ñandú"})
     assert made.json in await listed(api.app, sort)
     changed = await api.network.request("PATCH", f"/v1/{sort}/{party_id}", {"name": "Millas"})
     assert (changed.status, changed.json) == (200, made.json | {"name": "Millas"})
@@ -85,3 +91,39 @@ async def test_what_cannot_be_one_is_refused(api, sort, body):
     for method, path in (("POST", f"/v1/{sort}"), ("PATCH", f"/v1/{sort}/1")):
         reply = await api.network.request(method, path, body)
         assert (reply.status, reply.code) == (400, "invalid_request")
+
+
+async def test_a_partner_has_a_rate_which_changes_from_now_on(api):
+    rate = {"coins": 3, "points": 2}
+    made = await api.network.request("POST", "/v1/partners", {"name": "Millas", "rate": rate})
+    assert (made.status, made.json["rate"]) == (201, rate)
+    path = f"/v1/partners/{made.json['partner_id']}"
+    named = await api.network.request("PATCH", path, {"name": "Otras"})
+    assert named.json == made.json | {"name": "Otras"}
+    changed = await api.network.request("PATCH", path, {"rate": SAME})
+    assert changed.json == named.json | {"rate": SAME}
+    assert (await api.app.request("GET", path)).json == changed.json
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        None,
+        {},
+        {"coins": 1},
+        {"coins": 0, "points": 1},
+        {"coins": 1, "points": 0},
+        {"coins": 10**9, "points": 1},
+        "1:1",
+    ],
+)
+async def test_what_cannot_be_a_rate_is_refused(api, rate):
+    for method, path in (("POST", "/v1/partners"), ("PATCH", "/v1/partners/1")):
+        reply = await api.network.request(method, path, {"name": "Millas", "rate": rate})
+        assert (reply.status, reply.code) == (400, "invalid_request")
+
+
+async def test_an_organisation_has_no_rate(api):
+    body = {"name": "Sembrar", "rate": SAME}
+    reply = await api.network.request("POST", "/v1/organisations", body)
+    assert (reply.status, reply.code) == (400, "invalid_request")

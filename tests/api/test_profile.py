@@ -81,14 +81,12 @@ async def test_an_incomplete_profile_is_completed_and_can_spend_then(api, people
     assert (await api.store.redeem(customer_id, reward_id=1)).status == 201
 
 
-async def test_null_empties_a_field_and_the_profile_is_incomplete(api, person):
-    reply = await api.store.update(person["customer_id"], **EMPTY, phone=None, city=None)
-    assert reply.status == 200
-    assert reply.json["profile_complete"] is False
-    assert reply.json["missing_fields"] == ["phone", *EMPTY]
-    assert all(reply.json[name] is None for name in ("phone", "city", *EMPTY))
-    assert await found(api, phone=person["phone"]) is None
-    assert await found(api, email=person["email"]) == person["customer_id"]
+async def test_a_profile_that_is_complete_stays_so(api, person):
+    assert (await api.store.update(person["customer_id"], city=None)).json["city"] is None
+    for name in ("phone", *EMPTY):
+        reply = await api.network.update(person["customer_id"], **{name: None})
+        assert (reply.status, reply.code) == (400, "invalid_request")
+    assert (await api.network.customer(person["customer_id"])).json == person | {"city": None}
 
 
 @pytest.mark.parametrize("role", ["network", "brand", "store", "app"])
@@ -209,22 +207,67 @@ async def test_the_old_phone_and_the_old_email_are_told(api, engine, person):
         assert email not in told
 
 
-async def test_a_phone_that_is_taken_away_is_told(api, engine, person):
+async def test_nobody_is_told_of_a_first_phone_or_of_another_city(api, engine):
+    number = next(numbers)
+    document = {"type": "CC", "number": str(number)}
+    email = f"primera{number}@example.com"
+    customer_id = (await api.store.register(document=document, email=email)).json["customer_id"]
     before = len(engine.outbox())
-    await api.store.update(person["customer_id"], phone=None)
-    ((channel, to, text),) = messages(engine, before)
-    assert (channel, to) == ("sms", person["phone"])
-    assert "ya no está" in text
+    await api.store.update(customer_id, phone=phone())
+    await api.store.update(customer_id, city="Tunja")
+    assert messages(engine, before) == []
 
 
-async def test_nobody_is_told_of_a_first_phone_or_of_another_city(api, engine, people):
-    person = people.incomplete()
+# Codes do not go to who has just changed where they go.
+
+
+async def code_goes_to(api, engine, customer_id):
+    """Return where the code of a new payment goes, as the outbox and the answer have it."""
     before = len(engine.outbox())
-    await api.store.update(person["customer_id"], phone=None)
-    told = len(messages(engine, before))
+    await api.store.accumulate(customer_id, amount=10_000_000, currency="COP")
+    payment = await api.store.pay(customer_id, coins=1)
+    assert payment.status == 201
+    ((channel, to, _),) = messages(engine, before)
+    assert payment.json["sent_to"][-4:] == to[-4:]
+    return channel, to
+
+
+@pytest.mark.parametrize("role", ["store", "cashier", "brand"])
+async def test_a_till_that_changes_a_phone_does_not_get_the_codes(api, engine, people, role):
+    person = people.complete()
+    for mobile in (phone(), phone()):
+        reply = await getattr(api, role).update(person["customer_id"], phone=mobile)
+        assert reply.json["phone"] == mobile
+        sent = await code_goes_to(api, engine, person["customer_id"])
+        assert sent == ("sms", person["phone"])
+
+
+async def test_codes_go_to_the_email_while_a_first_phone_settles(api, engine, people):
+    person = next(
+        one for one in iter(people.incomplete, None) if one["phone"] is None and one["email"]
+    )
+    fields = {"first_names": "Luz", "last_names": "Roa", "gender": "F", "birth_date": "1980-02-29"}
+    await api.store.update(person["customer_id"], phone=phone(), **fields)
+    assert await code_goes_to(api, engine, person["customer_id"]) == ("email", person["email"])
+
+
+@pytest.mark.parametrize("role", ["network", "app"])
+async def test_who_speaks_for_the_customer_moves_the_codes_at_once(api, engine, people, role):
+    person = people.complete()
     await api.store.update(person["customer_id"], phone=phone())
-    await api.store.update(person["customer_id"], city="Tunja")
-    assert len(messages(engine, before)) == told
+    mobile = phone()
+    await getattr(api, role).update(person["customer_id"], phone=mobile)
+    assert await code_goes_to(api, engine, person["customer_id"]) == ("sms", mobile)
+
+
+async def test_a_contact_settles(api, engine, people, database):
+    person, mobile = people.complete(), phone()
+    await api.store.update(person["customer_id"], phone=mobile)
+    async with connection_to(database) as connection:
+        await connection.execute(
+            "update customer set code_until = now() where customer_id = $1", person["customer_id"]
+        )
+    assert await code_goes_to(api, engine, person["customer_id"]) == ("sms", mobile)
 
 
 # At once.

@@ -76,7 +76,7 @@ async def test_versions_are_listed_by_when_they_begin(api, brand):
     for body in ({}, {"effective_from": late, "points": 9}, {"effective_from": soon}):
         assert (await add(api, brand, **body)).status == 201
     told = await listed(api, brand)
-    assert [one["version"] for one in told["versions"]] == [1, 2, 3]
+    assert [one["version"] for one in told["versions"]] == [1, 3, 2]
     assert [one["effective_from"] for one in told["versions"]][1:] == [soon, late]
     assert told["current"] == told["versions"][0]
     assert told["versions"][2]["points"] == 9
@@ -118,6 +118,46 @@ async def test_nothing_begins_in_the_past(api, brand):
     assert await listed(api, brand) == {"current": None, "versions": []}
 
 
+COINS = {"coins": 3, "coins_amount": 20_000, "issuer": True, "receiver": True}
+
+
+def coins_of(programme):
+    return {name: programme[name] for name in COINS}
+
+
+async def test_new_points_leave_the_coins_as_they_were(api, brand):
+    first = (await add(api, brand)).json
+    assert coins_of(first) == {
+        "coins": 0,
+        "coins_amount": 100_000,
+        "issuer": False,
+        "receiver": False,
+    }
+    await add(api, brand, **COINS)
+    assert coins_of((await add(api, brand, points=9)).json) == COINS
+    changed = (await add(api, brand, coins=5, receiver=False)).json
+    assert coins_of(changed) == COINS | {"coins": 5, "receiver": False}
+    off = (await add(api, brand, issuer=False, coins=0)).json
+    assert coins_of(off) == COINS | {"coins": 0, "issuer": False, "receiver": False}
+
+
+async def test_coins_are_those_of_the_version_that_is_in_force_at_the_moment(api, brand):
+    await add(api, brand)
+    assert (await add(api, brand, **COINS, effective_from=ahead(days=10))).status == 201
+    before = (await add(api, brand, points=3, effective_from=ahead(days=5))).json
+    after = (await add(api, brand, points=4, effective_from=ahead(days=15))).json
+    assert (before["issuer"], before["coins"]) == (False, 0)
+    assert coins_of(after) == COINS
+
+
+async def test_an_issuer_stays_one_only_with_coins(api, brand):
+    await add(api, brand, **COINS)
+    reply = await add(api, brand, coins=0)
+    assert (reply.status, reply.code) == (400, "invalid_request")
+    assert "`issuer: false`" in reply.json["detail"]
+    assert len((await listed(api, brand))["versions"]) == 1
+
+
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 async def test_the_ends_of_the_calendar_are_refused_too(api, brand, moment):
     reply = await add(api, brand, effective_from=moment)
@@ -152,6 +192,7 @@ async def test_coins_are_in_colombia_only(api, country, coins):
     "body",
     [
         {"issuer": True},
+        {"coins": None},
         {"points": -1},
         {"points_amount": 0},
         {"points_validity_days": 0},
@@ -176,15 +217,27 @@ async def test_a_version_that_is_not_in_force_yet_can_be_taken_back(api, brand):
     gone = await api.network.request("DELETE", brand["path"] + "/2")
     assert (gone.status, gone.json) == (200, soon)
     told = await listed(api, brand)
-    assert told["versions"][1:] == [late | {"version": 2}]
-    for version, code in (("1", "programme_in_force"), ("9", "programme_not_found")):
-        reply = await api.network.request("DELETE", f"{brand['path']}/{version}")
-        assert reply.code == code
-        assert reply.status == (409 if version == "1" else 404)
-    for version in ("0", "-1", "x", "1.0"):
+    assert told["versions"][1:] == [late]
+    reply = await api.network.request("DELETE", f"{brand['path']}/1")
+    assert (reply.status, reply.code) == (409, "programme_in_force")
+    for version in ("2", "0", "-1", "x", "1.0", "9", "2147483648", "9" * 30):
         reply = await api.network.request("DELETE", f"{brand['path']}/{version}")
         assert (reply.status, reply.code) == (404, "programme_not_found")
     assert (await listed(api, brand)) == told
+
+
+async def test_a_number_stays_that_of_one_version(api, brand):
+    await add(api, brand)
+    late = (await add(api, brand, effective_from=ahead(days=2))).json
+    await api.network.request("DELETE", f"{brand['path']}/{late['version']}")
+    soon = (await add(api, brand, effective_from=ahead(days=1))).json
+    now = (await add(api, brand)).json
+    assert [one["version"] for one in (late, soon, now)] == [2, 3, 4]
+    reply = await api.network.request("DELETE", f"{brand['path']}/2")
+    assert (reply.status, reply.code) == (404, "programme_not_found")
+    told = await listed(api, brand)
+    assert told["current"] == now
+    assert [one["version"] for one in told["versions"]] == [1, 4, 3]
 
 
 async def test_a_brand_keeps_its_own_programme(api):

@@ -54,6 +54,7 @@ async def test_a_reward_takes_its_points(api, customer_id, reward):
     assert (answer["customer_id"], answer["store_id"], answer["brand_id"]) == (customer_id, 1, 1)
     assert answer["points"] == {"spent": reward["points"], "balance": 7}
     assert answer["item"] == {
+        "kind": "reward",
         "reward_id": reward["reward_id"],
         "name": reward["name"],
         "points": reward["points"],

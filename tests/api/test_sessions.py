@@ -160,8 +160,35 @@ async def test_whatever_is_wrong_is_told_in_the_same_words(api, demo, cashier):
         assert reply.json == replies[0].json
 
 
+@pytest.mark.parametrize("typed", ["", "corta", " ", "p" * 128])
+async def test_a_password_that_nobody_could_have_is_a_wrong_one(api, cashier, typed):
+    reply = await sign_in(api.anonymous, cashier["user"], typed)
+    assert (reply.status, reply.code) == (401, "sign_in_failed")
+
+
+async def test_a_user_that_nobody_could_have_is_an_unknown_one(api, cashier):
+    for user in ("x", " ", "ñandú", "un usuario", "<b>"):
+        reply = await sign_in(api.anonymous, user)
+        assert (reply.status, reply.code) == (401, "sign_in_failed")
+
+
+async def test_spaces_around_the_user_mean_nothing(api, database, cashier):
+    user = cashier["user"]
+    assert (await sign_in(api.anonymous, f"  {user} ")).status == 201
+    for typed in (user, f" {user}", f"{user} "):
+        await sign_in(api.anonymous, typed, "otra clave larga")
+    async with connection_to(database) as connection:
+        failures = await connection.fetch("select failures from sign_in_try where failures = 3")
+    assert len(failures) == 1, "they are counted together"
+
+
 async def test_a_body_that_is_none_is_told_so(api):
-    for body in ({}, {"store_id": 1, "user": "x", "password": PASSWORD}, {"store_id": True}):
+    for body in (
+        {},
+        {"store_id": 1, "user": "x\x00", "password": PASSWORD},
+        {"store_id": 1, "user": "x", "password": "p" * 129},
+        {"store_id": True},
+    ):
         reply = await api.anonymous.request("POST", "/v1/sessions", body)
         assert (reply.status, reply.code) == (400, "invalid_request")
     reply = await api.anonymous.request("POST", "/v1/sessions", b"{")

@@ -121,6 +121,8 @@ async def test_the_history_goes_on_after_a_page_of_what_is_not_seen(api, custome
     while cursor is not None or not rows:
         query = {"limit": 2} if cursor is None else {"limit": 2, "cursor": cursor}
         page = (await api.app.transactions(customer_id, **query)).json
+        assert len(page["transactions"]) == 2 or page["next_cursor"] is None
+        assert page["transactions"]
         rows += page["transactions"]
         cursor = page["next_cursor"]
     assert rows == await listed(api.app, customer_id, limit=100)

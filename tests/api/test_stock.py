@@ -46,12 +46,16 @@ def told(replies):
     return Counter((reply.status, reply.code) for reply in replies)
 
 
+def item_of(kind, wanted, points):
+    return {"kind": kind, **wanted, "name": "Termo", "points": points}
+
+
 async def test_no_more_than_the_stock_is_redeemed(api, make, rich):
     reward = await make("reward", stock=3)
     wanted = {"reward_id": reward["reward_id"]}
     replies = [await api.store.redeem(customer, **wanted) for customer in rich]
     assert told(replies) == {(201, None): 3, (409, "out_of_stock"): 3}
-    assert replies[0].json["item"] == {**wanted, "name": "Termo", "points": 10}
+    assert replies[0].json["item"] == item_of("reward", wanted, 10)
     assert [await api.store.points(customer, 1) for customer in rich] == [990] * 3 + [1000] * 3
     path = f"/v1/brands/1/rewards/{reward['reward_id']}"
     assert (await api.store.request("GET", path)).json["taken"] == 3
@@ -229,7 +233,7 @@ async def test_a_promotion_is_taken_by_its_segment_only(api, make, people):
     for customer, city in ((inside, "Cali"), (outside, "Tunja")):
         await api.store.request("PATCH", f"/v1/customers/{customer}", ADULT | {"city": city})
     reply = await api.store.redeem(inside, **wanted)
-    assert (reply.status, reply.json["item"]) == (201, {**wanted, "name": "Termo", "points": 0})
+    assert (reply.status, reply.json["item"]) == (201, item_of("promotion", wanted, 0))
     assert reply.json["points"]["spent"] == 0
     assert (await api.store.redeem(outside, **wanted)).code == "not_available"
     nobody = await api.store.redeem("00000000-0000-4000-8000-000000000000", **wanted)
@@ -241,9 +245,13 @@ async def test_a_gift_is_taken_once_by_whom_it_is_for(api, make, people):
     gift = await make("gift", customer_ids=[ana, luis], stock=5)
     wanted = {"gift_id": gift["gift_id"]}
     taken = await api.store.redeem(ana, "g", **wanted)
-    assert (taken.status, taken.json["item"]) == (201, {**wanted, "name": "Termo", "points": 0})
+    assert (taken.status, taken.json["item"]) == (201, item_of("gift", wanted, 0))
     assert taken.json["points"] == {"spent": 0, "balance": 0}
-    assert (await api.store.redeem(ana, **wanted)).code == "limit_reached"
+    again = await api.store.redeem(ana, **wanted)
+    assert again.code == "limit_reached"
+    assert again.json["detail"] == "This customer has taken it as often as its limit allows."
+    rows = (await api.store.transactions(ana)).json["transactions"]
+    assert [row["item"] for row in rows] == [taken.json["item"]]
     assert (await api.store.redeem(eva, **wanted)).code == "not_available"
     await change(api, "gift", gift, customer_ids=[eva, ana])
     assert (await api.store.redeem(eva, **wanted)).status == 201

@@ -157,6 +157,56 @@ async def is_refused(client, customer_id, key, store_id):
     assert (payment.status, payment.code) == (404, "store_not_found")
 
 
+async def test_a_key_of_a_retired_store_is_nobodys(api, people):
+    customer_id = people.complete()["customer_id"]
+    store_id = (await create(api.brand))["store_id"]
+    body = {"role": "store", "store_id": store_id, "name": "till"}
+    till = api.with_key((await api.brand.request("POST", "/v1/keys", body)).json["key"])
+    sold = await till.accumulate(customer_id, "sold", **SALE)
+    assert (sold.status, (await till.customer(customer_id)).status) == (201, 200)
+    await api.brand.request("DELETE", f"/v1/stores/{store_id}")
+    for reply in (
+        await till.customer(customer_id),
+        await till.update(customer_id, first_names="X"),
+        await till.accumulate(customer_id, "sold", **SALE),
+        await till.request("GET", "/v1/stores"),
+    ):
+        assert (reply.status, reply.code) == (401, "unauthorized")
+    again = await api.brand.accumulate(customer_id, "sold", **SALE, store_id=store_id)
+    assert (again.status, again.json, again.replayed) == (201, sold.json, True)
+
+
+async def test_the_keys_of_a_retired_brand_are_nobodys(api):
+    brand = await api.network.request("POST", "/v1/brands", {"name": "Breve", "country": "CO"})
+    brand_id = brand.json["brand_id"]
+    store_id = (await create(api.network, brand_id=brand_id))["store_id"]
+    clients = []
+    for place in ({"role": "brand", "brand_id": brand_id}, {"role": "store", "store_id": store_id}):
+        made = await api.network.request("POST", "/v1/keys", {"name": "x"} | place)
+        clients.append(api.with_key(made.json["key"]))
+    for status in (200, 401):
+        for client in clients:
+            assert (await client.request("GET", f"/v1/brands/{brand_id}")).status == status
+        await api.network.request("DELETE", f"/v1/brands/{brand_id}")
+
+
+@pytest.mark.parametrize("number", ["0", "x", "2147483647", "2147483648", "9" * 30, "%00"])
+async def test_a_number_that_nothing_has_is_not_found(api, number):
+    for path, code in (
+        (f"/v1/stores/{number}", "store_not_found"),
+        (f"/v1/stores/{number}/invoices", "store_not_found"),
+        (f"/v1/stores/{number}/invoices/A-1", "store_not_found"),
+        (f"/v1/brands/{number}", "brand_not_found"),
+        (f"/v1/brands/{number}/programme", "brand_not_found"),
+        (f"/v1/brands/{number}/cashiers", "brand_not_found"),
+        (f"/v1/brands/1/rewards/{number}", "reward_not_found"),
+        (f"/v1/brands/1/gifts/{number}", "gift_not_found"),
+        (f"/v1/partners/{number}", "partner_not_found"),
+    ):
+        reply = await api.network.request("GET", path)
+        assert (reply.status, reply.code) == (404, code), path
+
+
 async def test_a_store_of_a_retired_brand_is_retired_with_it(api, people):
     customer_id = people.complete()["customer_id"]
     brand = await api.network.request("POST", "/v1/brands", {"name": "Fugaz", "country": "CO"})

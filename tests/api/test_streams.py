@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -153,6 +154,52 @@ async def test_head_is_answered_without_a_stream(api):
     reply = await api.store.request("HEAD", "/v1/stores/1/invoices/stream")
     assert reply.status == 200
     assert reply.headers["Content-Type"] == "text/event-stream"
+
+
+async def test_who_has_a_revoked_key_reads_no_more(slow_heart):
+    clients = slow_heart
+    body = {"role": "store", "store_id": 1, "name": "till"}
+    made = (await clients.brand.request("POST", "/v1/keys", body)).json
+    await clients.cashier.invoices(1)  # signs in
+    async with (
+        clients.with_key(made["key"]).follow(1) as by_key,
+        clients.cashier.follow(1) as by_session,
+        clients.store.follow(1) as other,
+    ):
+        await clients.store.print(1, "R-1")
+        for stream in (by_key, by_session, other):
+            assert numbers([await stream.next()]) == ["R-1"]
+        await clients.cashier.request("DELETE", "/v1/sessions/current")
+        assert await by_session.next() is None, "long before the next sign of life"
+        await clients.brand.request("DELETE", f"/v1/keys/{made['key_id']}")
+        await clients.store.print(1, "R-2")
+        assert await by_key.next() is None, "not even what comes right after"
+        assert numbers([await other.next()]) == ["R-2"]
+
+
+async def test_a_store_has_so_many_streams_and_leaves_the_others_theirs(slow_heart):
+    clients = slow_heart
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(clients.store.follow(1))
+        reply = await clients.store.request("GET", "/v1/stores/1/invoices/stream")
+        assert (reply.status, reply.code) == (503, "overloaded")
+        other = await stack.enter_async_context(clients.other_store.follow(2))
+        await clients.other_store.print(2, "S-1")
+        assert numbers([await other.next()]) == ["S-1"]
+
+
+@pytest.fixture
+async def slow_heart(loaded_network, other_database, tmp_path):
+    """Give clients of an engine whose streams may be silent for long, and are three a store."""
+    flags = ("--stream-heartbeat-s", "600", "--streams-of-store-max", "3")
+    engine = loaded_network.engine(other_database, tmp_path / "slow", *flags)
+    await asyncio.to_thread(engine.start)
+    try:
+        async with clients_of(engine) as clients:
+            yield clients
+    finally:
+        engine.stop()
 
 
 async def test_a_cashier_whose_session_ended_is_cut_off(api):

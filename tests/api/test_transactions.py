@@ -83,6 +83,9 @@ async def test_transactions_are_listed_newest_first_with_both_legs_of_a_sale(
     assert (rows[0]["amount"], rows[0]["held_amount"]) == (-3, 3)
     assert rows[1]["transaction_id"] == redeemed.json["transaction_id"]
     assert rows[1]["amount"] == -cheapest["points"]
+    assert rows[1]["item"] == redeemed.json["item"]
+    assert rows[1]["item"]["reward_id"] == cheapest["reward_id"]
+    assert {row["item"] is None for row in (rows[0], *rows[2:])} == {True}
     legs = [row for row in rows if row["transaction_id"] == sale.json["transaction_id"]]
     assert sorted((row["asset"], row["amount"]) for row in legs) == [("coins", 10), ("points", 1)]
     moments = [row["recorded_at"] for row in rows]

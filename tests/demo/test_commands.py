@@ -53,3 +53,33 @@ def test_the_demo_is_loaded_by_one_command_and_served_by_another(environment):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("audit",),
+        ("keys", "list"),
+        ("keys", "create", "--role", "network"),
+        ("keys", "rotate", "abc"),
+        ("keys", "revoke", "abc"),
+        ("customers", "export", "6f1d2c3b-4a59-4e68-9d77-8c6b5a493827"),
+        ("customers", "erase", "6f1d2c3b-4a59-4e68-9d77-8c6b5a493827", "--yes"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("there", [False, True], ids=["no folder", "an empty folder"])
+def test_who_looks_for_data_where_there_is_none_makes_none(tmp_path, words, there):
+    folder = tmp_path / "nothing"
+    if there:
+        folder.mkdir()
+    environment = os.environ | {"LEAL_DATA_DIR": str(folder)}
+    done = subprocess.run(
+        command(*words), env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"Error: There is no data in {folder}: name the --data-dir or --database-url of the engine."
+        "\n"
+    )
+    assert list(tmp_path.rglob("*")) == ([folder] if there else [])

@@ -104,7 +104,7 @@ async def test_another_unique_key_is_refused(connection):
 @pytest.mark.parametrize(
     ("statement", "sqlstate"),
     [
-        ("insert into programme values (1, now() + '1 s', -1, 1, 1, 0, 1, true, true)", "23514"),
+        ("insert into programme values (1, now() + '1 s', -1, 1, 1, 0, 1, true, true, 9)", "23514"),
         ("insert into wallet values (null, 1)", "23502"),
         ("select 9223372036854775807::bigint + 1", "22003"),
         ("select 1 / 0", "22012"),

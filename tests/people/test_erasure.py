@@ -141,15 +141,27 @@ async def test_an_engine_that_knows_the_customer_gives_nothing_from_then_on(api,
     assert (spent.status, spent.code) == (409, "customer_blocked")
     paid = await api.store.pay(customer_id, coins=1)
     assert (paid.status, paid.code) == (409, "customer_blocked")
-    await api.network.unblock(customer_id, "to see that this is not enough")
-    spent = await api.store.redeem(customer_id, reward_id=1)
-    assert (spent.status, spent.code) == (409, "profile_incomplete")
+    assert (await api.store.accumulate(customer_id, **SALE)).code == "customer_blocked"
     for reply in (
         await api.store.lookup(qr=qr),
         await api.app.qr(customer_id),
         await api.store.update(customer_id, first_names="Ana"),
     ):
         assert (reply.status, reply.code) == (404, "customer_not_found")
+
+
+async def test_nobody_revives_who_was_erased(api, command, person):
+    customer_id = person["customer_id"]
+    assert (await api.network.block(customer_id, "Case 1", "before")).status == 200
+    assert (await api.network.unblock(customer_id, "Case 1", "before")).status == 200
+    assert (await command("erase", customer_id, "--yes"))[0] == 0
+    before = (await api.network.transactions(customer_id)).json
+    for key in (None, "before", "after"):
+        for change in (api.network.unblock, api.network.block):
+            reply = await change(customer_id, "Case 1", key)
+            assert (reply.status, reply.code) == (404, "customer_not_found")
+    assert (await api.network.transactions(customer_id)).json == before
+    assert (await api.network.customer(customer_id)).json["status"] == "blocked"
 
 
 async def test_the_books_say_who_erased(api, command, person):

@@ -27,6 +27,7 @@ def programme_of(**facts):
     return Programme(
         **{
             "brand_id": 1,
+            "version": 1,
             "effective_from": 0.0,
             "points": 1,
             "points_amount": 100_000,

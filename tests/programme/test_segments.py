@@ -11,6 +11,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from engine.people.customers import Profile
+from engine.programme import segments
 from engine.programme.segments import NOBODY, Segment, age_on, segment_of
 
 TODAY = date(2026, 3, 15)
@@ -129,6 +130,15 @@ def test_the_month_of_a_birthday_is_a_calendar_month():
 def test_a_city_is_the_same_however_it_is_typed(meant, typed):
     assert Segment(cities=("Cali", meant)).matches(replace(ANA, city=typed), TODAY)
     assert not Segment(cities=("Cali", meant)).matches(replace(ANA, city="Tunja"), TODAY)
+
+
+def test_cities_are_compared_without_spelling_them_again(monkeypatch):
+    segment = segment_of(msgspec.json.encode(Segment(cities=("Bogotá", "Cali"))).decode(), 1)
+    spelled = []
+    monkeypatch.setattr(segments, "_bare", lambda name: spelled.append(name) or name.casefold())
+    for _ in range(3):
+        assert segment.matches(replace(ANA, city="CALI"), TODAY)
+    assert sorted(spelled) == ["Bogotá", "CALI", "CALI", "CALI", "Cali"]
 
 
 @given(conditions)

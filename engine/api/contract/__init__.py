@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from engine.api.contract import (
     brands,
+    coins,
     customers,
     invoices,
     items,
@@ -62,6 +63,12 @@ SECTIONS: tuple[Section, ...] = (
         "Coins pay a bill, in whole or in part: they are held, a code goes to the customer, and "
         "the code captures them (COI-3, COI-6).",
         payments.ROWS,
+    ),
+    Section(
+        "Coins and reversals",
+        "Coins that come and go at once, and how a mistake is undone: what was taken back and had "
+        "been spent is owed, and the next earnings repay it.",
+        coins.ROWS,
     ),
     Section(
         "Invoices",

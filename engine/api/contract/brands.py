@@ -15,15 +15,18 @@ from engine.api.shapes.administration import (
     BrandChange,
     Brands,
     NewBrand,
+    NewPartner,
     NewParty,
     NewProgramme,
     NewStore,
     Organisation,
     Organisations,
     Partner,
+    PartnerChange,
     Partners,
     Programme,
     Programmes,
+    Rate,
     Store,
     StoreChange,
     Stores,
@@ -65,7 +68,7 @@ STORE = Store(
     retired=False,
     programme=PROGRAMME,
 )
-PARTNER = Partner(partner_id=1, name="Davipuntos", retired=False)
+PARTNER = Partner(partner_id=1, name="Davipuntos", rate=Rate(coins=1, points=1), retired=False)
 ORGANISATION = Organisation(organisation_id=1, name="Fundación Sembrar", retired=False)
 
 BRANDS = Resource(
@@ -97,8 +100,8 @@ PARTNERS = Resource(
     rules="SYS-9",
     one=PARTNER,
     page=Partners(partners=[PARTNER], next_cursor=None),
-    new=NewParty(name="Davipuntos"),
-    change=NewParty(name="Davipuntos"),
+    new=NewPartner(name="Davipuntos", rate=Rate(coins=1, points=1)),
+    change=PartnerChange(rate=Rate(coins=3, points=2)),
 )
 ORGANISATIONS = Resource(
     path="/v1/organisations",

@@ -78,6 +78,7 @@ SALE = Posting(
     payment_id=None,
     invoice_number="FV-20931",
     bill_amount=5_400_000,
+    item=None,
     occurred_at=NOW,
     recorded_at=NOW,
 )
@@ -103,6 +104,8 @@ ROWS: Rows = {
         },
         answers={201: PERSON},
         problems=("customer_exists",),
+        about="Where they are left out, `country` is the document's or else that of the store or"
+        " the brand whose key this is, and `city` that of the store (CUS-3).",
     ),
     ("POST", CUSTOMERS + "/lookup"): Row(
         operation="lookUpCustomer",
@@ -126,7 +129,7 @@ ROWS: Rows = {
         body=ProfileChange(phone="300 123 4567", birth_date=date(1990, 5, 17)),
         answers={200: PERSON},
         problems=("customer_exists",),
-        summary="Change a profile: *Actualizar* (CUS-6)",
+        summary="Change a profile: what is left out stays as it is (CUS-6)",
     ),
     ("POST", CUSTOMER + "/block"): Row(
         operation="blockCustomer",

@@ -57,10 +57,11 @@ ROWS: Rows = {
             ]
         }
         | SINCE,
-        summary="List *Transacciones históricas*, the newest first (INV-2)",
+        summary="List a store's printed sales, the newest first (INV-2)",
     ),
     ("GET", INVOICES + "/stream"): Row(
         operation="streamInvoices",
+        problems=("overloaded",),
         answers={
             200: (
                 Text(

@@ -42,6 +42,7 @@ class Resource:
     def rows(self) -> Rows:
         """Return the five rows."""
         name, several = self.noun.title(), f"{self.noun}s"
+        single = f"{'an' if self.noun[0] in 'aeiou' else 'a'} {self.noun}"
         one = f"{self.path}/{{{self.id_name}}}"
         return {
             ("GET", self.path): Row(
@@ -56,24 +57,24 @@ class Resource:
                 body=self.new,
                 answers={201: self.one},
                 problems=self.problems + self.problems_added,
-                summary=f"Add a {self.noun} ({self.rules})",
+                summary=f"Add {single} ({self.rules})",
             ),
             ("GET", one): Row(
                 operation=f"read{name}",
                 answers={200: self.one},
-                summary=f"Read a {self.noun} ({self.rules})",
+                summary=f"Read {single} ({self.rules})",
             ),
             ("PATCH", one): Row(
                 operation=f"change{name}",
                 body=self.change,
                 answers={200: self.one},
                 problems=("retired", *self.problems),
-                summary=f"Change a {self.noun}: what is left out stays as it is ({self.rules})",
+                summary=f"Change {single}: what is left out stays as it is ({self.rules})",
             ),
             ("DELETE", one): Row(
                 operation=f"{self.end}{name}",
                 answers={200: self.one},
-                summary=f"{self.end.capitalize()} a {self.noun}; it can be read all the same"
+                summary=f"{self.end.capitalize()} {single}; it can be read all the same"
                 f" ({self.rules})",
             ),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
+from engine.api.contract.coins import CASHED_BACK, CONVERTED, DONATED, REVERSED
 from engine.api.contract.invented import (
     BRAND_ID,
     COINS_EXPIRE,
@@ -15,6 +16,7 @@ from engine.api.contract.invented import (
 )
 from engine.api.contract.payments import SUCCEEDED
 from engine.api.contract.row import Row, Rows, Text
+from engine.api.shapes.items import RedeemedItem
 from engine.api.shapes.people import StandingChange
 from engine.api.shapes.transactions import (
     Accumulated,
@@ -24,7 +26,6 @@ from engine.api.shapes.transactions import (
     BulkResults,
     Earned,
     Redeemed,
-    RedeemedItem,
     Redemption,
     Spent,
 )
@@ -47,7 +48,7 @@ REDEEMED = Redeemed(
     store_id=STORE_ID,
     brand_id=BRAND_ID,
     points=Spent(spent=500, balance=740),
-    item=RedeemedItem(reward_id=1, name="Café americano", points=500),
+    item=RedeemedItem(kind="reward", reward_id=1, name="Café americano", points=500),
     recorded_at=NOW,
 )
 
@@ -112,6 +113,10 @@ ROWS: Rows = {
                 "accumulation": ACCUMULATED,
                 "redemption": REDEEMED,
                 "payment": SUCCEEDED,
+                "conversion": CONVERTED,
+                "cashback": CASHED_BACK,
+                "donation": DONATED,
+                "reversal": REVERSED,
                 "block": BLOCKED,
             },
         },

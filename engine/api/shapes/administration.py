@@ -17,6 +17,8 @@ from engine.api.shapes.scalars import (
     Name,
 )
 
+RatePart = Annotated[int, Meta(ge=1, le=1_000_000)]
+
 
 class NewBrand(Struct, forbid_unknown_fields=True, frozen=True):
     """Body that makes a brand; the currency is its country's."""
@@ -35,7 +37,7 @@ class Programme(Struct, kw_only=True):
     """A version of a brand's programme: what a bill earns from `effective_from` on (PTS-2, COI-2).
 
     `points` for each `points_amount` minor units of a bill, `coins` for each `coins_amount`.
-    Versions are numbered from 1 by when they begin.
+    A version keeps its number; that of one that was withdrawn is never given again.
     """
 
     version: int
@@ -122,30 +124,57 @@ class Stores(Struct, kw_only=True):
 class NewProgramme(Struct, forbid_unknown_fields=True, frozen=True):
     """Body that makes a version of a programme, in force from now or from a moment to come (PTS-2).
 
-    `points` for each `points_amount` minor units of a bill, `coins` for each `coins_amount`.
+    `points` for each `points_amount` minor units of a bill, `coins` for each `coins_amount`. What
+    is left out of `coins`, `coins_amount`, `issuer` and `receiver` is as in the version that is in
+    force at `effective_from`. In a brand's first version they are 0, 100000, false and false.
     """
 
     points: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
     points_amount: Amount
     points_validity_days: Days
-    coins: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)] = 0
-    coins_amount: Amount = 100_000
-    issuer: bool = False
-    receiver: bool = False
+    coins: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)] | UnsetType = UNSET
+    coins_amount: Amount | UnsetType = UNSET
+    issuer: bool | UnsetType = UNSET
+    receiver: bool | UnsetType = UNSET
     effective_from: Moment | None = None
 
 
 class NewParty(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body that makes or changes a partner programme (SYS-9) or an organisation (COI-8)."""
+    """Body that makes or changes an organisation (COI-8)."""
 
     name: Name
 
 
+class Rate(Struct, forbid_unknown_fields=True, frozen=True):
+    """What the points of a partner become: `coins` for each `points` (SYS-9)."""
+
+    coins: RatePart
+    points: RatePart
+
+
+ONE_TO_ONE = Rate(coins=1, points=1)
+
+
+class NewPartner(Struct, forbid_unknown_fields=True, frozen=True):
+    """Body that makes a partner programme (SYS-9)."""
+
+    name: Name
+    rate: Rate = ONE_TO_ONE
+
+
+class PartnerChange(Struct, forbid_unknown_fields=True, frozen=True):
+    """Body that changes a partner programme; another rate is in force from now on (SYS-9)."""
+
+    name: Name | UnsetType = UNSET
+    rate: Rate | UnsetType = UNSET
+
+
 class Partner(Struct, kw_only=True):
-    """A partner programme, whose points become coins (SYS-9)."""
+    """A partner programme, with the rate at which its points become coins now (SYS-9)."""
 
     partner_id: int
     name: str
+    rate: Rate | None
     retired: bool
 
 

@@ -202,6 +202,20 @@ class Gifts(Struct, kw_only=True):
     next_cursor: str | None
 
 
+class RedeemedItem(Struct, kw_only=True):
+    """The reward, promotion or gift that was taken, as it was priced then (RED-1, RED-2, RED-3).
+
+    The one of the three ids is there that `kind` says.
+    """
+
+    kind: Literal["reward", "promotion", "gift"]
+    reward_id: Id | UnsetType = UNSET
+    promotion_id: Id | UnsetType = UNSET
+    gift_id: Id | UnsetType = UNSET
+    name: str
+    points: int
+
+
 class Offer(Struct, kw_only=True):
     """What a customer may take of an item at a store, or why not (RED-4, RED-6).
 

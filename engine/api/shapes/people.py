@@ -42,15 +42,19 @@ class Registration(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class ProfileChange(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of *Actualizar* (CUS-6): what is left out stays as it is, null empties a field."""
+    """Body of *Actualizar* (CUS-6): what is left out stays as it is.
+
+    What makes a profile complete can be changed, and not be emptied again: redeeming and paying
+    stand on it (CUS-7).
+    """
 
     document: Document | UnsetType = UNSET
     email: Text | UnsetType = UNSET
-    phone: Text | UnsetType | None = UNSET
-    first_names: Name | UnsetType | None = UNSET
-    last_names: Name | UnsetType | None = UNSET
-    gender: Gender | UnsetType | None = UNSET
-    birth_date: date | UnsetType | None = UNSET
+    phone: Text | UnsetType = UNSET
+    first_names: Name | UnsetType = UNSET
+    last_names: Name | UnsetType = UNSET
+    gender: Gender | UnsetType = UNSET
+    birth_date: date | UnsetType = UNSET
     country: Country | UnsetType | None = UNSET
     city: Name | UnsetType | None = UNSET
 

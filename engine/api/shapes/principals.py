@@ -6,15 +6,24 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from engine.api.shapes.scalars import Currency, Id, Moment, Name, Password, UserName
+from engine.api.shapes.scalars import (
+    Currency,
+    Id,
+    Moment,
+    Name,
+    Password,
+    Text,
+    TypedPassword,
+    UserName,
+)
 
 
 class SignIn(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a cashier's signing in (USR-1)."""
+    """Body of a cashier's signing in; spaces around the user mean nothing (USR-1)."""
 
     store_id: Id
-    user: UserName
-    password: Password
+    user: Text
+    password: TypedPassword
 
 
 class Session(Struct, kw_only=True):

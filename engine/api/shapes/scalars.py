@@ -12,6 +12,22 @@ AMOUNT_MAX = 10**12
 STOCK_UNITS_MAX = 100_000
 """Largest stock of one item: its units are numbered, and looked through when it is nearly gone."""
 
+PLAIN = r"^[^\x00-\x1f\x7f]+\Z"
+PLAIN_WITHOUT_TAGS = r"^[^\x00-\x1f\x7f<>]+\Z"
+PRINTABLE_ASCII = r"^[\x20-\x7e]+\Z"
+USER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]+\Z"
+UUID_TEXT = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
+CODE = r"^[0-9]{4,6}\Z"
+IN_WORDS = {
+    PLAIN: " without control characters",
+    PLAIN_WITHOUT_TAGS: " without control characters, `<` and `>`",
+    PRINTABLE_ASCII: " of printable ASCII",
+    USER_NAME: ": letters of English, digits, and after the first also `.`, `_`, `@` and `-`",
+    UUID_TEXT: "a UUID, like 0b7c7e2e-3c1b-4f43-9d8e-0d5c1f1a2b3c",
+    CODE: "4 to 6 digits",
+}
+"""What a pattern takes, for those who sent something else; where a length is told, it follows."""
+
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Minor units of the currency.")]
 Coins = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Whole coins.")]
 Points = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Whole points.")]
@@ -23,14 +39,14 @@ Stock = Annotated[
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Age = Annotated[int, Meta(ge=0, le=150)]
 Id = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Text = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
-Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f<>]+\Z")]
+Text = Annotated[str, Meta(min_length=1, max_length=100, pattern=PLAIN)]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=PLAIN_WITHOUT_TAGS)]
 Reason = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f<>]+\Z",
+        pattern=PLAIN_WITHOUT_TAGS,
         description="Stays in the books for ever: name the case, not the person.",
     ),
 ]
@@ -39,17 +55,16 @@ UserName = Annotated[
     Meta(
         min_length=2,
         max_length=64,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]+\Z",
+        pattern=USER_NAME,
         description="Upper and lower case are the same.",
     ),
 ]
 Password = Annotated[str, Meta(min_length=8, max_length=128)]
-CustomerId = Annotated[
-    str,
-    Meta(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z", description="A UUID."),
-]
-IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+\Z")]
-InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+\Z")]
+TypedPassword = Annotated[str, Meta(max_length=128)]
+"""A password that is tried: what a new one must be is nobody's business here."""
+CustomerId = Annotated[str, Meta(pattern=UUID_TEXT, description="A UUID.")]
+IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE_ASCII)]
+InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE_ASCII)]
 Currency = Literal["COP", "USD", "GTQ"]
 Country = Literal["CO", "SV", "GT", "PA"]
 Gender = Literal["F", "M", "X"]

@@ -7,8 +7,11 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from engine.api.shapes.items import RedeemedItem
 from engine.api.shapes.people import Document
 from engine.api.shapes.scalars import (
+    CODE,
+    PRINTABLE_ASCII,
     Amount,
     Balance,
     Coins,
@@ -19,12 +22,18 @@ from engine.api.shapes.scalars import (
     IdempotencyKey,
     InvoiceNumber,
     Moment,
+    Points,
+    Reason,
     Text,
 )
 
 
 class Accumulation(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
-    """Body of an accumulation (PTS-3)."""
+    """Body of an accumulation (PTS-3).
+
+    `currency` may be left out: it is the store's, and another one is refused. So may `store_id`
+    where the key has a store of its own.
+    """
 
     amount: Amount | None = None
     currency: Currency | None = None
@@ -42,13 +51,19 @@ class Redemption(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=
     store_id: Id | None = None
 
 
-class Payment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
-    """Body of a payment with coins (COI-3, COI-5)."""
+class Payment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+    """Body of a payment with coins (COI-3, COI-5, COI-6).
 
-    coins: Coins
+    `coins` may be left out with a `promotion_id`: it is the promotion's price, and another one is
+    refused. With the `qr` that the customer's app shows the coins are paid at once; without one
+    they wait for the code that the customer is sent.
+    """
+
+    coins: Coins | None = None
     document_checked: bool
     invoice_number: InvoiceNumber | None = None
     amount: Amount | None = None
+    promotion_id: Id | None = None
     qr: Text | None = None
     store_id: Id | None = None
 
@@ -56,7 +71,7 @@ class Payment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tru
 class Confirmation(Struct, forbid_unknown_fields=True, frozen=True):
     """Body of a confirmation: the code that the customer was sent (COI-6)."""
 
-    code: Annotated[str, Meta(pattern=r"^[0-9]{4,6}\Z")]
+    code: Annotated[str, Meta(pattern=CODE)]
 
 
 class Nothing(Struct, forbid_unknown_fields=True, frozen=True):
@@ -87,7 +102,7 @@ class Earned(Struct, kw_only=True):
 
 
 class Accumulated(Struct, kw_only=True):
-    """What a sale earned (PTS-3); `coins` is null where the brand issues none (COI-2)."""
+    """What a sale earned (PTS-3); `coins` is null where it earned none (COI-2)."""
 
     transaction_id: UUID
     customer_id: UUID
@@ -105,16 +120,6 @@ class Spent(Struct, kw_only=True):
     balance: Balance
 
 
-class RedeemedItem(Struct, kw_only=True):
-    """The reward, promotion or gift that was taken, as it was priced then (RED-1, RED-2, RED-3)."""
-
-    reward_id: Id | UnsetType = UNSET
-    promotion_id: Id | UnsetType = UNSET
-    gift_id: Id | UnsetType = UNSET
-    name: str
-    points: int
-
-
 class Redeemed(Struct, kw_only=True):
     """A redemption that is done (RED-5)."""
 
@@ -127,11 +132,21 @@ class Redeemed(Struct, kw_only=True):
     recorded_at: Moment
 
 
+class PaidItem(Struct, kw_only=True):
+    """The promotion that coins were paid for, as it was priced then (RED-6)."""
+
+    kind: Literal["promotion"]
+    promotion_id: Id
+    name: str
+    coins: Coins
+
+
 class PaymentState(Struct, kw_only=True):
     """How a payment with coins stands (COI-3, COI-6).
 
-    While `status` is `requires_code`, `sent_to` says where the code went, masked, `expires_at`
-    until when it can be typed, and `tries_left` how often it may still be wrong.
+    `item` is there where the payment is for a promotion. While `status` is `requires_code`,
+    `sent_to` says where the code went, masked, `expires_at` until when it can be typed, and
+    `tries_left` how often it may still be wrong.
     """
 
     payment_id: UUID
@@ -139,10 +154,11 @@ class PaymentState(Struct, kw_only=True):
     customer_id: UUID
     store_id: Id
     brand_id: Id
-    status: Literal["requires_code", "succeeded", "voided", "expired", "failed"]
+    status: Literal["requires_code", "succeeded", "voided", "expired", "failed", "reversed"]
     coins: Coins
     balance: Balance
     held: Annotated[int, Meta(ge=0)]
+    item: PaidItem | UnsetType = UNSET
     sent_to: str | UnsetType | None = UNSET
     expires_at: Moment | UnsetType = UNSET
     tries_left: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
@@ -180,3 +196,96 @@ class BulkResults(Struct, kw_only=True):
     """The results of a bulk upload, in the order of its items."""
 
     results: list[BulkResult]
+
+
+Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE_ASCII)]
+
+
+class Conversion(Struct, forbid_unknown_fields=True, frozen=True):
+    """Body of a conversion: a partner's points, once by the partner's own reference (SYS-9)."""
+
+    partner_id: Id
+    partner_points: Points
+    reference: Reference
+
+
+class Converted(Struct, kw_only=True):
+    """A partner's points that became coins (SYS-9)."""
+
+    transaction_id: UUID
+    customer_id: UUID
+    partner_id: Id
+    partner_points: Points
+    reference: str
+    coins: Earned
+    recorded_at: Moment
+
+
+class Cashback(Struct, forbid_unknown_fields=True, frozen=True):
+    """Body of a cashback: the coins that the brand of a store gives for an order (COI-2)."""
+
+    store_id: Id
+    coins: Coins
+    order: Reference
+
+
+class CashedBack(Struct, kw_only=True):
+    """Coins that were given for an online purchase (COI-2)."""
+
+    transaction_id: UUID
+    customer_id: UUID
+    store_id: Id
+    brand_id: Id
+    order: str
+    coins: Earned
+    recorded_at: Moment
+
+
+class Donation(Struct, forbid_unknown_fields=True, frozen=True):
+    """Body of a donation of coins to a social organisation (COI-8)."""
+
+    organisation_id: Id
+    coins: Coins
+
+
+class Donated(Struct, kw_only=True):
+    """Coins that were given to a social organisation (COI-8)."""
+
+    transaction_id: UUID
+    customer_id: UUID
+    organisation_id: Id
+    coins: Spent
+    recorded_at: Moment
+
+
+class Reversal(Struct, forbid_unknown_fields=True, frozen=True):
+    """Body of a reversal: what is undone, and why (PTS-8, RED-7)."""
+
+    transaction_id: CustomerId
+    reason: Reason
+
+
+class Undone(Struct, kw_only=True):
+    """What a wallet got of a reversal, with its sign; `owed` is what the next earnings repay."""
+
+    amount: int
+    balance: Balance
+    owed: Annotated[int, Meta(ge=0)]
+
+
+class Reversed(Struct, kw_only=True):
+    """A transaction that is undone, each of its legs (PTS-8, RED-7).
+
+    `type` is what it was. What happened at no store, as a conversion, has neither store nor brand.
+    """
+
+    transaction_id: UUID
+    customer_id: UUID
+    store_id: Id | None
+    brand_id: Id | None
+    reversed_transaction_id: UUID
+    type: Literal["accumulation", "redemption", "payment", "conversion", "cashback", "donation"]
+    points: Undone | None
+    coins: Undone | None
+    reason: str
+    recorded_at: Moment

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from engine.api.shapes.items import RedeemedItem
 from engine.api.shapes.scalars import Asset, Balance, Day, Id, Moment
 
 
@@ -42,7 +43,8 @@ class Posting(Struct, kw_only=True):
     """One line of a wallet's history; a transaction that moves points and coins has two.
 
     `amount` moved the balance and `held_amount` what is held; both have their sign. `bill_amount`
-    is in minor units of the store's currency. A block and an unblock have `reason` and `by`.
+    is in minor units of the store's currency. `item` is what a redemption took, null for others. A
+    block and an unblock have `reason` and `by`, a reversal what it reversed.
     """
 
     transaction_id: UUID
@@ -57,6 +59,11 @@ class Posting(Struct, kw_only=True):
         "expiry",
         "block",
         "unblock",
+        "payment",
+        "conversion",
+        "cashback",
+        "donation",
+        "reversal",
     ]
     asset: Asset
     brand_id: Id | None
@@ -67,8 +74,10 @@ class Posting(Struct, kw_only=True):
     payment_id: UUID | None
     invoice_number: str | None
     bill_amount: Annotated[int, Meta(ge=0)] | None
+    item: RedeemedItem | None
     occurred_at: Moment
     recorded_at: Moment
+    reversed_transaction_id: UUID | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
 

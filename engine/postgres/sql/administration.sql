@@ -37,16 +37,37 @@ update store
 -- retire_store --
 update store set retired_at = $2 where store_id = $1 and retired_at is null
 
+-- coins_at --
+-- How a brand stands with coins at a moment; nothing before its first programme.
+select coins, coins_amount, issuer, receiver
+  from programme
+ where brand_id = $1 and effective_from <= $2
+ order by effective_from desc
+ limit 1
+
 -- insert_programme --
-insert into programme (brand_id, effective_from, points, points_amount, points_validity_days, coins,
-                       coins_amount, issuer, receiver)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+-- Its number is one that no version of the brand has had.
+insert into programme (brand_id, version, effective_from, points, points_amount,
+                       points_validity_days, coins, coins_amount, issuer, receiver)
+select b.brand_id,
+       1 + greatest(b.version_withdrawn, (select max(p.version) from programme p
+                                           where p.brand_id = b.brand_id)),
+       $2, $3, $4, $5, $6, $7, $8, $9
+  from brand b
+ where b.brand_id = $1
+returning version
 
 -- delete_programme --
 -- Only what is not in force yet; gives nothing where it is.
-delete from programme
- where brand_id = $1 and effective_from = $2 and effective_from > $3
-returning brand_id
+with gone as (
+    delete from programme
+     where brand_id = $1 and version = $2 and effective_from > $3
+    returning brand_id, version)
+update brand b
+   set version_withdrawn = greatest(b.version_withdrawn, gone.version)
+  from gone
+ where b.brand_id = gone.brand_id
+returning b.brand_id
 
 -- insert_partner --
 insert into partner (partner_id, name)
@@ -54,7 +75,12 @@ select coalesce(max(partner_id), 0) + 1, $1 from partner
 returning partner_id
 
 -- update_partner --
-update partner set name = $2 where partner_id = $1
+-- NULL leaves the name as it is.
+update partner set name = coalesce($2, name) where partner_id = $1
+
+-- insert_rate --
+-- In force from now on.
+insert into partner_rate (partner_id, effective_from, coins, points) values ($1, $2, $3, $4)
 
 -- retire_partner --
 update partner set retired_at = $2 where partner_id = $1 and retired_at is null

@@ -31,7 +31,7 @@ select c.store_id, c.invoice_number, c.transaction_id
  where not exists (select from journal j
                     where j.customer_id = c.customer_id and j.transaction_id = c.transaction_id
                       and j.leg = 0 and j.store_id = c.store_id and j.refusal = 0
-                      and upper(btrim(j.invoice_number)) = c.invoice_number)
+                      and upper(replace(j.invoice_number, ' ', '')) = c.invoice_number)
  limit 100
 
 -- rows_without_claim --
@@ -40,7 +40,8 @@ select j.customer_id, j.asset, j.seq
   from journal j
  where j.kind = 1 and j.refusal = 0 and j.leg = 0 and j.invoice_number is not null
    and not exists (select from invoice_claim c
-                    where c.store_id = j.store_id and c.invoice_number = upper(btrim(j.invoice_number))
+                    where c.store_id = j.store_id
+                      and c.invoice_number = upper(replace(j.invoice_number, ' ', ''))
                       and c.transaction_id = j.transaction_id)
  limit 100
 

@@ -10,8 +10,8 @@ select brand_id, name, country, currency, retired_at is not null as retired from
 
 -- programmes --
 -- Oldest first.
-select brand_id, effective_from, points, points_amount, points_validity_days, coins, coins_amount,
-       issuer, receiver
+select brand_id, version, effective_from, points, points_amount, points_validity_days, coins,
+       coins_amount, issuer, receiver
   from programme
  order by brand_id, effective_from
 
@@ -20,6 +20,10 @@ select store_id, brand_id, name, city, accepts_coins, retired_at is not null as 
 
 -- partners --
 select partner_id as party_id, name, retired_at is not null as retired from partner
+
+-- rates --
+-- What the points of partners become, oldest first.
+select partner_id, effective_from, coins, points from partner_rate order by partner_id, effective_from
 
 -- organisations --
 select organisation_id as party_id, name, retired_at is not null as retired from organisation

@@ -18,6 +18,11 @@ select i.item_id, 'reward', i.brand_id, i.name, i.points, 0
   from unnest($1::integer[], $2::integer[], $3::text[], $4::bigint[])
        as i (item_id, brand_id, name, points)
 
+-- insert_partner_rates --
+-- A coin for each point, from the beginning.
+insert into partner_rate (partner_id, effective_from, coins, points)
+select partner_id, $1, 1, 1 from partner
+
 -- insert_cashier --
 -- Or, where the database has them from a data folder that is gone, a password that is known again.
 insert into cashier (brand_id, store_id, user_name, name, password_hash, password_set_at, created_at)

@@ -27,7 +27,7 @@ select f.store_id, f.invoice_number, f.amount, f.currency, f.issued_at, f.receiv
            'received_at', (extract(epoch from f.received_at) * 1000000)::bigint)::text) end
   from fresh f
   left join invoice_claim c
-    on c.store_id = f.store_id and c.invoice_number = upper(btrim(f.invoice_number))
+    on c.store_id = f.store_id and c.invoice_number = upper(replace(f.invoice_number, ' ', ''))
 
 -- find --
 -- Invoices by store and number, with who has claimed them.
@@ -36,7 +36,7 @@ select i.store_id, i.invoice_number, i.amount, i.currency, i.issued_at, i.receiv
   from unnest($1::integer[], $2::text[]) as k (store_id, invoice_number)
   join invoice i on i.store_id = k.store_id and i.invoice_number = k.invoice_number
   left join invoice_claim c
-    on c.store_id = i.store_id and c.invoice_number = upper(btrim(i.invoice_number))
+    on c.store_id = i.store_id and c.invoice_number = upper(replace(i.invoice_number, ' ', ''))
 
 -- prints --
 -- Whether a store has sent any invoice.
@@ -49,7 +49,7 @@ select i.store_id, i.invoice_number, i.amount, i.currency, i.issued_at, i.receiv
        c.customer_id, c.transaction_id
   from invoice i
   left join invoice_claim c
-    on c.store_id = i.store_id and c.invoice_number = upper(btrim(i.invoice_number))
+    on c.store_id = i.store_id and c.invoice_number = upper(replace(i.invoice_number, ' ', ''))
  where i.store_id = $1 and i.issued_at >= $3
    and ($2::boolean is null or (c.transaction_id is not null) = $2)
    and ($4::timestamptz is null or (i.issued_at, i.invoice_number) < ($4, $5::text))
@@ -63,7 +63,8 @@ select i.store_id, i.invoice_number, i.amount, i.currency, i.issued_at, i.receiv
   from invoice i
  where i.store_id = $1 and i.arrival > $2 and i.issued_at >= $3
    and not exists (select from invoice_claim c
-                    where c.store_id = i.store_id and c.invoice_number = upper(btrim(i.invoice_number)))
+                    where c.store_id = i.store_id
+                      and c.invoice_number = upper(replace(i.invoice_number, ' ', '')))
  order by i.arrival
  limit $4
 

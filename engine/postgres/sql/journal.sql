@@ -96,6 +96,7 @@ select w.asset, h.seq, h.balance, h.held, h.flags, array_send(h.lots) as lots, h
 -- A block or an unblock is listed once: by its row in the wallet of coins.
 -- $2: only this asset, or NULL. $3: only what happened at this brand, or NULL.
 -- $4, $5, $6: before this (recorded_at, asset, seq), or NULLs. $7: so many. $8: points only.
+-- $9: with blocks and unblocks.
 select h.*
   from wallet w
  cross join lateral (
@@ -105,7 +106,8 @@ select h.*
          from journal j
         where j.customer_id = w.customer_id and j.asset = w.asset
           and (j.amount <> 0 or j.held_amount <> 0
-               or (j.refusal = 0 and (j.kind in (1, 2, 16) or (j.kind in (9, 10) and j.asset = 0))))
+               or (j.refusal = 0 and (j.kind in (1, 2, 16)
+                                      or ($9::boolean and j.kind in (9, 10) and j.asset = 0))))
           and ($3::integer is null or j.brand_id = $3)
           and ($4::timestamptz is null
                or (j.recorded_at, j.asset, j.seq) < ($4, $5::integer, $6::bigint))

@@ -1,5 +1,16 @@
 -- API keys, made and revoked; workers hold the valid ones in memory, see catalogue.sql.
 
+-- brand --
+-- A brand that a key is to be of.
+select retired_at is not null as retired from brand where brand_id = $1
+
+-- store --
+-- A store that a key is to be of; it is retired with its brand.
+select s.brand_id, s.retired_at is not null or b.retired_at is not null as retired
+  from store s
+  join brand b on b.brand_id = s.brand_id
+ where s.store_id = $1
+
 -- insert --
 -- $8: whose key it is; NULL makes a new principal.
 insert into api_key (key_id, secret_hash, role, brand_id, store_id, name, created_at, principal_id)

@@ -9,7 +9,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 update customer
    set document_type = $2, document_number = $3, email = $4, phone = $5, first_names = $6,
        last_names = $7, gender = $8, birth_date = $9, country = $10, city = $11,
-       missing_fields = $12
+       missing_fields = $12, code_channel = $13, code_to = $14, code_until = $15
  where customer_id = $1
 
 -- insert_identities --
@@ -54,14 +54,15 @@ select i.customer_id, i.kind
 select customer_id, coalesce(document_type, '') as document_type,
        coalesce(document_number, '') as document_number, coalesce(email, '') as email, phone,
        first_names, last_names, gender, birth_date, country, city, missing_fields, created_at,
-       erased_at
+       erased_at, code_channel, code_to, code_until
   from customer
  where customer_id = $1
 
 -- lock_customer --
 -- A customer whose profile is about to be changed; none for somebody erased.
 select customer_id, document_type, document_number, email, phone, first_names, last_names, gender,
-       birth_date, country, city, missing_fields, created_at, erased_at
+       birth_date, country, city, missing_fields, created_at, erased_at, code_channel, code_to,
+       code_until
   from customer
  where customer_id = $1 and erased_at is null
    for update
@@ -71,7 +72,8 @@ select customer_id, document_type, document_number, email, phone, first_names, l
 update customer
    set document_type = null, document_number = null, email = null, phone = null,
        first_names = null, last_names = null, gender = null, birth_date = null, country = null,
-       city = null, missing_fields = $2, erased_at = $3
+       city = null, missing_fields = $2, erased_at = $3, code_channel = null, code_to = null,
+       code_until = null
  where customer_id = $1 and erased_at is null
 returning customer_id
 

@@ -13,8 +13,26 @@ alter table customer alter column document_number drop not null;
 alter table customer alter column email drop not null;
 alter table customer add column erased_at timestamptz;
 
+-- Where codes go until then, after a till has changed the phone or the e-mail that they went to.
+alter table customer add column code_channel text;
+alter table customer add column code_to text;
+alter table customer add column code_until timestamptz;
+
 -- Where a profile changes or is erased, what the customer was found by goes.
 create index identity_customer on identity (customer_id);
+
+-- A version of a programme keeps its number for ever, and so does one that was withdrawn: whoever asks
+-- for it again means no other one.
+alter table programme add column version integer;
+update programme p
+   set version = n.version
+  from (select brand_id, effective_from,
+               row_number() over (partition by brand_id order by effective_from) as version
+          from programme) n
+ where n.brand_id = p.brand_id and n.effective_from = p.effective_from;
+alter table programme alter column version set not null;
+alter table programme add unique (brand_id, version);
+alter table brand add column version_withdrawn integer not null default 0;  -- the largest one
 
 alter table brand add column retired_at timestamptz;
 alter table store add column retired_at timestamptz;

@@ -20,11 +20,11 @@ create table partner_reference (
 
 -- Small letters and blanks around it make no other invoice (PTS-7).
 update invoice_claim c
-   set invoice_number = upper(btrim(c.invoice_number))
- where c.invoice_number <> upper(btrim(c.invoice_number))
+   set invoice_number = upper(replace(c.invoice_number, ' ', ''))
+ where c.invoice_number <> upper(replace(c.invoice_number, ' ', ''))
    and not exists (select from invoice_claim o
                     where o.store_id = c.store_id
-                      and o.invoice_number = upper(btrim(c.invoice_number)));
+                      and o.invoice_number = upper(replace(c.invoice_number, ' ', '')));
 
 -- A transaction is reversed once (PTS-8, RED-7).
 create unique index journal_reversal on journal (customer_id, reference)
