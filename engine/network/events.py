@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,15 +19,15 @@ import orjson
 from engine.errors import Overloaded, Unavailable
 from engine.metrics import Metrics
 from engine.network.invoices import Invoice
-from engine.postgres.connections import OUT_OF_REACH, Connection, Pool
+from engine.postgres.connections import OUT_OF_REACH, Pool
+from engine.postgres.listener import Connect, listen
 from engine.postgres.sql import queries
 
 SQL = queries("invoices")
 CHANNEL = "leal_invoice"
 PAGE_EVENTS = 200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-REOPENED_AFTER_S = 0.5
-LISTENER_TRIED_EVERY_S = 15.0
+TRIED_AGAIN_AFTER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class Feed:
                 SQL["arrived"], self.store_id, self._after, self._since, PAGE_EVENTS
             )
         except OUT_OF_REACH:
-            await asyncio.sleep(REOPENED_AFTER_S)
+            await asyncio.sleep(TRIED_AGAIN_AFTER_S)
             self.fall_behind()
             return []
         if len(rows) == PAGE_EVENTS:
@@ -119,7 +118,7 @@ class Events:
     def __init__(
         self,
         pool: Pool,
-        connect: Callable[[], Awaitable[Connection]],
+        connect: Connect,
         metrics: Metrics,
         *,
         feeds_max: int,
@@ -182,32 +181,18 @@ class Events:
             feed.end()
 
     async def listen(self) -> None:
-        """Listen for ever, once somebody follows a store; a lost connection is opened again."""
+        """Listen for ever, once somebody follows a store."""
         await self._wanted.wait()
-        while True:
-            with suppress(Exception):
-                await self._listen_on(await self._connect())
-            await asyncio.sleep(REOPENED_AFTER_S)
+        await listen(self._connect, CHANNEL, self._heard, self._begin_anew)
 
-    async def _listen_on(self, connection: Connection) -> None:
-        """Listen until the connection is lost; it is tried now and then, for that may be silent."""
-        lost = asyncio.Event()
-        try:
-            connection.add_termination_listener(lambda *_: lost.set())
-            await connection.add_listener(CHANNEL, self._heard)  # network op
-            for feed in self._all():
-                feed.fall_behind()  # whatever was told while nobody listened
-            while not lost.is_set():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LISTENER_TRIED_EVERY_S):
-                        await lost.wait()
-                await connection.fetchval(SQL["still_there"])  # network op
-        finally:
-            connection.terminate()
+    def _begin_anew(self) -> None:
+        """Let every feed read what was told while nobody listened."""
+        for feed in self._all():
+            feed.fall_behind()
 
-    def _heard(self, *notice: Any) -> None:
+    def _heard(self, told: str) -> None:
         """Hand what PostgreSQL tells to those who follow the store."""
-        facts = orjson.loads(notice[3])
+        facts = orjson.loads(told)
         feeds = self._feeds.get(facts["store_id"])
         if feeds is None:
             return

@@ -9,7 +9,7 @@ worker looks for itself every second, so that a notice which never comes costs n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -18,7 +18,8 @@ from typing import Any
 import structlog
 
 from engine.people.keys import Principal, matches, principal_of, split_key
-from engine.postgres.connections import Connection, Pool
+from engine.postgres.connections import Pool
+from engine.postgres.listener import Connect, listen
 from engine.postgres.sql import queries
 from engine.programme.brands import Brand, Store
 from engine.programme.calendar import UTC_OFFSETS
@@ -31,8 +32,6 @@ SQL = queries("catalogue")
 CHANNEL = "leal_catalogue"
 KEYS_REMEMBERED_MAX = 10_000
 ROWS_A_TURN = 250
-LISTENER_TRIED_EVERY_S = 15.0
-LISTENER_OPENED_AGAIN_S = 1.0
 
 
 @dataclass(slots=True)
@@ -121,30 +120,9 @@ class Catalogue:
                 log.warning("catalogue_not_refreshed", error=type(error).__name__)
             await asyncio.sleep(min(monotonic() - started, self._refresh_s))
 
-    async def listen(self, connect: Callable[[], Awaitable[Connection]]) -> None:
-        """Wake `watch` when a change is told of, on a connection of its own, for ever.
-
-        A connection that is lost is opened again. One to a pooler that tells nobody is no harm.
-        """
-        while True:
-            with suppress(Exception):
-                await self._listen_on(await connect())
-            await asyncio.sleep(LISTENER_OPENED_AGAIN_S)
-
-    async def _listen_on(self, connection: Connection) -> None:
-        """Listen until the connection is lost; it is tried now and then, for that may be silent."""
-        lost = asyncio.Event()
-        try:
-            connection.add_termination_listener(lambda *_: lost.set())
-            await connection.add_listener(CHANNEL, lambda *_: self._told.set())  # network op
-            self._told.set()  # whatever was told while nobody listened
-            while not lost.is_set():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LISTENER_TRIED_EVERY_S):
-                        await lost.wait()
-                await connection.fetchval(SQL["version"])  # network op
-        finally:
-            connection.terminate()
+    async def listen(self, connect: Connect) -> None:
+        """Wake `watch` when a change is told of, or may have been, for ever."""
+        await listen(connect, CHANNEL, lambda _: self._told.set(), self._told.set)
 
     async def _load(self) -> None:
         async with (

@@ -71,7 +71,3 @@ select i.store_id, i.invoice_number, i.amount, i.currency, i.issued_at, i.receiv
 -- last_arrival --
 -- The last invoice of a store that came, 0 where none has.
 select coalesce(max(arrival), 0) from invoice where store_id = $1
-
--- still_there --
--- Tells a connection that listens from one that is silently gone.
-select true
