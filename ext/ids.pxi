@@ -80,3 +80,8 @@ def fingerprint_of(bytes meaning not None):
     chain_hash(<const uint8_t*> PyBytes_AS_STRING(ZERO_HASH),
                <const uint8_t*> PyBytes_AS_STRING(meaning), PyBytes_GET_SIZE(meaning), digest)
     return take_int64(digest)
+
+
+def claimed_spelling(bytes invoice_number not None):
+    """Return the one spelling of an invoice number: small letters and blanks make no other one."""
+    return invoice_number.replace(b" ", b"").upper()

@@ -178,13 +178,8 @@ cdef class Operation:
 
     @property
     def claimed_number(self):
-        """The one spelling of the invoice number, which is what is claimed; None without one.
-
-        Who types it in small letters or with blanks means the same invoice (PTS-7).
-        """
-        if self.invoice_number is None:
-            return None
-        return self.invoice_number.replace(b" ", b"").upper()
+        """The one spelling of the invoice number, which is what is claimed; None without one."""
+        return None if self.invoice_number is None else claimed_spelling(self.invoice_number)
 
     cdef void forget(self) noexcept:
         """Start over: an operation may be decided again, on another state."""

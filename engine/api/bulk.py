@@ -32,7 +32,7 @@ from engine.api.shapes.scalars import IdempotencyKey
 from engine.api.shapes.transactions import Accumulation, BulkItem
 from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, EngineError
-from engine.ledger.core import Operation, uuid_bytes
+from engine.ledger.core import Operation, claimed_spelling, uuid_bytes
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Refusal
 from engine.network.invoices import Invoice
@@ -126,7 +126,7 @@ class Upload:
         self._principal = principal
         self._language = language
         self._results: dict[int, bytes] = {}
-        self._claimed: set[tuple[int, str]] = set()
+        self._claimed: set[tuple[int, bytes]] = set()
         self._slice_ends = perf_counter() + SLICE_S
 
     async def run(self, items: Sequence[bytes | Raw]) -> list[bytes]:
@@ -164,7 +164,7 @@ class Upload:
         """
         now: list[Entry] = []
         later: list[Entry] = []
-        first: dict[tuple[int, str] | None, bytes] = {}
+        first: dict[tuple[int, bytes] | None, bytes] = {}
         late: set[bytes] = set()
         for entry in entries:
             claim = self._claim_of(entry)
@@ -174,12 +174,12 @@ class Upload:
             (later if entry.whose in late else now).append(entry)
         return now, later
 
-    def _claim_of(self, entry: Entry) -> tuple[int, str] | None:
+    def _claim_of(self, entry: Entry) -> tuple[int, bytes] | None:
         """Return the invoice that an entry claims, in the spelling that is claimed (PTS-7)."""
         store_id = entry.body.store_id or self._principal.store_id
         if store_id is None or entry.body.invoice_number is None:
             return None
-        return store_id, entry.body.invoice_number.replace(" ", "").upper()
+        return store_id, claimed_spelling(entry.body.invoice_number.encode())
 
     async def _commit(self, asked: list[tuple[Entry, Operation]]) -> None:
         """Bring operations to their outcome, and keep it as their results."""

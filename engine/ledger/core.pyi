@@ -27,6 +27,9 @@ def transaction_id_of(scope: bytes, customer_id: bytes, key: bytes) -> bytes:
 def fingerprint_of(meaning: bytes) -> int:
     """Return 64 bits of BLAKE2b of what a request means."""
 
+def claimed_spelling(invoice_number: bytes) -> bytes:
+    """Return the one spelling of an invoice number by which it is claimed (PTS-7)."""
+
 @final
 class Hold:
     """Coins set aside for a payment, with the very lots that they were taken from."""
