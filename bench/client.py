@@ -45,6 +45,15 @@ class Tally:
     errors: list[str] = field(default_factory=list)
 
 
+def head_of_whole(data: bytes) -> int:
+    """Return where the head of a whole answer ends, -1 as long as some of it is missing."""
+    head = data.find(b"\r\n\r\n")
+    at = data.find(b"Content-Length: ", 0, head)
+    if head < 0 or len(data) < head + 4 + int(data[at + 16 : data.index(b"\r", at)]):
+        return -1
+    return head
+
+
 class Connection(asyncio.Protocol):
     """One keep-alive connection with at most one request under way."""
 
@@ -74,9 +83,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._answer:
             data = self._answer + data
-        head = data.find(b"\r\n\r\n")
-        at = data.find(b"Content-Length: ", 0, head)
-        if head < 0 or len(data) < head + 4 + int(data[at + 16 : data.index(b"\r", at)]):
+        head = head_of_whole(data)
+        if head < 0:
             self._answer = data
             return
         self._answer = b""

@@ -24,7 +24,7 @@ from hdrh.histogram import HdrHistogram
 from rich.console import Console
 from rich.table import Table
 
-from bench.client import LATENCY_US_MAX
+from bench.client import LATENCY_US_MAX, head_of_whole
 from bench.side_by_side import SEED, Bench, Contestant, engine_alone
 from bench.workload import Workload, demo_of, keys_of
 
@@ -60,9 +60,7 @@ class Till(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         data = self._answer + data
-        head = data.find(b"\r\n\r\n")
-        at = data.find(b"Content-Length: ", 0, head)
-        if head < 0 or len(data) < head + 4 + int(data[at + 16 : data.index(b"\r", at)]):
+        if head_of_whole(data) < 0:
             self._answer = data
             return
         self._answer = b""
