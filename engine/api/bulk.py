@@ -21,6 +21,7 @@ from msgspec import Raw, Struct
 
 from engine.api.accumulations import earn
 from engine.api.answers import accumulation_answer, raise_refusal
+from engine.api.customers import identity_of
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import bare_key
 from engine.api.places import store_of
@@ -36,8 +37,6 @@ from engine.ledger.core import Operation, claimed_spelling, uuid_bytes
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Refusal
 from engine.network.invoices import Invoice
-from engine.people.contacts import normalise_phone
-from engine.people.documents import document_identity
 from engine.people.keys import Principal
 from engine.programme.brands import Store
 
@@ -414,9 +413,6 @@ def _label_of(item: bytes | Raw) -> Label:
 def _identity_of(item: BulkItem, country: str) -> str:
     """Return the normalised identity that names the customer; raises Problem (CUS-2, CUS-5)."""
     try:
-        if item.document is not None:
-            document = item.document
-            return document_identity(document.type, document.number, document.country or country)
-        return normalise_phone(str(item.phone), country)
+        return identity_of(country, document=item.document, phone=item.phone)
     except ValueError as error:
         raise Problem("invalid_request", str(error)) from None

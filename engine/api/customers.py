@@ -17,7 +17,7 @@ from engine.api.identity import customer_id_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
 from engine.api.services import Services
-from engine.api.shapes.people import Lookup, ProfileChange, Registration
+from engine.api.shapes.people import Document, Lookup, ProfileChange, Registration
 from engine.api.shapes.transactions import Nothing
 from engine.api.wallets import wallets_of
 from engine.api.wire import Wire, one_of
@@ -160,6 +160,23 @@ def customer_body(
     }
 
 
+def identity_of(
+    country: str,
+    *,
+    document: Document | None = None,
+    phone: str | None = None,
+    email: str | None = None,
+) -> str:
+    """Return the normalised identity that names a customer, the first that is there (CUS-2, CUS-5).
+
+    Without a country of their own a document and a phone are read as `country`'s. Raises
+    ValueError with a sentence.
+    """
+    if document is not None:
+        return document_identity(document.type, document.number, document.country or country)
+    return normalise_email(str(email)) if phone is None else normalise_phone(phone, country)
+
+
 def json_of(body: dict[str, Any]) -> bytes:
     """Return JSON with times in UTC and their Z, as everywhere in the contract."""
     return orjson.dumps(body, option=orjson.OPT_UTC_Z)
@@ -211,11 +228,5 @@ async def _find(services: Services, kind: str, body: Lookup, country: str) -> UU
     if body.qr is not None:
         shown = read_qr(services.code_secret, body.qr, int(time.time()))
         return None if shown is None else UUID(bytes=shown.customer_id)
-    if body.document is not None:
-        issued_in = body.document.country or country
-        value = document_identity(body.document.type, body.document.number, issued_in)
-    elif body.phone is not None:
-        value = normalise_phone(body.phone, country)
-    else:
-        value = normalise_email(str(body.email))
+    value = identity_of(country, document=body.document, phone=body.phone, email=body.email)
     return await services.customers.find(kind, value)
