@@ -113,6 +113,12 @@ class Metrics:
             "Batches whose outcome was unknown and was settled by appending them again.",
             registry=self.registry,
         )
+        self.timeline_changes = Counter(
+            "leal_timeline_changes_total",
+            "Failovers and restores that a lane met: was its newest answered posting kept or lost?",
+            ["answered"],
+            registry=self.registry,
+        )
         self.last_commit = Gauge(
             "leal_last_commit_timestamp_seconds",
             "When the last batch was committed, as a Unix time.",

@@ -185,6 +185,15 @@ cdef class Batch:
                        for operation in self.new_reversals.values()
                        for leg in operation.original if leg.turn])
 
+    @property
+    def predecessors(self):
+        """The rows that this batch goes on from: (customer_id, asset, seq, hash); seq 0 is none."""
+        cdef Customer customer
+        cdef Wallet wallet
+        return [(customer.customer_id, wallet.asset, wallet.seq, wallet.hash)
+                for customer in self.customers if customer is not None
+                for wallet in customer.wallets if wallet.planning]
+
     cdef bint claims_already(self, Operation operation) except -1:
         """Return whether an operation before this one claims its invoice (PTS-7)."""
         return (operation.store_id, operation.claimed_number) in self.new_claims

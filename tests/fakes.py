@@ -11,6 +11,7 @@ from typing import Any
 from copy_format import Posting, decode, pack_holds, pack_lots
 
 from engine.ledger.core import Batch, Ledger, Operation
+from engine.ledger.journal import Journal
 from engine.ledger.receipts import Receipt
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import Kind
@@ -51,6 +52,7 @@ class FakeDatabase:
         """How many more attempts to connect fail."""
         self.load_failures = 0
         self.find_failures = 0
+        self.timeline = "1/00000001"
         self.opened = 0
         self.appends: list[list[bytes]] = []
         """The transactions of each append, in the order of the batch."""
@@ -117,11 +119,14 @@ class FakeJournal:
 
     def __init__(self, database: FakeDatabase) -> None:
         self._database = database
+        self.timeline = database.timeline
         self.is_closed = False
         self.last_sqlstate = ""
 
     def terminate(self) -> None:
         self.is_closed = True
+
+    continues = Journal.continues
 
     async def load(self, ledger: Ledger, customer_ids: Iterable[bytes]) -> set[bytes]:
         wanted = list(customer_ids)

@@ -223,6 +223,9 @@ class Batch:
     new_wallets: list[tuple[bytes, int]]
     """(customer_id, asset) of wallets that get their first posting, sorted."""
     @property
+    def predecessors(self) -> list[tuple[bytes, int, int, bytes]]:
+        """(customer_id, asset, seq, hash) of the rows that this goes on from; seq 0 is none."""
+    @property
     def claims(self) -> list[tuple[int, bytes, bytes, bytes]]:
         """(store_id, number, customer_id, transaction_id) of the invoices that earn, sorted."""
     @property

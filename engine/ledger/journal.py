@@ -29,6 +29,9 @@ SQL = queries("journal")
 POSTGRES_EPOCH = 946_684_800_000_000
 """2000-01-01, in microseconds since 1970."""
 
+NO_HASH = bytes(16)
+"""What the first row of a wallet is chained to."""
+
 # A standby wait that is cut short lets the commit succeed with no more than this notice.
 NOT_REPLICATED = "01000"
 
@@ -48,6 +51,9 @@ class Journal:
         self._find_barred: Any = None
         self._find_taken: Any = None
         self._doubt: str | None = None
+        self.timeline: str | None = None
+        """The server and its time line; None where it takes no writes. Another one than before
+        means that commits may be missing which were there before."""
         self.last_sqlstate = ""
         """The SQLSTATE, or the name of the error, of the last append that was not durable."""
 
@@ -60,6 +66,7 @@ class Journal:
         journal._find = await connection.prepare(SQL["find"])  # network op
         journal._find_barred = await connection.prepare(SQL["find_barred"])  # network op
         journal._find_taken = await connection.prepare(SQL["find_taken"])  # network op
+        journal.timeline = await connection.fetchval(SQL["timeline"])  # network op
         for table, columns in (COLUMNS | {"journal": [*COLUMNS["journal"], "xid"]}).items():
             found = await connection.fetchval(SQL["columns"], table)  # network op
             if found != columns:
@@ -98,6 +105,19 @@ class Journal:
         for customer_id in broken:
             ledger.drop(customer_id)
         return broken
+
+    async def continues(self, batch: Batch) -> bool:
+        """Return whether each wallet still ends with the row that the batch goes on from.
+
+        Raises what asyncpg raises.
+        """
+        now = Ledger(0)
+        await self.load(now, {customer_id for customer_id, *_ in batch.predecessors})
+        for customer_id, asset, seq, hash_ in batch.predecessors:
+            wallet = now.wallet(customer_id, asset)
+            if (seq, hash_) != ((0, NO_HASH) if wallet is None else (wallet.seq, wallet.hash)):
+                return False
+        return True
 
     async def append(self, batch: Batch) -> Verdict:
         """Append a batch in one round trip; say what came of it. Raises nothing of asyncpg's.

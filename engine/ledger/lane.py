@@ -31,6 +31,7 @@ from engine.errors import (
 )
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
+from engine.ledger.timeline import Timeline, append_again
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import Kind, Outcome, Refusal
 from engine.ledger.waiting import WaitingRoom
@@ -72,6 +73,7 @@ class Lane:
         self._unresolved: set[bytes] = set()
         self._resolvers: set[asyncio.Task[None]] = set()
         self.connected = False
+        self._timeline = Timeline(metrics)
 
     def submit(self, operation: Operation) -> Operation:
         """Let an operation wait; see `WaitingRoom.enter`."""
@@ -117,7 +119,7 @@ class Lane:
                 return
             if verdict is Verdict.AMBIGUOUS:
                 self._disconnect()
-                self._resolve_apart(batch)
+                self._resolve_apart(batch, journal.timeline)
                 return
             self.ledger.discard(batch)
             if verdict is Verdict.STALE:
@@ -186,8 +188,10 @@ class Lane:
         self._disconnect()
         try:
             self._journal = await self._open_journal()
+            await self._timeline.notice(self._journal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the database is out of reach
             log.warning("journal_unreachable", error=type(error).__name__, waiting=len(operations))
+            self._disconnect()
             await asyncio.sleep(random.uniform(RETRY_PAUSE_S, RECONNECT_PAUSE_S_MAX / 4))  # noqa: S311
             return None
         self.connected = True
@@ -243,6 +247,7 @@ class Lane:
             self._metrics.batch_operations.observe(len(batch.operations))
             self._metrics.postings.inc(batch.postings)
             self._metrics.last_commit.set(time.time())
+            self._timeline.answered(batch)
         else:
             self._metrics.retries.labels(journal.last_sqlstate).inc()
 
@@ -350,14 +355,14 @@ class Lane:
 
     # A batch whose outcome is unknown.
 
-    def _resolve_apart(self, batch: Batch) -> None:
+    def _resolve_apart(self, batch: Batch, timeline: str | None) -> None:
         self._metrics.ambiguous.inc()
         self._unresolved.update(op.customer_id for op in batch.operations)
-        task = asyncio.create_task(self._resolve(batch))
+        task = asyncio.create_task(self._resolve(batch, timeline))
         self._resolvers.add(task)
         task.add_done_callback(self._resolvers.discard)
 
-    async def _resolve(self, batch: Batch) -> None:
+    async def _resolve(self, batch: Batch, timeline: str | None) -> None:
         """Append the identical batch until its outcome is known; its accounts stay locked.
 
         It lands, or it cannot land any more because its keys or its places are taken: by itself,
@@ -369,7 +374,7 @@ class Lane:
             await asyncio.sleep(random.uniform(RETRY_PAUSE_S / 2, RETRY_PAUSE_S))  # noqa: S311
             try:
                 journal = await self._open_journal()
-                verdict = await journal.append(batch)
+                verdict = await append_again(journal, batch, timeline)
             except Exception as error:  # noqa: BLE001 - out of reach; the next round tries again
                 log.warning("resolver_failed", error=type(error).__name__)
                 continue

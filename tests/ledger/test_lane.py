@@ -542,6 +542,39 @@ async def test_an_unknown_batch_whose_place_another_took_is_decided_again(databa
     assert [row.balance for row in rows] == [10, 110, 117]
 
 
+async def test_an_unknown_batch_leaves_no_gap_after_a_failover_that_lost_what_was_before_it(
+    database, committer
+):
+    """Without a look at the rows before it, its row with seq 3 would stand behind nothing."""
+    await results(submit(committer, earn(ANA, 1), earn(BEA, 1)))
+    kept = list(database.rows)
+    await results(submit(committer, earn(ANA, 10)))
+    step = database.next(Step(Verdict.AMBIGUOUS, until=asyncio.Event()))
+    tasks = submit(committer, earn(ANA, 100), earn(BEA, 100))
+    await step.started.wait()
+    database.rows = kept
+    database.timeline = "1/00000002"
+    step.until.set()
+    decided = await results(tasks)
+    assert [(answer.balance, replayed) for answer, replayed in decided] == [(101, False)] * 2
+    rows = [row for row in database.rows if (row.customer_id, row.asset) == (ANA, POINTS)]
+    assert [(row.seq, row.balance) for row in rows] == [(1, 1), (2, 101)]
+    assert counted(committer, "leal_timeline_changes_total", answered="lost") == 1
+
+
+async def test_an_unknown_batch_that_a_failover_kept_is_answered_from_its_rows(database, committer):
+    await results(submit(committer, earn(ANA, 1)))
+    step = database.next(Step(Verdict.AMBIGUOUS, lands=True, until=asyncio.Event()))
+    tasks = submit(committer, earn(ANA, 100))
+    await step.started.wait()
+    step.until.set()
+    database.timeline = "1/00000002"
+    assert [answer.balance for answer, _ in await results(tasks)] == [101]
+    assert len(database.appends) == 2
+    await results(submit(committer, earn(ANA, 1)))
+    assert counted(committer, "leal_timeline_changes_total", answered="kept") == 1
+
+
 async def test_an_unknown_batch_that_is_bad_is_bisected_when_that_is_known(database, committer):
     operations = [earn(ANA), earn(BEA), earn(CARLA)]
     database.bad.add(operations[1].transaction_id)

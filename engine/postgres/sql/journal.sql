@@ -118,6 +118,13 @@ select h.*
  order by h.recorded_at desc, h.asset desc, h.seq desc
  limit $7
 
+-- timeline --
+-- Which server this is, and the time line that it writes: a failover or a restore to a point in
+-- time changes it. NULL while it takes no writes.
+select case when not pg_is_in_recovery()
+            then system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) end
+  from pg_control_system()
+
 -- columns --
 -- The columns of a table in their order: rows are appended without naming them.
 select array_agg(attname::text order by attnum)
