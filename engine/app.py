@@ -34,6 +34,8 @@ from engine.metrics import Metrics
 from engine.network.events import Events
 from engine.network.invoices import Invoices
 from engine.people.customers import Customers
+from engine.people.guesses import Guesses
+from engine.people.keys import Role
 from engine.people.passwords import Passwords
 from engine.people.sender import Outbox
 from engine.people.sessions import Sessions
@@ -123,6 +125,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             committer=committer,
             statements=Statements(pool),
             customers=Customers(pool),
+            guesses=guesses_of(settings),
             passwords=passwords,
             sessions=Sessions(pool, sign_ins, settings),
             sender=Outbox(settings.data_dir / "outbox.ndjson"),
@@ -213,6 +216,17 @@ async def drain(services: Services, runner: web.ServerRunner) -> bool:
     await runner.cleanup()
     log.info("drained", complete=complete)
     return complete
+
+
+def guesses_of(settings: Settings) -> Guesses:
+    """Return the purses of misses: a till of a brand has its own, a cashier a smaller one."""
+    return Guesses(
+        {
+            Role.BRAND: settings.misses_an_hour_max,
+            Role.STORE: settings.misses_an_hour_max,
+            Role.CASHIER: settings.cashier_misses_an_hour_max,
+        }
+    )
 
 
 def code_secret(settings: Settings) -> bytes:

@@ -90,6 +90,10 @@ class Settings:
     sign_in_failures_max: Annotated[int, "wrong passwords before a cashier has to wait"] = 5
     sign_in_pause_s_max: Annotated[int, "longest wait after wrong passwords"] = 900
 
+    # Whoever asks for people who are not there (CUS-2).
+    misses_an_hour_max: Annotated[int, "look-ups of a key that find nobody, in one worker"] = 3600
+    cashier_misses_an_hour_max: Annotated[int, "the same, for all cashiers of one store"] = 300
+
     # Payments with a code (COI-6).
     code_tries_max: Annotated[int, "wrong codes before the coins go back"] = 3
     code_resends_max: Annotated[int, "times a code is sent again"] = 3

@@ -229,7 +229,9 @@ class Upload:
     async def _with_customers(self, entries: list[Entry]) -> list[Entry]:
         """Return the entries whose customer is known; the others have their result."""
         wanted = {entry.identity for entry in entries if entry.identity is not None}
+        self._services.guesses.take(self._principal, len(wanted))
         found = await self._services.customers.find_many(wanted)
+        self._services.guesses.give_back(self._principal, len(found))
         known = []
         for entry in entries:
             if entry.identity is not None and entry.identity in found:

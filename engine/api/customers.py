@@ -61,7 +61,7 @@ async def register(services: Services, call: Call) -> Reply:
         city=body.city or city,
     )
     issued_in = body.document.country
-    with _registration_told():
+    with _counted(services, call.principal), _registration_told():
         customer = await services.customers.register(profile, issued_in)
     return answer(json_of(customer_body(customer, call.principal)), 201)
 
@@ -71,13 +71,14 @@ async def lookup(services: Services, call: Call) -> Reply:
     body = LOOKUP.decode(await read_body(services, call.request))
     kind = one_of(body, "document", "phone", "email", "qr")
     country, _ = _home(services, call.principal)
-    try:
-        found = await _find(services, kind, body, country)
-    except ValueError as error:
-        raise Problem("invalid_request", str(error)) from None
-    customer = None if found is None else await services.customers.get(found)
-    if customer is None or customer.erased_at is not None:
-        raise CustomerNotFound
+    with _counted(services, call.principal):
+        try:
+            found = await _find(services, kind, body, country)
+        except ValueError as error:
+            raise Problem("invalid_request", str(error)) from None
+        customer = None if found is None else await services.customers.get(found)
+        if customer is None or customer.erased_at is not None:
+            raise CustomerNotFound
     wallets = await wallets_of(services, call.principal, customer.customer_id.bytes)
     body_out = {"customer": customer_body(customer, call.principal, blocked=wallets.blocked)}
     return answer(json_of(body_out | {"wallets": wallets.listed}))
@@ -110,7 +111,7 @@ async def change(services: Services, call: Call) -> Reply:
     home, _ = _home(services, call.principal)
     at_once = call.principal.role in SPEAKS_FOR_CUSTOMERS
     settles_s = 0 if at_once else services.settings.contact_settles_s
-    with _registration_told():
+    with _counted(services, call.principal), _registration_told():
         before, after = await services.customers.change(
             UUID(bytes=customer_id), fields, home, issued_in, settles_s
         )
@@ -180,6 +181,21 @@ def identity_of(
 def json_of(body: dict[str, Any]) -> bytes:
     """Return JSON with times in UTC and their Z, as everywhere in the contract."""
     return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+
+
+@contextmanager
+def _counted(services: Services, principal: Principal) -> Iterator[None]:
+    """Count what met nobody, or somebody else, against those who guess; raises TooManyGuesses."""
+    services.guesses.take(principal)
+    try:
+        yield
+    except CustomerNotFound:
+        raise
+    except BaseException as error:
+        if not (isinstance(error, Problem) and error.code == "customer_exists"):
+            services.guesses.give_back(principal)
+        raise
+    services.guesses.give_back(principal)
 
 
 @contextmanager

@@ -23,11 +23,12 @@ from engine.errors import (
     Unavailable,
 )
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
+from engine.people.guesses import TooManyGuesses
 from engine.people.keys import KeyLimitReached, KeyRevoked, LastNetworkKey
 from engine.people.passwords import TooManySignIns
 
 CONTENT_TYPE = "application/problem+json"
-RETRY_AFTER_S = "1"
+RETRY_AFTER_S = 1
 QUALITY = re.compile(r"q\s*=\s*([01](?:\.[0-9]{0,3})?)")
 
 
@@ -127,6 +128,9 @@ PROBLEMS: dict[str, Row] = {
         "La clave de idempotencia se usó para otra solicitud",
     ),
     "too_many_attempts": Row(429, "Too many wrong passwords", "Demasiadas contraseñas erradas"),
+    "too_many_guesses": Row(
+        429, "Too many look-ups found nobody", "Demasiadas búsquedas sin resultado"
+    ),
     "too_many_sign_ins": Row(
         429, "Too many sign in right now", "Demasiadas personas están ingresando en este momento"
     ),
@@ -148,6 +152,7 @@ _BY_ERROR: dict[type[EngineError], str] = {
     KeyLimitReached: "key_limit_reached",
     LastNetworkKey: "last_network_key",
     TooManySignIns: "too_many_sign_ins",
+    TooManyGuesses: "too_many_guesses",
     Quarantined: "internal_error",
 }
 
@@ -195,7 +200,9 @@ def refusal_problem(refusal: Refusal, **members: Any) -> Problem:
 def error_problem(error: EngineError) -> Problem:
     """Return the problem that tells an error of the engine."""
     code = _BY_ERROR.get(type(error), "internal_error")
-    headers = {"Retry-After": RETRY_AFTER_S} if PROBLEMS[code].status in (429, 503, 504) else {}
+    headers = {}
+    if PROBLEMS[code].status in (429, 503, 504):
+        headers["Retry-After"] = str(getattr(error, "seconds", RETRY_AFTER_S))
     return Problem(code, str(error), headers=headers)
 
 

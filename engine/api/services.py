@@ -11,6 +11,7 @@ from engine.metrics import Metrics
 from engine.network.events import Events
 from engine.network.invoices import Invoices
 from engine.people.customers import Customers
+from engine.people.guesses import Guesses
 from engine.people.passwords import Passwords
 from engine.people.sender import Sender
 from engine.people.sessions import Sessions
@@ -45,6 +46,7 @@ class Services:
     committer: Committer
     statements: Statements
     customers: Customers
+    guesses: Guesses
     passwords: Passwords
     sessions: Sessions
     sender: Sender

@@ -103,7 +103,7 @@ ROWS: Rows = {
             ),
         },
         answers={201: PERSON},
-        problems=("customer_exists",),
+        problems=("customer_exists", "too_many_guesses"),
         about="Where they are left out, `country` is the document's or else that of the store or"
         " the brand whose key this is, and `city` that of the store (CUS-3).",
     ),
@@ -116,7 +116,7 @@ ROWS: Rows = {
             "qr": Lookup(qr=QR),
         },
         answers={200: Found(customer=PERSON, wallets=[COINS, POINTS])},
-        problems=("customer_not_found",),
+        problems=("customer_not_found", "too_many_guesses"),
         summary="Find a customer by what they have with them (CUS-2)",
     ),
     ("GET", CUSTOMER): Row(
@@ -128,7 +128,7 @@ ROWS: Rows = {
         operation="changeCustomer",
         body=ProfileChange(phone="300 123 4567", birth_date=date(1990, 5, 17)),
         answers={200: PERSON},
-        problems=("customer_exists",),
+        problems=("customer_exists", "too_many_guesses"),
         summary="Change a profile: what is left out stays as it is (CUS-6)",
     ),
     ("POST", CUSTOMER + "/block"): Row(

@@ -166,7 +166,7 @@ ROWS: Rows = {
                 ]
             )
         },
-        problems=("too_many_items",),
+        problems=("too_many_items", "too_many_guesses"),
         summary="Upload accumulations in bulk; each succeeds or fails by itself (SYS-4)",
         about="A JSON array, or NDJSON: a line for each. Each item has its own idempotency key, and"
         " the results are in the order of the items.",
