@@ -6,8 +6,13 @@ cdef int pay(Ledger ledger, Batch batch, Customer customer, Operation operation,
              int64_t now) except -1:
     """Pay a receiver at once (COI-6): the customer's QR stands for a code, and works once."""
     cdef:
-        Wallet coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
-        int refusal = refusal_to_spend(customer, coins, operation, INSUFFICIENT_COINS)
+        Wallet coins
+        int refusal
+    if batch.takes_already(operation):
+        operation.outcome = TAKEN
+        return 0
+    coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
+    refusal = refusal_to_spend(customer, coins, operation, INSUFFICIENT_COINS)
     if refusal:
         return refuse(batch, customer, coins, operation, refusal)
     if operation.qr_issued_at and batch.uses_already(operation):
@@ -15,6 +20,7 @@ cdef int pay(Ledger ledger, Batch batch, Customer customer, Operation operation,
 
     # Nothing can fail from here but for want of memory.
     spend(batch, customer, coins, operation, COINS_SETTLED, operation.brand_id)
+    batch.take(operation)
     if operation.qr_issued_at:
         batch.use(operation)
     return 0

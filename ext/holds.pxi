@@ -7,10 +7,16 @@
 # On the wire, big-endian, one hold after the other in the order they were placed:
 #   payment_id 16 · coins 8 · expires_at 8 · code_mac 16 · brand_id 4 · store_id 4
 #   · tries_left 2 · resends_left 2 · number of lots 4 · (lot key 8 · amount 8)…
+# A hold for an item (RED-6) has bit 31 of the number of lots set, and after it
+#   item_id 4 · unit 4 · turn 4
 
 cdef enum:
     HOLD_SIZE = 64
+    HOLD_ITEM_SIZE = 12
     HOLD_LOT_SIZE = 16
+    LOTS_MASK = 0x7FFFFFFF
+
+cdef uint32_t ITEM_BIT = <uint32_t> 1 << 31
 
 
 @cython.final
@@ -25,6 +31,9 @@ cdef class Hold:
         readonly int32_t store_id
         readonly int32_t tries_left
         readonly int32_t resends_left
+        readonly int32_t item_id
+        readonly int32_t unit
+        readonly int32_t turn
         Lots lots_taken
 
     def __dealloc__(self):
@@ -46,6 +55,9 @@ cdef Hold hold_with(Hold hold, bytes code_mac, int tries_left, int resends_left)
     changed.store_id = hold.store_id
     changed.tries_left = tries_left
     changed.resends_left = resends_left
+    changed.item_id = hold.item_id
+    changed.unit = hold.unit
+    changed.turn = hold.turn
     lots_copy(&changed.lots_taken, &hold.lots_taken)
     return changed
 
@@ -55,7 +67,8 @@ cdef Py_ssize_t holds_size(list holds):
         Py_ssize_t size = 0
         Hold hold
     for hold in holds:
-        size += HOLD_SIZE + HOLD_LOT_SIZE * hold.lots_taken.length
+        size += (HOLD_SIZE + (HOLD_ITEM_SIZE if hold.item_id else 0)
+                 + HOLD_LOT_SIZE * hold.lots_taken.length)
     return size
 
 
@@ -76,7 +89,11 @@ cdef void put_holds_field(Buffer* buffer, list holds):
         put_int32(buffer, hold.store_id)
         put_int16(buffer, hold.tries_left)
         put_int16(buffer, hold.resends_left)
-        put_int32(buffer, hold.lots_taken.length)
+        put_int32(buffer, hold.lots_taken.length | (ITEM_BIT if hold.item_id else 0))
+        if hold.item_id:
+            put_int32(buffer, hold.item_id)
+            put_int32(buffer, hold.unit)
+            put_int32(buffer, hold.turn)
         for at in range(hold.lots_taken.length):
             put_int64(buffer, hold.lots_taken.items[at].key)
             put_int64(buffer, hold.lots_taken.items[at].amount)
@@ -90,6 +107,7 @@ cdef list take_holds(bytes packed):
         Py_ssize_t at = 0
         Py_ssize_t length
         int32_t count, lot
+        bint of_item
         Hold hold
     if packed is None:
         return holds
@@ -107,9 +125,17 @@ cdef list take_holds(bytes packed):
         hold.store_id = <int32_t> take_int32(&data[at + 52])
         hold.tries_left = <int32_t> (take_int32(&data[at + 56]) >> 16)
         hold.resends_left = <int32_t> (take_int32(&data[at + 56]) & 0xFFFF)
-        count = <int32_t> take_int32(&data[at + 60])
+        of_item = take_int32(&data[at + 60]) < 0
+        count = <int32_t> (take_int32(&data[at + 60]) & LOTS_MASK)
         at += HOLD_SIZE
-        if count < 0 or length - at < HOLD_LOT_SIZE * <Py_ssize_t> count:
+        if of_item:
+            if length - at < HOLD_ITEM_SIZE:
+                raise ValueError("the item of a hold is cut short")
+            hold.item_id = <int32_t> take_int32(&data[at])
+            hold.unit = <int32_t> take_int32(&data[at + 4])
+            hold.turn = <int32_t> take_int32(&data[at + 8])
+            at += HOLD_ITEM_SIZE
+        if length - at < HOLD_LOT_SIZE * <Py_ssize_t> count:
             raise ValueError("the lots of a hold are cut short")
         lots_reserve(&hold.lots_taken, count)
         for lot in range(count):

@@ -230,6 +230,8 @@ cdef class Ledger:
             void(self, batch, customer, operation, now)
         elif operation.kind == RESEND:
             resend(self, batch, customer, operation, now)
+        elif operation.kind == EXPIRY:
+            sweep(self, batch, customer, operation, now)
         elif operation.kind == BLOCK or operation.kind == UNBLOCK:
             block(self, batch, customer, operation, now)
         elif operation.kind == PAYMENT:
@@ -306,7 +308,7 @@ cdef class Ledger:
             posting.brand_id = hold.brand_id
             posting.store_id = hold.store_id
             posting.requested = hold.coins
-            give_back(batch, wallet, hold, &posting)
+            give_back(batch, customer, wallet, hold, &posting)
             batch.put(customer, wallet, &posting, derived_id(customer, wallet), hold.payment_id,
                       None)
         return 0

@@ -91,8 +91,8 @@ cdef class Operation:
             raise ValueError("an item's id, unit or turn is below zero")
         if (unit or turn) and not item_id:
             raise ValueError("a unit and a turn need the item that they are of")
-        if item_id and kind != REDEMPTION:
-            raise ValueError("nothing but a redemption is of an item")
+        if item_id and kind not in (REDEMPTION, HOLD, PAYMENT):
+            raise ValueError("nothing but a redemption and a payment is of an item")
         if ((expires_day == DEBT_DAY and requested and earns(kind))
                 or (coins_expires_day == DEBT_DAY and coins)):
             raise ValueError("the last day of what is earned is out of range")
@@ -144,7 +144,7 @@ cdef class Operation:
         elif self.kind == RESEND:
             if self.code_mac is None:
                 raise ValueError("a resend needs a code")
-        elif self.kind not in (CAPTURE, VOID, BLOCK, UNBLOCK, REVERSAL):
+        elif self.kind not in (CAPTURE, VOID, EXPIRY, BLOCK, UNBLOCK, REVERSAL):
             raise ValueError(f"no operation has the kind {self.kind}")
         return 0
 

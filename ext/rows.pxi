@@ -56,6 +56,7 @@ cdef class Batch:
         dict new_references             # (partner_id, reference): the operation that converted it
         dict new_qr_uses                # (customer_id, issued_at): the operation paid by it
         dict new_reversals              # (customer_id, transaction_id): what reversed it
+        list freed                      # (customer_id, item_id, unit, turn, transaction_id)
         Buffer buffer
         Lots moved
         Row* rows
@@ -70,6 +71,7 @@ cdef class Batch:
         self.new_references = {}
         self.new_qr_uses = {}
         self.new_reversals = {}
+        self.freed = []
         self.touched = []
         self.customers = []
 
@@ -169,21 +171,14 @@ cdef class Batch:
 
     @property
     def freed_units(self):
-        """The units that reversals give back: (item_id, unit, transaction that had taken it)."""
-        cdef Operation operation
-        cdef Leg leg
-        return sorted([(leg.item_id, leg.unit, operation.reference)
-                       for operation in self.new_reversals.values()
-                       for leg in operation.original if leg.unit])
+        """The units that are given back: (item_id, unit, transaction that had taken it)."""
+        return sorted([(item_id, unit, taker) for _, item_id, unit, _, taker in self.freed if unit])
 
     @property
     def freed_turns(self):
-        """The turns that reversals give back: (customer_id, item_id, turn, its transaction)."""
-        cdef Operation operation
-        cdef Leg leg
-        return sorted([(operation.customer_id, leg.item_id, leg.turn, operation.reference)
-                       for operation in self.new_reversals.values()
-                       for leg in operation.original if leg.turn])
+        """The turns that are given back: (customer_id, item_id, turn, its transaction)."""
+        return sorted([(customer_id, item_id, turn, taker)
+                       for customer_id, item_id, _, turn, taker in self.freed if turn])
 
     @property
     def predecessors(self):
@@ -215,6 +210,24 @@ cdef class Batch:
         if operation.turn:
             self.new_turns[operation.customer_id, operation.item_id, operation.turn] = operation
         return 0
+
+    cdef int free(self, bytes customer_id, int32_t item_id, int32_t unit, int32_t turn,
+                  bytes taker) except -1:
+        """Give back what the transaction `taker` took of an item; it may be of this very batch."""
+        if unit and self.forget_taking(self.new_units, (item_id, unit), taker):
+            unit = 0
+        if turn and self.forget_taking(self.new_turns, (customer_id, item_id, turn), taker):
+            turn = 0
+        if unit or turn:
+            self.freed.append((customer_id, item_id, unit, turn, taker))
+        return 0
+
+    cdef bint forget_taking(self, dict taken, tuple place, bytes taker) except -1:
+        cdef Operation operation = taken.get(place)
+        if operation is None or operation.transaction_id != taker:
+            return False
+        del taken[place]
+        return True
 
     cdef bint converts_already(self, Operation operation) except -1:
         """Return whether an operation before this one converts its partner's reference (SYS-9)."""

@@ -80,10 +80,15 @@ cdef int redeem(Ledger ledger, Batch batch, Customer customer, Operation operati
 cdef int hold(Ledger ledger, Batch batch, Customer customer, Operation operation,
               int64_t now) except -1:
     cdef:
-        Wallet coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
-        int refusal = refusal_to_spend(customer, coins, operation, INSUFFICIENT_COINS)
+        Wallet coins
+        int refusal
         Posting posting = posting_of(operation)
         Hold held
+    if batch.takes_already(operation):
+        operation.outcome = TAKEN
+        return 0
+    coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
+    refusal = refusal_to_spend(customer, coins, operation, INSUFFICIENT_COINS)
     if refusal:
         return refuse(batch, customer, coins, operation, refusal)
 
@@ -97,6 +102,9 @@ cdef int hold(Ledger ledger, Batch batch, Customer customer, Operation operation
     held.store_id = operation.store_id
     held.tries_left = operation.tries_max
     held.resends_left = operation.resends_max
+    held.item_id = operation.item_id
+    held.unit = operation.unit
+    held.turn = operation.turn
     lots_spend(&coins.planned.lots, operation.requested, &held.lots_taken)
     lots_copy(&batch.moved, &held.lots_taken)
     coins.planned.balance -= operation.requested
@@ -107,6 +115,7 @@ cdef int hold(Ledger ledger, Batch batch, Customer customer, Operation operation
     posting.moved_sign = -1
     batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
               operation)
+    batch.take(operation)
     operation.succeed(-operation.requested, coins)
     operation.tries_left = operation.tries_max
     return 0
@@ -153,7 +162,7 @@ cdef int count_wrong_code(Ledger ledger, Batch batch, Customer customer, Wallet 
         replace_hold(coins, held, hold_with(held, held.code_mac, held.tries_left - 1,
                                             held.resends_left))
     else:
-        give_back(batch, coins, held, posting)
+        give_back(batch, customer, coins, held, posting)
     batch.put(customer, coins, posting, operation.transaction_id, operation.reference,
               operation)
     operation.refuse(CODE_INVALID, coins)
@@ -175,7 +184,7 @@ cdef int void(Ledger ledger, Batch batch, Customer customer, Operation operation
     posting.brand_id = held.brand_id
     posting.store_id = held.store_id
     posting.requested = held.coins
-    give_back(batch, coins, held, &posting)
+    give_back(batch, customer, coins, held, &posting)
     batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
               operation)
     operation.succeed(held.coins, coins)
@@ -206,6 +215,22 @@ cdef int resend(Ledger ledger, Batch batch, Customer customer, Operation operati
               operation)
     operation.succeed(0, coins)
     operation.tries_left = held.tries_left
+    return 0
+
+
+cdef int sweep(Ledger ledger, Batch batch, Customer customer, Operation operation,
+               int64_t now) except -1:
+    """Write down what is due in a wallet, where there is one; the operation has no row of its own.
+
+    Nothing waits for it (PTS-5): it keeps the books, which the next operation would do as well.
+    """
+    cdef Wallet wallet = customer.find(operation.asset)
+    if wallet is None:
+        operation.outcome = POSTED
+        return 0
+    ledger.open(batch, customer, operation.asset, offset_of(ledger, operation, operation.asset),
+                now)
+    operation.succeed(0, wallet)
     return 0
 
 
@@ -290,8 +315,9 @@ cdef int credit(Batch batch, Wallet wallet, int64_t key, int64_t amount) except 
     return 0
 
 
-cdef int give_back(Batch batch, Wallet wallet, Hold hold, Posting* posting) except -1:
-    """Return the lots of `hold` to its wallet, with the expiry they had."""
+cdef int give_back(Batch batch, Customer customer, Wallet wallet, Hold hold,
+                   Posting* posting) except -1:
+    """Return the lots of `hold` to its wallet, with the expiry they had, and its item's unit."""
     cdef int32_t at
     lots_copy(&batch.moved, &hold.lots_taken)
     for at in range(hold.lots_taken.length):
@@ -300,6 +326,7 @@ cdef int give_back(Batch batch, Wallet wallet, Hold hold, Posting* posting) exce
     wallet.planned.balance = add_checked(wallet.planned.balance, hold.coins)
     wallet.planned.held = subtract_checked(wallet.planned.held, hold.coins)
     replace_hold(wallet, hold, None)
+    batch.free(customer.customer_id, hold.item_id, hold.unit, hold.turn, hold.payment_id)
     posting.amount = hold.coins
     posting.held_amount = -hold.coins
     posting.moved_sign = 1

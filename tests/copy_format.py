@@ -13,6 +13,7 @@ from struct import Struct, calcsize, pack, unpack_from
 from typing import Any
 
 from engine.ledger.core import Leg
+from engine.ledger.vocabulary import Kind
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + pack(">ii", 0, 0)
 TRAILER = pack(">h", -1)
@@ -36,6 +37,9 @@ class Hold:
     store_id: int
     tries_left: int
     resends_left: int
+    item_id: int = 0
+    unit: int = 0
+    turn: int = 0
     lots: Lots
 
 
@@ -106,8 +110,9 @@ def derived_id(customer_id: bytes, asset: int, seq: int) -> bytes:
 def leg_of(posting: Posting, **item: int) -> Leg:
     """Return what a reversal needs to know of a row, and of the item that it took."""
     names = ("asset", "kind", "refusal", "amount", "held_amount", "counter", "counter_party")
+    taker = posting.reference if posting.kind == Kind.CAPTURE else posting.transaction_id
     moved = [(day << 32 | issuer, amount) for (day, issuer), amount in posting.moved.items()]
-    return Leg(**{name: getattr(posting, name) for name in names}, moved=moved, **item)
+    return Leg(**{name: getattr(posting, name) for name in names}, moved=moved, taker=taker, **item)
 
 
 def encode_journal(postings: Iterable[Posting]) -> bytes:
@@ -173,16 +178,24 @@ def lots_of(pairs: Iterable[tuple[int, int]]) -> Lots:
     return {(key >> 32, key & 0xFFFFFFFF): amount for key, amount in pairs}
 
 
-HOLD = Struct(">16sqq16siihhi")
+HOLD = Struct(">16sqq16siihhI")
+HOLD_ITEM = Struct(">iii")
+ITEM_BIT = 1 << 31
 HOLD_LOT = Struct(">qq")
+HOLD_FIELDS = ("payment_id", "coins", "expires_at", "code_mac", "brand_id", "store_id")
+HOLD_FIELDS += ("tries_left", "resends_left")
+HOLD_ITEM_FIELDS = ("item_id", "unit", "turn")
 
 
 def pack_holds(holds: Iterable[Hold]) -> bytes | None:
     """Return the column `holds`: NULL where there are none."""
     packed = b""
     for hold in holds:
-        values = [getattr(hold, f.name) for f in fields(Hold) if f.name != "lots"]
-        packed += HOLD.pack(*values, len(hold.lots))
+        of_item = hold.item_id != 0
+        values = [getattr(hold, name) for name in HOLD_FIELDS]
+        packed += HOLD.pack(*values, len(hold.lots) | ITEM_BIT * of_item)
+        if of_item:
+            packed += HOLD_ITEM.pack(hold.item_id, hold.unit, hold.turn)
         for (day, issuer), amount in hold.lots.items():
             packed += HOLD_LOT.pack(day << 32 | issuer, amount)
     return packed or None
@@ -194,14 +207,18 @@ def unpack_holds(packed: bytes | None) -> tuple[Hold, ...]:
 
 
 def _each_hold(packed: bytes) -> Iterator[Hold]:
-    names = [f.name for f in fields(Hold) if f.name != "lots"]
     at = 0
     while at < len(packed):
         *values, count = HOLD.unpack_from(packed, at)
         at += HOLD.size
+        item = (0, 0, 0)
+        if count & ITEM_BIT:
+            item, count = HOLD_ITEM.unpack_from(packed, at), count & ~ITEM_BIT
+            at += HOLD_ITEM.size
         pairs = [HOLD_LOT.unpack_from(packed, at + HOLD_LOT.size * lot) for lot in range(count)]
         at += HOLD_LOT.size * count
-        yield Hold(**dict(zip(names, values, strict=True)), lots=lots_of(pairs))
+        known = dict(zip(HOLD_FIELDS + HOLD_ITEM_FIELDS, (*values, *item), strict=True))
+        yield Hold(**known, lots=lots_of(pairs))
 
 
 Codec = tuple[Callable[[Any], bytes | None], Callable[[Any], Any]]

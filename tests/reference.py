@@ -156,6 +156,7 @@ class Decision:
         own |= dict.fromkeys((Kind.BLOCK, Kind.UNBLOCK), self.block)
         own |= {Kind.PAYMENT: self.pay, Kind.DONATION: self.donate, Kind.REVERSAL: self.reverse}
         own |= dict.fromkeys((Kind.CONVERSION, Kind.CASHBACK), self.receive)
+        own |= {Kind.EXPIRY: self.sweep}
         own.get(self.asks.kind, self.follow_up)(self.asks)
 
     def earn(self, asks: Operation) -> None:
@@ -199,23 +200,52 @@ class Decision:
         A unit of its stock is taken once, and so is each turn of a customer: who comes second in a
         batch is asked to come again with others, and no row is left of it.
         """
-        unit, turn = (asks.item_id, asks.unit), (asks.customer_id, asks.item_id, asks.turn)
-        units = {other[:2] for other in self.batch.units}
-        turns = {other[:3] for other in self.batch.turns}
-        if unit in units or turn in turns:
+        if self.is_taken():
             asks.outcome = Outcome.TAKEN
             return None
         points = self.open(asks.asset)
         if refusal := self.refusal_to_spend(points, Refusal.INSUFFICIENT_POINTS):
             return self.refuse(points, refusal)
-        if asks.unit:
-            self.batch.units.append((*unit, asks.customer_id, asks.transaction_id))
-        if asks.turn:
-            self.batch.turns.append((*turn, asks.transaction_id))
+        self.take()
         return self.spend(points, (Counter.POINTS_REDEEMED, asks.asset))
+
+    def is_taken(self) -> bool:
+        """Return whether an operation before this one takes its unit or its turn (RED-5)."""
+        unit, turn = self.unit_and_turn()
+        units = {other[:2] for other in self.batch.units}
+        return unit in units or turn in {other[:3] for other in self.batch.turns}
+
+    def take(self) -> None:
+        """Take the unit and the turn that are asked for, where they are numbered."""
+        unit, turn = self.unit_and_turn()
+        if self.asks.unit:
+            self.batch.units.append((*unit, self.asks.customer_id, self.asks.transaction_id))
+        if self.asks.turn:
+            self.batch.turns.append((*turn, self.asks.transaction_id))
+
+    def unit_and_turn(self) -> tuple[tuple[int, int], tuple[bytes, int, int]]:
+        asks = self.asks
+        return (asks.item_id, asks.unit), (asks.customer_id, asks.item_id, asks.turn)
+
+    def free(self, of: Hold | Leg, taker: bytes) -> None:
+        """Give back a unit and a turn; what was taken in this very batch was never taken."""
+        batch, customer_id = self.batch, self.asks.customer_id
+        unit = (of.item_id, of.unit, customer_id, taker)
+        turn = (customer_id, of.item_id, of.turn, taker)
+        if unit in batch.units:
+            batch.units.remove(unit)
+        elif of.unit:
+            batch.freed_units.append((of.item_id, of.unit, taker))
+        if turn in batch.turns:
+            batch.turns.remove(turn)
+        elif of.turn:
+            batch.freed_turns.append(turn)
 
     def pay(self, asks: Operation) -> None:
         """Pay a receiver at once by the app's QR, which works once (COI-6)."""
+        if self.is_taken():
+            asks.outcome = Outcome.TAKEN
+            return None
         coins = self.open(COINS)
         if refusal := self.refusal_to_spend(coins, Refusal.INSUFFICIENT_COINS):
             return self.refuse(coins, refusal)
@@ -224,6 +254,7 @@ class Decision:
             return self.refuse(coins, Refusal.QR_INVALID)
         if asks.qr_issued_at:
             self.batch.qr_uses.append((*use, asks.transaction_id))
+        self.take()
         return self.spend(coins, (Counter.COINS_SETTLED, asks.brand_id))
 
     def donate(self, asks: Operation) -> None:
@@ -272,11 +303,7 @@ class Decision:
                 return self.refuse(first, Refusal.LIMIT_REACHED)
         for number, leg in enumerate(asks.original):
             self.reverse_leg(number, leg)
-            if leg.unit:
-                self.batch.freed_units.append((leg.item_id, leg.unit, asks.reference))
-            if leg.turn:
-                turn = (asks.customer_id, leg.item_id, leg.turn, asks.reference)
-                self.batch.freed_turns.append(turn)
+            self.free(leg, leg.taker)
         self.batch.reversals.append(undone)
         return None
 
@@ -308,6 +335,9 @@ class Decision:
 
     def hold(self, asks: Operation) -> None:
         """Set coins aside, with their very lots, until the code is typed (COI-3, COI-6)."""
+        if self.is_taken():
+            asks.outcome = Outcome.TAKEN
+            return None
         coins = self.open(COINS)
         if refusal := self.refusal_to_spend(coins, Refusal.INSUFFICIENT_COINS):  # COI-7
             return self.refuse(coins, refusal)
@@ -321,8 +351,12 @@ class Decision:
             store_id=asks.store_id,
             tries_left=asks.tries_max,
             resends_left=asks.resends_max,
+            item_id=asks.item_id,
+            unit=asks.unit,
+            turn=asks.turn,
             lots=lots,
         )
+        self.take()
         coins = replace(coins.after(negated(lots)), holds=(*coins.holds, hold))
         coins = self.post(coins, negated(lots))
         return self.answer(coins, -asks.requested, tries_left=asks.tries_max)
@@ -359,6 +393,12 @@ class Decision:
             self.answer(coins, 0, **refused, tries_left=left)
             if not left:
                 self.repay(self.expire(coins))
+
+    def sweep(self, asks: Operation) -> None:
+        """Write down what is due in a wallet, if there is one; no row is its own (PTS-5)."""
+        asks.outcome = Outcome.POSTED
+        if any(wallet.asset == asks.asset for wallet in self.wallets()):
+            self.answer(self.open(asks.asset), 0)
 
     def block(self, asks: Operation) -> None:
         """Block or unblock the customer (CUS-9) by a row in every wallet.
@@ -423,6 +463,7 @@ class Decision:
 
     def give_back(self, wallet: Wallet, hold: Hold, **columns: Any) -> Wallet:
         """Return the lots of a hold to their wallet, with the expiry they had (COI-4)."""
+        self.free(hold, hold.payment_id)
         wallet = wallet.with_hold(hold, None).after(hold.lots)
         return self.post(wallet, hold.lots, **columns | about(hold))
 

@@ -190,8 +190,11 @@ COIN_KINDS = frozenset({Kind.CONVERSION, Kind.CASHBACK, Kind.DONATION})
 """What moves coins at once, and says whereby in its details."""
 
 FULL = "The customer has as much as a wallet can hold."
+TAKEN_ENOUGH = "This customer has taken it as often as its limit allows."
 ENOUGH = {
-    Kind.REDEMPTION: "This customer has taken it as often as its limit allows.",
+    Kind.REDEMPTION: TAKEN_ENOUGH,
+    Kind.HOLD: TAKEN_ENOUGH,
+    Kind.PAYMENT: TAKEN_ENOUGH,
     Kind.RESEND: "The code was sent again as often as is allowed.",
 }
 """What there is enough of where a limit is reached, by what was asked for; else it is `FULL`."""

@@ -7,6 +7,7 @@ from its postings.
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
 
@@ -32,11 +33,12 @@ from engine.api.shapes.transactions import Confirmation, Nothing, Payment
 from engine.api.wire import Wire, fingerprint_fields
 from engine.errors import CustomerNotFound, KeyReused, PaymentNotFound
 from engine.ledger.core import Operation, uuid_text
-from engine.ledger.receipts import Receipt
+from engine.ledger.receipts import Answer, Receipt
 from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.people.codes import code_mac, make_code
 from engine.people.customers import Customer
 from engine.people.qr import read_qr
+from engine.programme.stock import UNLIMITED, Pick
 
 PAYMENT = Wire(Payment)
 CONFIRMATION = Wire(Confirmation)
@@ -62,7 +64,7 @@ async def pay(services: Services, call: Call) -> Reply:
     customer = await _customer(services, customer_id)
     payment_id = transaction_id(call.principal, customer_id, str(key))
     code = make_code()
-    details = {"invoice_number": body.invoice_number} | purchase.item
+    details: dict[str, Any] = {"invoice_number": body.invoice_number}
     if body.qr is None:
         kind, status = Kind.HOLD, "requires_code"
         details["sent_to"] = masked(customer)
@@ -70,24 +72,38 @@ async def pay(services: Services, call: Call) -> Reply:
     else:
         kind, status = Kind.PAYMENT, "succeeded"
         terms = {"qr_issued_at": _issued_at(services, customer_id, body.qr)}
-    operation = Operation(
-        kind=kind,
-        customer_id=customer_id,
-        transaction_id=payment_id,
-        fingerprint=fingerprint("payment", fingerprint_fields(body), purchase.store.store_id),
-        brand_id=purchase.store.brand.brand_id,
-        store_id=purchase.store.store_id,
-        asset=COINS,
-        requested=purchase.coins,
-        occurred_at=time.time_ns() // 1000,
-        bill_amount=-1 if body.amount is None else body.amount,
-        details=orjson.dumps(details),
-        reference=payment_id,
-        needs_profile=True,
-        barred=purchase.barred(customer, qr_is_valid=terms.get("qr_issued_at") != 0),
-        **terms,
-    )
-    decided, replayed = await services.committer.submit(operation)
+
+    def submit(pick: Pick) -> Awaitable[tuple[Answer, bool]]:
+        qr_is_valid = terms.get("qr_issued_at") != 0
+        barred = purchase.barred(customer, pick, qr_is_valid=qr_is_valid)
+        operation = Operation(
+            kind=kind,
+            customer_id=customer_id,
+            transaction_id=payment_id,
+            fingerprint=fingerprint("payment", fingerprint_fields(body), purchase.store.store_id),
+            brand_id=purchase.store.brand.brand_id,
+            store_id=purchase.store.store_id,
+            asset=COINS,
+            requested=purchase.coins,
+            occurred_at=time.time_ns() // 1000,
+            bill_amount=-1 if body.amount is None else body.amount,
+            details=orjson.dumps(details | purchase.item(pick)),
+            reference=payment_id,
+            needs_profile=True,
+            item_id=0 if purchase.promotion is None else purchase.promotion.item_id,
+            unit=0 if barred else pick.unit,
+            turn=0 if barred else pick.turn,
+            barred=barred,
+            **terms,
+        )
+        return services.committer.submit(operation)
+
+    if purchase.promotion is None:
+        decided, replayed = await submit(UNLIMITED)
+    else:
+        decided, replayed = await services.stock.take(
+            purchase.promotion, customer_id, services.settings.tries_max, submit
+        )
     raise_refusal(decided, replayed=replayed)
     if body.qr is None and not replayed:
         await send_code(services, customer, purchase.store.store_id, purchase.coins, code)
@@ -157,8 +173,9 @@ async def get(services: Services, call: Call) -> Reply:
 
 def _item_of(hold: Receipt) -> bytes | None:
     """Return what later postings of a payment say of what it is paid for, to tell it as well."""
-    item = orjson.loads(hold.details or b"{}").get("item")
-    return None if item is None else orjson.dumps({"item": item})
+    details = orjson.loads(hold.details or b"{}")
+    item = {name: details[name] for name in ("item", "unit", "turn") if name in details}
+    return orjson.dumps(item) if item else None
 
 
 def _code_terms(services: Services, payment_id: bytes, code: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.api.places import item_of, store_of
 from engine.api.problems import Problem
+from engine.api.redemptions import refusal_of
 from engine.api.shapes.transactions import Payment
 from engine.ledger.vocabulary import Refusal
 from engine.people.customers import Customer
@@ -15,6 +16,7 @@ from engine.people.keys import Principal
 from engine.programme.brands import Store
 from engine.programme.catalogue import Snapshot
 from engine.programme.items import Item, ItemKind
+from engine.programme.stock import Pick
 
 COIN_MINOR_UNITS = 100
 """A coin is a peso (COI-1), and a peso has 100 minor units."""
@@ -28,9 +30,11 @@ class Purchase:
     coins: int
     promotion: Item | None
 
-    @property
-    def item(self) -> dict[str, Any]:
-        """What the details of its postings say of a promotion, as it is priced now."""
+    def item(self, pick: Pick) -> dict[str, Any]:
+        """Return what the details of its postings say of a promotion, as it is priced now.
+
+        A reversal frees the unit and the turn, which nobody is told.
+        """
         if self.promotion is None:
             return {}
         told = {
@@ -38,24 +42,22 @@ class Purchase:
             "name": self.promotion.name,
             "coins": self.promotion.coins,
         }
-        return {"item": told}
+        return {"item": told, "unit": pick.unit, "turn": pick.turn}
 
-    def barred(self, customer: Customer, *, qr_is_valid: bool) -> int:
+    def barred(self, customer: Customer, pick: Pick, *, qr_is_valid: bool) -> int:
         """Return the refusal that no balance has a say in, 0 where there is none (COI-3, COI-6).
 
-        A payment takes no unit and no turn of an item: what has a stock or a limit is not to be
-        had, however it came about.
+        `pick` is what there is of a promotion, and for this customer.
         """
         now, promotion = time.time(), self.promotion
         if not self.store.takes_coins(now):
             return Refusal.COINS_NOT_ACCEPTED
         if not qr_is_valid:
             return Refusal.QR_INVALID
-        if promotion is None or (
-            promotion.on_offer(now) and promotion.is_for(customer, now) and not promotion.limited
-        ):
+        if promotion is None:
             return 0
-        return Refusal.NOT_AVAILABLE
+        on_offer = promotion.on_offer(now) and promotion.is_for(customer, now)
+        return refusal_of(pick, on_offer=on_offer)
 
 
 def purchase_of(snapshot: Snapshot, principal: Principal, body: Payment) -> Purchase:

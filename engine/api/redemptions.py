@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from uuid import UUID
 
 import orjson
@@ -17,7 +18,7 @@ from engine.api.retries import recorded_of
 from engine.api.services import Services
 from engine.api.shapes.transactions import Redemption
 from engine.api.wire import Wire, fingerprint_fields, one_of
-from engine.errors import CustomerNotFound, ItemTaken, Overloaded
+from engine.errors import CustomerNotFound
 from engine.ledger.core import Operation
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Kind, Refusal
@@ -60,32 +61,30 @@ async def take(
         )
         return recorded, True
     on_offer = item.on_offer(time.time()) and await _is_for(services, item, customer_id)
-    for _ in range(services.settings.tries_max):
-        async with services.stock.picked(item, customer_id) as pick:
-            barred = refusal_of(pick, on_offer=on_offer)
-            operation = Operation(
-                kind=Kind.REDEMPTION,
-                customer_id=customer_id,
-                transaction_id=transaction_id(principal, customer_id, key),
-                fingerprint=fingerprint("redemption", fingerprint_fields(body), store.store_id),
-                brand_id=item.brand.brand_id,
-                store_id=store.store_id,
-                asset=item.brand.brand_id,
-                requested=item.points,
-                utc_offset=item.brand.utc_offset,
-                occurred_at=time.time_ns() // 1000,
-                details=_details(item, pick),
-                needs_profile=True,
-                item_id=item.item_id,
-                unit=0 if barred else pick.unit,
-                turn=0 if barred else pick.turn,
-                barred=barred,
-            )
-            try:
-                return await services.committer.submit(operation)
-            except ItemTaken:
-                continue
-    raise Overloaded
+
+    def submit(pick: Pick) -> Awaitable[tuple[Answer, bool]]:
+        barred = refusal_of(pick, on_offer=on_offer)
+        operation = Operation(
+            kind=Kind.REDEMPTION,
+            customer_id=customer_id,
+            transaction_id=transaction_id(principal, customer_id, key),
+            fingerprint=fingerprint("redemption", fingerprint_fields(body), store.store_id),
+            brand_id=item.brand.brand_id,
+            store_id=store.store_id,
+            asset=item.brand.brand_id,
+            requested=item.points,
+            utc_offset=item.brand.utc_offset,
+            occurred_at=time.time_ns() // 1000,
+            details=_details(item, pick),
+            needs_profile=True,
+            item_id=item.item_id,
+            unit=0 if barred else pick.unit,
+            turn=0 if barred else pick.turn,
+            barred=barred,
+        )
+        return services.committer.submit(operation)
+
+    return await services.stock.take(item, customer_id, services.settings.tries_max, submit)
 
 
 def refusal_of(pick: Pick, *, on_offer: bool) -> int:

@@ -78,11 +78,11 @@ def _is_theirs(principal: Principal, original: Receipt) -> bool:
 
 
 def _legs(rows: list[Any], original: Receipt) -> list[Leg]:
-    """Return the legs, with the unit and the turn that a redemption took of its item (RED-5)."""
-    if original.kind != Kind.REDEMPTION:
-        return legs_of(rows)
+    """Return the legs, with the unit and the turn that were taken of an item (RED-5)."""
     details = orjson.loads(original.details or b"{}")
-    item = details["item"]
+    item = details.get("item")
+    if item is None:
+        return legs_of(rows)
     return legs_of(
         rows,
         item_id=next(item[kind.id_name] for kind in ItemKind if kind.id_name in item),

@@ -42,6 +42,9 @@ class Hold:
     store_id: int
     tries_left: int
     resends_left: int
+    item_id: int
+    unit: int
+    turn: int
     @property
     def lots(self) -> list[tuple[int, int]]: ...
 
@@ -69,8 +72,9 @@ class Wallet:
 class Leg:
     """A row of the transaction that is to be reversed, and the unit and turn that it took.
 
-    `moved` are (lot key, amount) as the row has them. Raises ValueError where it earned or spent
-    and its lots are not what its amounts say.
+    `taker` is the transaction that took them: of a capture that is its payment. `moved` are (lot
+    key, amount) as the row has them. Raises ValueError where it earned or spent and its lots are
+    not what its amounts say.
     """
 
     asset: int
@@ -83,6 +87,7 @@ class Leg:
     item_id: int
     unit: int
     turn: int
+    taker: bytes | None
     @property
     def moved(self) -> list[tuple[int, int]]: ...
     @property
@@ -102,6 +107,7 @@ class Leg:
         item_id: int = 0,
         unit: int = 0,
         turn: int = 0,
+        taker: bytes | None = None,
     ) -> None: ...
 
 @final
@@ -112,8 +118,9 @@ class Operation:
     give; `expires_day` is the last day of what is earned. `coins` are what an accumulation earns on
     top. `reference` is the payment that a hold, capture, void or resend belongs to, or what a
     reversal undoes. `barred` is a refusal that the state of the wallet has no say in. Of a
-    redemption, `unit` is the piece of the stock of `item_id` that it takes and `turn` how often the
-    customer has taken the item then, both numbered from 1; 0 where there is no limit (RED-5).
+    redemption, a hold or a payment, `unit` is the piece of the stock of `item_id` that it takes and
+    `turn` how often the customer has taken the item then, both numbered from 1; 0 where there is no
+    limit (RED-5). An EXPIRY writes down what is due in a wallet, and leaves no row of its own.
 
     `qr_issued_at` (seconds) is the QR that a payment uses up, 0 where it uses none. `party_id` is
     the partner of a conversion, whose `claim_reference` converts once, or the organisation of a

@@ -17,6 +17,8 @@ from engine.ledger.vocabulary import Kind
 MICROSECONDS = 1_000_000
 HOLD_EXPIRES_AT = slice(24, 32)
 HOLD_TRIES_LEFT = slice(56, 58)
+HOLD_SIZE, HOLD_ITEM_SIZE, HOLD_LOT_SIZE = 64, 12, 16
+ITEM_BIT = 1 << 31
 EARNING_KINDS = frozenset({Kind.ACCUMULATION, Kind.CONVERSION, Kind.CASHBACK})
 
 
@@ -118,7 +120,7 @@ def legs_of(rows: Sequence[Any], *, item_id: int = 0, unit: int = 0, turn: int =
     """Return what a reversal of a transaction needs of its rows, leg 0 first.
 
     Each row has the columns of the query `find`. The unit and the turn are what the transaction
-    took of an item, to be given back; no column tells of them.
+    took of an item, to be given back; no column tells of them. A capture's are its payment's.
     """
     return [
         Leg(
@@ -133,6 +135,7 @@ def legs_of(rows: Sequence[Any], *, item_id: int = 0, unit: int = 0, turn: int =
             item_id=0 if row["leg"] else item_id,
             unit=0 if row["leg"] else unit,
             turn=0 if row["leg"] else turn,
+            taker=row["reference" if row["kind"] == Kind.CAPTURE else "transaction_id"].bytes,
         )
         for row in rows
     ]
@@ -167,5 +170,6 @@ def _hold_facts(row: Any) -> tuple[int, int]:
                 int.from_bytes(hold[HOLD_TRIES_LEFT], "big"),
                 int.from_bytes(hold[HOLD_EXPIRES_AT], "big", signed=True),
             )
-        at += 64 + 16 * int.from_bytes(hold[60:64], "big")
+        lots = int.from_bytes(hold[60:HOLD_SIZE], "big")
+        at += HOLD_SIZE + HOLD_ITEM_SIZE * (lots >= ITEM_BIT) + HOLD_LOT_SIZE * (lots % ITEM_BIT)
     return 0, 0

@@ -84,8 +84,6 @@ class Item:
             return "`ends_at` comes after `starts_at`."
         if self.points and self.coins:
             return "A promotion costs `points` or `coins`, not both."
-        if self.coins and self.limited:
-            return "What costs `coins` has no `stock` and no `customer_limit`: leave both out."
         if self.coins:
             programme = self.brand.programme_at(moment_s)
             if self.brand.country != COINS_COUNTRY or programme is None or not programme.receiver:

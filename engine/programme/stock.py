@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count, islice
 from time import monotonic
+from typing import TypeVar
 from uuid import UUID
 
+from engine.errors import ItemTaken, Overloaded
 from engine.postgres.connections import Pool
 from engine.postgres.sql import queries
 from engine.programme.items import GIFT_TURNS, Item, ItemKind
 
 SQL = queries("items")
+
+Result = TypeVar("Result")
 
 UNITS_TRIED = 8
 UNITS_FOUND_MAX = 64
@@ -91,6 +95,25 @@ class Stock:
             yield pick
         finally:
             self._in_flight -= own
+
+    async def take(
+        self,
+        item: Item,
+        customer_id: bytes,
+        tries_max: int,
+        submit: Callable[[Pick], Awaitable[Result]],
+    ) -> Result:
+        """Submit what takes `item`, with one pick after the other while somebody else is faster.
+
+        Raises Overloaded after `tries_max`, and what `submit` raises but ItemTaken.
+        """
+        for _ in range(tries_max):
+            async with self.picked(item, customer_id) as pick:
+                try:
+                    return await submit(pick)
+                except ItemTaken:
+                    continue
+        raise Overloaded
 
     async def standings(self, items: Iterable[Item], customer_id: bytes) -> dict[int, Standing]:
         """Return by item id how items stand for a customer, in one round trip at most.

@@ -11,7 +11,6 @@ import pytest
 from harness import connection_to, until
 
 from engine.people.qr import LIFETIME_S, make_qr
-from engine.postgres.sql import queries
 
 CODE = re.compile(r"es (\d{4})\.")
 FRESH_S = 7
@@ -384,28 +383,68 @@ async def test_a_retry_is_told_the_price_that_was_paid(api, customer_id, promote
     assert await wallet_of(api, customer_id) == (400, 600)
 
 
-async def test_what_costs_coins_has_neither_a_stock_nor_a_limit(
-    api, customer_id, promote, database
-):
-    body = {"name": "Termo", "coins": 300}
-    for limit in ({"stock": 5}, {"stock": 0}, {"customer_limit": 1}):
-        reply = await api.brand.request("POST", "/v1/brands/1/promotions", body | limit)
-        assert (reply.status, reply.code) == (400, "invalid_request")
-        assert "stock" in reply.json["detail"]
-    promotion_id = await promote()
-    path = f"/v1/brands/1/promotions/{promotion_id}"
-    changed = await api.brand.request("PATCH", path, {"stock": 5})
-    assert (changed.status, changed.code) == (400, "invalid_request")
+async def units_of(database, promotion_id):
     async with connection_to(database) as connection:
-        await connection.execute("update item set stock = 5 where item_id = $1", promotion_id)
-        await connection.execute(queries("catalogue")["touch"])
+        query = "select count(*) from item_unit where item_id = $1"
+        return await connection.fetchval(query, promotion_id)
 
-    async def limited():
-        return (await api.brand.request("GET", path)).json["stock"] == 5
 
-    await until(limited)
-    reply = await api.store.pay(customer_id, promotion_id=promotion_id)
-    assert (reply.status, reply.code) == (409, "not_available")
+async def offer_of(api, customer_id, promotion_id):
+    offers = (await api.store.offers(customer_id, store_id=1)).json["promotions"]
+    return next(one for one in offers if one["promotion_id"] == promotion_id)
+
+
+async def test_the_last_unit_is_paid_for_once_and_held_while_a_code_is_waited_for(
+    api, engine, people, payer, promote, database
+):
+    promotion_id = await promote(stock=1)
+    other = people.complete()["customer_id"]
+    await give(api, other, 1000)
+    asked = {"promotion_id": promotion_id}
+    held = (await api.store.pay(payer["customer_id"], **asked)).json
+    by_qr = await api.store.pay(other, qr=await qr_of(api, other), **asked)
+    by_code = await api.store.pay(other, **asked)
+    assert [by_qr.code, by_code.code] == ["out_of_stock"] * 2
+    assert (await offer_of(api, other, promotion_id))["reason"] == "out_of_stock"
+    code = CODE.search(codes_sent(engine, payer)[-1]["text"])[1]
+    paid = await api.store.confirm(payer["customer_id"], held["payment_id"], code)
+    assert paid.json["status"] == "succeeded"
+    assert (await api.store.pay(other, **asked)).code == "out_of_stock"
+    # What is given back is there again: of a payment by a code, and of one by a QR.
+    await reverse(api, payer["customer_id"], held["payment_id"], "back")
+    assert await units_of(database, promotion_id) == 0
+    by_qr = await api.store.pay(other, qr=await qr_of(api, other), **asked)
+    assert by_qr.status == 201
+    assert await units_of(database, promotion_id) == 1
+    await reverse(api, other, by_qr.json["payment_id"], "back too")
+    assert await units_of(database, promotion_id) == 0
+
+
+@pytest.mark.parametrize("how", ["voided", "guessed"])
+async def test_a_payment_that_is_given_up_gives_its_unit_and_turn_back(
+    api, customer_id, promote, database, how
+):
+    promotion_id = await promote(stock=1, customer_limit=1)
+    asked = {"promotion_id": promotion_id}
+    payment_id = (await api.store.pay(customer_id, **asked)).json["payment_id"]
+    assert (await api.store.pay(customer_id, **asked)).code == "out_of_stock"
+    if how == "voided":
+        assert (await api.store.void(customer_id, payment_id)).status == 200
+    for guess in ("0000", "0001", "0002", "0003") if how == "guessed" else ():
+        await api.store.confirm(customer_id, payment_id, guess)
+    assert await units_of(database, promotion_id) == 0
+    assert (await api.store.pay(customer_id, **asked)).status == 201
+
+
+async def test_a_customer_pays_for_a_promotion_as_often_as_its_limit_says(
+    api, customer_id, promote
+):
+    promotion_id = await promote(customer_limit=2)
+    asked = {"promotion_id": promotion_id}
+    first = await api.store.pay(customer_id, "one", qr=await qr_of(api, customer_id), **asked)
+    assert (first.status, (await api.store.pay(customer_id, **asked)).status) == (201, 201)
+    assert (await api.store.pay(customer_id, **asked)).code == "limit_reached"
+    assert (await offer_of(api, customer_id, promotion_id))["reason"] == "limit_reached"
 
 
 # Payments that were reversed.

@@ -147,3 +147,40 @@ async def test_changes_at_both_at_once_are_all_made(two):
         reward = (await one.brand.request("PATCH", path, {})).json
         told = {name: reward[name] for name in ("name", "points", "customer_limit", "stock")}
         assert told == {"name": "Jarra", "points": points, "customer_limit": 2, "stock": None}
+
+
+async def test_the_last_units_are_paid_for_with_coins_once_each_at_once_or_by_a_code(
+    two, customers, database
+):
+    """Every second payment is by the app's QR, the others hold the coins until a code is typed."""
+    (one, other), connection = two
+    body = {"name": "Termo", "coins": 10}
+    made = await one.brand.request("POST", "/v1/brands/1/promotions", body | {"stock": 7})
+    number = made.json["promotion_id"]
+    path = f"/v1/brands/1/promotions/{number}"
+    async with asyncio.timeout(10):
+        while (await other.brand.request("GET", path)).status != 200:
+            await asyncio.sleep(0.02)
+
+    async def buy(place, customer):
+        client = (one, other)[place % 2]
+        qr = (await client.app.qr(customer)).json["qr"] if place % 4 < 2 else None
+        qr = {} if qr is None else {"qr": qr}
+        return await client.store.pay(customer, "last", promotion_id=number, **qr)
+
+    replies = await asyncio.gather(*(buy(place, each) for place, each in enumerate(customers)))
+    told = Counter((reply.status, reply.code) for reply in replies)
+    assert told == {(201, None): 7, (409, "out_of_stock"): 53}
+    units = [row["unit"] for row in await connection.fetch(UNITS, number)]
+    assert units == list(range(1, 8))
+    # What is held is given up at the other engine, and there for others.
+    held = [
+        (place, reply.json["payment_id"])
+        for place, reply in enumerate(replies)
+        if reply.status == 201 and reply.json["status"] == "requires_code"
+    ]
+    for place, payment_id in held:
+        voided = await (other, one)[place % 2].store.void(customers[place], payment_id)
+        assert voided.status == 200
+    assert len(await connection.fetch(UNITS, number)) == 7 - len(held)
+    assert (await audit(database))[0] == 0

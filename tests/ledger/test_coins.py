@@ -228,7 +228,7 @@ GOOD = {
         {"asset": CAFE},
         {"party_id": -1},
         {"qr_issued_at": -1},
-        {"item_id": 1},
+        {"unit": 1},
         {"requested": 1, "kind": Kind.CASHBACK, "expires_day": 0},
         {"requested": 1, "kind": Kind.CONVERSION, "expires_day": 0},
     ],

@@ -54,7 +54,7 @@ VERBS = [Kind.ACCUMULATION, Kind.ACCUMULATION, Kind.REDEMPTION, Kind.HOLD, Kind.
 VERBS += [Kind.CAPTURE, Kind.CAPTURE, Kind.VOID, Kind.RESEND, Kind.REDEMPTION]
 VERBS += [Kind.BLOCK, Kind.UNBLOCK, Kind.UNBLOCK]
 VERBS += [Kind.PAYMENT, Kind.PAYMENT, Kind.CONVERSION, Kind.CASHBACK, Kind.DONATION]
-VERBS += [Kind.REVERSAL] * 6
+VERBS += [Kind.REVERSAL] * 6 + [Kind.EXPIRY] * 2
 EARLIER = 8  # how many transactions back a customer's reversal may reach
 BARRED = [0] * 12 + [Refusal.INVOICE_ALREADY_CLAIMED, Refusal.NOT_AVAILABLE]
 
@@ -108,7 +108,10 @@ def operation_from(ask, number, now, payments, books):
         keywords |= {"coins": min(chances.of(10) * ask["amount"], BALANCE_MAX)}
         keywords |= {"coins_expires_day": today + 2 * ask["days"]}
         keywords |= {"invoice_number": [None, b"F-%d" % (number % 3)][chances.of(2)]}
-    if kind == Kind.REDEMPTION:
+    if kind == Kind.EXPIRY:
+        keywords |= {"asset": ask["brand_id"] * chances.of(2), "utc_offset": GUATEMALA}
+        keywords |= {} if ask["brand_id"] == 8 else {"utc_offset": COLOMBIA}
+    if kind in (Kind.REDEMPTION, Kind.HOLD, Kind.PAYMENT):
         keywords["item_id"] = chances.of(3)
         if keywords["item_id"]:  # few of each, so that they meet in a batch
             keywords |= {"unit": chances.of(3), "turn": chances.of(3)}

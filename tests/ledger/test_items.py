@@ -6,7 +6,27 @@ from uuid import UUID
 
 import pytest
 from harness import connection_to
-from verbs import ANA, BEA, CAFE, COLOMBIA, FUEL, NOW, TODAY, earn, load_wallet, post, redeem
+from verbs import (
+    ANA,
+    BEA,
+    CAFE,
+    COLOMBIA,
+    FUEL,
+    NOW,
+    RIGHT,
+    SOON,
+    TODAY,
+    WRONG,
+    ask,
+    capture,
+    earn,
+    hold,
+    load_wallet,
+    post,
+    redeem,
+    resend,
+    void,
+)
 
 from engine.errors import ItemTaken
 from engine.ledger.committer import Committer
@@ -325,3 +345,103 @@ async def test_whose_unit_is_taken_fails_alone(open_journal, customers):
         *(True, True, False, False),
     ]
     assert [result[0].refusal for result in results if isinstance(result, tuple)] == [0] * 5
+
+
+# What is paid for with coins (RED-6).
+
+
+def buy(coins=3, **others):
+    """Return a payment of a mug by a code."""
+    return hold(coins, item_id=MUG, unit=1, turn=2, **others)
+
+
+@pytest.fixture
+def rich(ledger):
+    """Return a ledger in which Ana has coins."""
+    load_wallet(ledger, 0, {(TODAY + 30, CAFE): 10})
+    return ledger
+
+
+def decided(ledger, operation, now=NOW):
+    batch = ledger.decide([operation], now)
+    ledger.publish(batch)
+    return batch
+
+
+def test_a_hold_takes_its_unit_and_turn_and_a_capture_keeps_them(rich):
+    batch = decided(rich, payment := buy())
+    assert batch.units == [(MUG, 1, ANA, payment.transaction_id)]
+    assert batch.turns == [(ANA, MUG, 2, payment.transaction_id)]
+    batch = decided(rich, capture(payment))
+    assert (batch.units, batch.freed_units, batch.freed_turns) == ([], [], [])
+
+
+@pytest.mark.parametrize("how", ["voided", "released", "swept", "guessed"])
+def test_what_a_hold_took_is_free_again_when_its_coins_go_back(rich, how):
+    decided(rich, payment := buy(tries_max=1))
+    decided(rich, resend(payment))  # which keeps what it is of
+    operation, now = {
+        "voided": (void(payment), NOW),
+        "released": (redeem(0), SOON),
+        "swept": (ask(Kind.EXPIRY, asset=0), SOON),
+        "guessed": (capture(payment, WRONG), NOW),
+    }[how]
+    operation = hold(0) if how == "released" else operation
+    batch = decided(rich, operation, now)
+    assert batch.freed_units == [(MUG, 1, payment.transaction_id)]
+    assert batch.freed_turns == [(ANA, MUG, 2, payment.transaction_id)]
+
+
+def test_what_is_taken_and_given_back_in_one_batch_was_never_taken(rich):
+    payment = buy()
+    batch = rich.decide([payment, void(payment), again := buy()], NOW)
+    assert batch.units == [(MUG, 1, ANA, again.transaction_id)]
+    assert batch.turns == [(ANA, MUG, 2, again.transaction_id)]
+    assert (batch.freed_units, batch.freed_turns) == ([], [])
+
+
+def test_what_comes_back_in_a_batch_may_be_taken_in_it(rich):
+    decided(rich, payment := buy())
+    batch = rich.decide([void(payment), again := buy()], NOW)
+    assert batch.freed_units == [(MUG, 1, payment.transaction_id)]
+    assert batch.units == [(MUG, 1, ANA, again.transaction_id)]
+
+
+@pytest.mark.parametrize("kind", [Kind.HOLD, Kind.PAYMENT])
+def test_of_two_payments_for_one_unit_in_a_batch_the_second_leaves_no_row(rich, kind):
+    facts = {"code_mac": RIGHT, "tries_max": 1} if kind == Kind.HOLD else {}
+    wanted = [ask(kind, requested=3, item_id=MUG, unit=1, **facts) for _ in range(2)]
+    batch = rich.decide(wanted, NOW)
+    assert [one.outcome for one in wanted] == [Outcome.POSTED, Outcome.TAKEN]
+    assert len(decode(batch.journal)) == 1
+
+
+def test_a_payment_that_is_refused_takes_nothing(rich):
+    batch = rich.decide([poor := buy(11), barred := buy(barred=Refusal.NOT_AVAILABLE)], NOW)
+    assert [poor.refusal, barred.refusal] == [Refusal.INSUFFICIENT_COINS, Refusal.NOT_AVAILABLE]
+    assert (batch.units, batch.turns) == ([], [])
+
+
+# What is due is written down by a sweep (PTS-5).
+
+
+def test_a_sweep_writes_down_what_is_due_and_nothing_of_its_own(ledger):
+    load_wallet(ledger, 0, {(TODAY - 1, CAFE): 4, (TODAY, CAFE): 6})
+    batch = decided(ledger, swept := ask(Kind.EXPIRY, asset=0))
+    (row,) = decode(batch.journal)
+    assert (row.kind, row.amount, row.counter) == (Kind.EXPIRY, -4, Counter.COINS_EXPIRED)
+    assert (swept.outcome, swept.amount, swept.balance) == (Outcome.POSTED, 0, 6)
+    assert decode(decided(ledger, ask(Kind.EXPIRY, asset=0)).journal) == []
+
+
+def test_a_sweep_of_points_goes_by_the_calendar_of_their_brand(ledger):
+    load_wallet(ledger, CAFE, {(TODAY - 1, 0): 4})
+    earlier = ask(Kind.EXPIRY, asset=CAFE, utc_offset=COLOMBIA - 86_400)
+    assert decode(decided(ledger, earlier).journal) == []
+    (row,) = decode(decided(ledger, ask(Kind.EXPIRY, asset=CAFE, utc_offset=COLOMBIA)).journal)
+    assert (row.asset, row.amount, row.counter) == (CAFE, -4, Counter.POINTS_EXPIRED)
+
+
+def test_a_sweep_opens_no_wallet(ledger):
+    batch = decided(ledger, swept := ask(Kind.EXPIRY, asset=CAFE))
+    assert (swept.outcome, decode(batch.journal), batch.new_wallets) == (Outcome.POSTED, [], [])

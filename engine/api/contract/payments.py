@@ -75,6 +75,8 @@ ROWS: Rows = {
             "insufficient_coins",
             "coins_not_accepted",
             "qr_invalid",
+            "out_of_stock",
+            "limit_reached",
             "not_available",
         ),
         summary="Pay with coins: by a code that is sent, or at once by the customer's QR (COI-6)",

@@ -46,12 +46,16 @@ select j.customer_id, j.asset, j.seq
  limit 100
 
 -- units_without_row --
--- A unit that counts as taken although nothing was given for it (RED-5).
+-- A unit that counts as taken although nothing was given for it (RED-5), or the coins of its
+-- payment went back.
 select u.item_id, u.unit, u.transaction_id
   from item_unit u
  where not exists (select from journal j
                     where j.customer_id = u.customer_id and j.transaction_id = u.transaction_id
-                      and j.leg = 0 and j.kind = 2 and j.refusal = 0)
+                      and j.leg = 0 and j.kind in (2, 3, 12) and j.refusal = 0)
+    or exists (select from journal j
+                where j.customer_id = u.customer_id and j.reference = u.transaction_id
+                  and j.kind in (4, 5, 6) and j.amount > 0)
  limit 100
 
 -- turns_without_row --
@@ -59,7 +63,10 @@ select t.customer_id, t.item_id, t.turn, t.transaction_id
   from item_turn t
  where not exists (select from journal j
                     where j.customer_id = t.customer_id and j.transaction_id = t.transaction_id
-                      and j.leg = 0 and j.kind = 2 and j.refusal = 0)
+                      and j.leg = 0 and j.kind in (2, 3, 12) and j.refusal = 0)
+    or exists (select from journal j
+                where j.customer_id = t.customer_id and j.reference = t.transaction_id
+                  and j.kind in (4, 5, 6) and j.amount > 0)
  limit 100
 
 -- qr_uses_without_row --
