@@ -33,6 +33,7 @@ from engine.ledger.statements import Statements
 from engine.metrics import Metrics
 from engine.network.events import Events
 from engine.network.invoices import Invoices
+from engine.network.sweeper import Sweeper
 from engine.people.customers import Customers
 from engine.people.guesses import Guesses
 from engine.people.keys import Role
@@ -100,7 +101,11 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             waiting_max=settings.stream_events_waiting_max,
             days_max=settings.occurred_days_max,
         )
+        sweeper = Sweeper(
+            pool, committer, lambda asset: catalogue.now.utc_offset(asset), settings, metrics
+        )
         for watcher in (
+            sweeper.run(),
             catalogue.watch(),
             catalogue.listen(open_listener),
             events.listen(),
@@ -132,6 +137,23 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             code_secret=code_secret(settings),
             health=Health(not_ready=None, started=True),
         )
+
+
+@contextlib.asynccontextmanager
+async def sweeper_of(settings: Settings, dsn: str) -> AsyncIterator[Sweeper]:
+    """Give a sweeper that works on the database `dsn`, beside any others, and close its parts."""
+    pool = await create_read_pool(
+        dsn, connections_max=1, statement_timeout_ms=settings.statement_timeout_ms
+    )
+    try:
+        metrics, catalogue = Metrics(), Catalogue(pool, settings.catalogue_refresh_ms)
+        await catalogue.load()
+        async with committer_of(settings, dsn, metrics) as committer:
+            yield Sweeper(
+                pool, committer, lambda asset: catalogue.now.utc_offset(asset), settings, metrics
+            )
+    finally:
+        pool.terminate()
 
 
 @contextlib.asynccontextmanager

@@ -20,7 +20,7 @@ from rich.progress import Progress
 from uuid_utils import uuid7
 
 from engine import __version__, logs
-from engine.app import committer_of, serve
+from engine.app import committer_of, serve, sweeper_of
 from engine.demo import prepare as demo_network
 from engine.errors import EngineError
 from engine.ledger.audit import Report, audit_journal
@@ -128,6 +128,19 @@ def audit_command(**options: Any) -> None:
     click.echo(report.summary)
     if report.faults_found:
         sys.exit(1)
+
+
+@main.command("sweep")
+@settings_options
+def sweep_command(**options: Any) -> None:
+    """Write down what is due in all wallets, beside a working engine or without one.
+
+    It goes on where a sweep was left off; the engine sweeps by itself in the background.
+    """
+    settings = _settings(options)
+    logs.configure()
+    with _explained(), _data(settings) as dsn:
+        click.echo(f"{_run(_sweep(settings, dsn))} wallets looked at")
 
 
 @main.group("keys")
@@ -353,6 +366,19 @@ async def _erase(settings: Settings, dsn: str, customer_id: UUID) -> None:
     await _with_connection(
         dsn, lambda connection: rights.erase(connection, customer_id, datetime.now(UTC))
     )
+
+
+async def _sweep(settings: Settings, dsn: str) -> int:
+    """Sweep to the end of the round, with a bar on standard error; return how many wallets."""
+    looked = 0
+    async with sweeper_of(settings, dsn) as sweeper:
+        await sweeper.begin()
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("sweep", total=await sweeper.count())
+            while number := await sweeper.step():
+                looked += number
+                bar.advance(task, number)
+    return looked
 
 
 async def _audit_with_progress(connection: Connection) -> Report:

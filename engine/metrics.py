@@ -119,6 +119,21 @@ class Metrics:
             ["answered"],
             registry=self.registry,
         )
+        self.swept_wallets = Counter(
+            "leal_swept_wallets_total",
+            "Wallets that the sweep has looked at.",
+            registry=self.registry,
+        )
+        self.swept_due = Counter(
+            "leal_swept_due_total",
+            "Wallets in which the sweep found lots or holds whose time was up.",
+            registry=self.registry,
+        )
+        self.last_sweep = Gauge(
+            "leal_last_sweep_timestamp_seconds",
+            "When this worker last came to the end of a sweep, as a Unix time.",
+            registry=self.registry,
+        )
         self.last_commit = Gauge(
             "leal_last_commit_timestamp_seconds",
             "When the last batch was committed, as a Unix time.",

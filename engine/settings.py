@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-AT_LEAST_ONE = ("lanes", "workers", "passwords_hashing_max", "stream_heartbeat_s")
+AT_LEAST_ONE: tuple[str, ...] = ("lanes", "workers", "passwords_hashing_max", "stream_heartbeat_s")
+AT_LEAST_ONE += ("sweep_tick_ms", "sweep_wallets_max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,13 @@ class Settings:
     )
     occurred_days_max: Annotated[int, "how far back a sale may lie"] = 7
     programme_ahead_days_max: Annotated[int, "how far ahead a programme may begin"] = 3650
+
+    # The sweep of what is due (PTS-5, COI-4).
+    sweep_tick_ms: Annotated[int, "how often the sweep goes on, and looks for holds to release"] = (
+        1000
+    )
+    sweep_wallets_max: Annotated[int, "wallets that the sweep looks at in one tick"] = 1000
+    sweep_round_s: Annotated[int, "time from the beginning of one sweep to the next"] = 3600
 
     # Cashiers who sign in (USR-1).
     session_lifetime_s: Annotated[int, "how long a cashier's session lasts"] = 12 * 3600

@@ -23,7 +23,7 @@ from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Receipt, microseconds
 from engine.ledger.vocabulary import COINS, Kind
 from engine.people.keys import Principal, Role
-from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS, iso_day, iso_moment
+from engine.programme.calendar import iso_day, iso_moment
 
 PAGE_TRANSACTIONS = 20
 
@@ -42,11 +42,7 @@ async def wallets_of(services: Services, principal: Principal, customer_id: byte
 
     A brand sees its points and the coins even where the customer has none yet.
     """
-    brands = services.catalogue.now.brands
-
-    def utc_offset(asset: int) -> int:
-        return UTC_OFFSETS[COINS_COUNTRY] if asset == COINS else brands[asset].utc_offset
-
+    utc_offset = services.catalogue.now.utc_offset
     wallets, now = await services.statements.wallets(customer_id, utc_offset)
     listed = {
         wallet.asset: _wallet_body(wallet.asset, wallet.balance, wallet.held, wallet.expiring)

@@ -22,7 +22,7 @@ from engine.postgres.connections import Pool
 from engine.postgres.listener import Connect, listen
 from engine.postgres.sql import queries
 from engine.programme.brands import Brand, Store
-from engine.programme.calendar import UTC_OFFSETS
+from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.earning import Programme
 from engine.programme.items import Item, item_from
 from engine.programme.parties import Partner, Party, Rate
@@ -67,6 +67,15 @@ class Snapshot:
             self.remembered.clear()
         self.remembered[authorization] = principal
         return principal
+
+    def utc_offset(self, asset: int) -> int:
+        """Return the seconds east of UTC by whose calendar an asset expires (PTS-4, COI-1).
+
+        That is the calendar of a brand for its points, and Colombia's for coins, which are no
+        brand's.
+        """
+        brand = self.brands.get(asset)
+        return UTC_OFFSETS[COINS_COUNTRY] if brand is None else brand.utc_offset
 
     def _is_retired(self, principal: Principal) -> bool:
         store = None if principal.store_id is None else self.stores.get(principal.store_id)

@@ -1,0 +1,151 @@
+"""The sweep: what is due in wallets that nobody uses is written down in the background.
+
+What can be spent is right at every moment without it (PTS-5): whoever looks at a wallet counts what
+is due, and the next posting writes it down. The sweep does so where no posting comes: lots past
+their last day become breakage in the books of their brand (COI-4), and holds whose time is up give
+their coins and the unit of their item back.
+
+Lots are found by a walk over all wallets in the order of their key, a page at each tick, so that it
+stays unnoticed beside the sales; where it is stands in a table, and another worker goes on from
+there. Holds cannot wait for that: those of the last minutes are looked for at each tick by the time
+they were placed. What is found goes through the lanes as any other operation does, and is decided
+there; so whatever this reads may be old, and two sweeps at once do no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import structlog
+from uuid_utils import uuid7
+
+from engine.ledger.committer import Committer
+from engine.ledger.core import Operation
+from engine.ledger.vocabulary import COINS, Kind
+from engine.metrics import Metrics
+from engine.postgres.connections import Pool
+from engine.postgres.sql import queries
+from engine.programme.calendar import local_day
+from engine.settings import Settings
+
+log = structlog.get_logger()
+
+SQL = queries("sweep")
+BEFORE_ALL = UUID(int=0), -1
+LEASE_TICKS = 10
+"""A worker that has not swept for so many ticks has left the sweep to others."""
+HOLDS_LOOKED_BACK = timedelta(days=1)
+"""How old a hold may be that a worker finds when it begins to sweep; older ones the walk finds."""
+HOLDS_OVERLAP = timedelta(minutes=1)
+"""A slow transaction may show its hold later than a faster one that began after it."""
+HOLDS_MAX = 500
+
+
+class Sweeper:
+    """Walks over the wallets, and lets the ledger write down what is due in them."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        committer: Committer,
+        utc_offset: Callable[[int], int],
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
+        """`utc_offset` gives the seconds east of UTC of an asset's country."""
+        self._pool = pool
+        self._committer = committer
+        self._utc_offset = utc_offset
+        self._settings = settings
+        self._metrics = metrics
+        self._worker = str(uuid7())
+        self._holds_until = datetime.now(UTC) - HOLDS_LOOKED_BACK
+
+    async def run(self) -> None:
+        """Sweep for ever, as long as no other worker does."""
+        tick_s = self._settings.sweep_tick_ms / 1000
+        while True:
+            await asyncio.sleep(tick_s)
+            try:
+                leased = await self._pool.fetchval(  # network op
+                    SQL["lease"], self._worker, LEASE_TICKS * tick_s
+                )
+                if leased:
+                    await self.release_holds()
+                    await self.begin(self._settings.sweep_round_s)
+                    await self.step()
+            except Exception as error:  # noqa: BLE001 - it goes on from where it was
+                log.warning("sweep_failed", error=type(error).__name__)
+
+    async def begin(self, pause_s: float = 0.0) -> None:
+        """Begin a round, unless one is under way or the last one began less than `pause_s` ago."""
+        await self._pool.fetchval(SQL["begin"], pause_s)  # network op
+
+    async def step(self) -> int:
+        """Sweep the next page of the round; return how many wallets it had, 0 at the end.
+
+        Raises the error of an operation that was not done; the page is swept again then.
+        """
+        state = await self._pool.fetchrow(SQL["state"])  # network op
+        assert state is not None
+        if state["ended_at"] is not None or state["began_at"] is None:
+            return 0
+        place = state["customer_id"], state["asset"]
+        page = await self._pool.fetch(  # network op
+            *(SQL["page"], *(BEFORE_ALL if place[0] is None else place)),
+            self._settings.sweep_wallets_max,
+        )
+        now_s = time.time()
+        await self._write_down(
+            (row["customer_id"], row["asset"])
+            for row in page
+            if row["has_holds"]
+            or 0 < (row["first_day"] or 0) < local_day(now_s, self._utc_offset(row["asset"]))
+        )
+        ended = len(page) < self._settings.sweep_wallets_max
+        last = (page[-1]["customer_id"], page[-1]["asset"]) if page else place
+        await self._pool.fetchval(SQL["move"], *place, *last, ended)  # network op
+        self._metrics.swept_wallets.inc(len(page))
+        if ended:
+            self._metrics.last_sweep.set(time.time())
+            log.info("sweep_ended", began_at=state["began_at"].isoformat())
+        return len(page)
+
+    async def release_holds(self) -> int:
+        """Let holds go whose time is up; return how many customers had such."""
+        lifetime = timedelta(seconds=self._settings.code_lifetime_s)
+        until = datetime.now(UTC) - lifetime
+        rows = await self._pool.fetch(  # network op
+            SQL["holds"], self._holds_until, until, HOLDS_MAX
+        )
+        await self._write_down({(row["customer_id"], COINS) for row in rows})
+        if len(rows) < HOLDS_MAX:
+            self._holds_until = max(self._holds_until, until - HOLDS_OVERLAP)
+        return len(rows)
+
+    async def count(self) -> int:
+        """Return about how many wallets there are."""
+        return int(await self._pool.fetchval(SQL["wallets"]))  # network op
+
+    async def _write_down(self, due: Iterable[tuple[UUID, int]]) -> None:
+        """Let the ledger write down what is due in these wallets; raises EngineError."""
+        operations = [
+            Operation(
+                kind=Kind.EXPIRY,
+                customer_id=customer_id.bytes,
+                transaction_id=uuid7().bytes,
+                asset=asset,
+                brand_id=asset,
+                utc_offset=self._utc_offset(asset),
+                occurred_at=time.time_ns() // 1000,
+            )
+            for customer_id, asset in due
+        ]
+        for result in await self._committer.submit_many(operations):
+            if isinstance(result, Exception):
+                raise result
+        self._metrics.swept_due.inc(len(operations))

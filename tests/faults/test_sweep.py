@@ -1,0 +1,142 @@
+"""What is due is written down although nobody uses the wallet (PTS-5, COI-4)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from asyncio.subprocess import PIPE
+from uuid import UUID
+
+import pytest
+from harness import People, clients_of, connection_to, until
+
+from engine.app import committer_of
+from engine.ledger.core import Operation
+from engine.ledger.vocabulary import COINS, Kind
+from engine.metrics import Metrics
+from engine.programme.calendar import UTC_OFFSETS, local_day
+from engine.settings import Settings
+
+KINDS = (
+    "select asset, kind, amount from journal where customer_id = $1 and kind in (6, 8)"
+    " order by asset, seq"
+)
+LATE = ("--sweep-round-s", "0")
+BRAND = 1
+
+
+async def give_what_is_over(dsn, customers, tmp_path):
+    """Give each customer 7 points and 5 coins whose last day was yesterday, and 3 points more."""
+    today = local_day(time.time(), UTC_OFFSETS["CO"])
+    facts = {"kind": Kind.ACCUMULATION, "asset": BRAND, "brand_id": BRAND, "store_id": 1}
+    facts |= {"utc_offset": UTC_OFFSETS["CO"] - 2 * 86_400, "occurred_at": time.time_ns() // 1000}
+    async with committer_of(Settings(data_dir=tmp_path), dsn, Metrics()) as committer:
+        for number, customer in enumerate(customers):
+            for points, coins, day in ((7, 5, today - 1), (3, 0, today)):
+                operation = Operation(
+                    customer_id=UUID(customer).bytes,
+                    transaction_id=(points * 100_000 + number).to_bytes(16, "big"),
+                    requested=points,
+                    expires_day=day,
+                    coins=coins,
+                    coins_expires_day=day,
+                    **facts,
+                )
+                await committer.submit(operation)
+
+
+async def swept(connection, customers, wanted):
+    """Return once each customer has had what is wanted written down."""
+
+    async def done():
+        rows = [await connection.fetch(KINDS, customer) for customer in customers]
+        return all([tuple(row) for row in found] == wanted for found in rows)
+
+    await until(done)
+
+
+async def run(*command, dsn):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "engine", *command, "--database-url", dsn), stdout=PIPE, stderr=PIPE
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+BREAKAGE = [(COINS, Kind.EXPIRY, -5), (BRAND, Kind.EXPIRY, -7)]
+
+
+async def test_two_engines_sweep_what_is_over_once_and_leave_the_rest(
+    loaded_network, dsn, make_engine, tmp_path
+):
+    engines = [
+        make_engine(loaded_network, dsn, *LATE, "--sweep-wallets-max", "7", "--sweep-tick-ms", "20")
+        for _ in range(2)
+    ]
+    for engine in engines:
+        await asyncio.to_thread(engine.start)
+    customers = People(engines[0].demo).several(30)
+    await give_what_is_over(dsn, customers, tmp_path)
+    async with connection_to(dsn) as connection:
+        await swept(connection, customers, BREAKAGE)
+        async with clients_of(engines[0]) as clients:
+            assert await clients.store.points(customers[0], BRAND) == 3
+            metrics = (await clients.anonymous.request("GET", "/metrics")).json.decode()
+            assert "leal_swept_wallets_total" in metrics
+        # One worker is gone, whichever of them swept: the other one goes on.
+        engines[0].kill()
+        more = People(engines[1].demo).several(60)[30:]
+        await give_what_is_over(dsn, more, tmp_path)
+        await swept(connection, more, BREAKAGE)
+        engines[1].kill()
+    assert (await run("audit", dsn=dsn))[0] == 0
+
+
+async def test_a_sweep_by_hand_goes_on_where_one_was_left_off(
+    loaded_network, dsn, make_engine, tmp_path
+):
+    demo = make_engine(loaded_network, dsn).demo
+    customers = sorted(People(demo).several(40), key=lambda text: UUID(text).bytes)
+    await give_what_is_over(dsn, customers, tmp_path)
+    async with connection_to(dsn) as connection:
+        await connection.execute(
+            "update sweep set began_at = now(), customer_id = $1, asset = $2", customers[19], BRAND
+        )
+        code, out, _ = await run("sweep", "--sweep-wallets-max", "9", dsn=dsn)
+        assert (code, out) == (0, "40 wallets looked at\n")
+        assert await connection.fetch(KINDS, customers[19]) == []
+        await swept(connection, customers[20:], BREAKAGE)
+        code, out, _ = await run("sweep", dsn=dsn)
+        assert (code, out) == (0, "80 wallets looked at\n")
+        await swept(connection, customers, BREAKAGE)
+        # Nothing is due any more.
+        rows = await connection.fetchval("select count(*) from journal")
+        await run("sweep", dsn=dsn)
+        assert await connection.fetchval("select count(*) from journal") == rows
+    assert (await run("audit", dsn=dsn))[0] == 0
+
+
+@pytest.mark.parametrize("item", [False, True])
+async def test_a_payment_whose_time_is_up_is_released_without_waiting_for_anybody(
+    loaded_network, dsn, make_engine, item
+):
+    flags = ("--code-lifetime-s", "1", "--sweep-tick-ms", "100", "--sweep-round-s", "100000")
+    engine = make_engine(loaded_network, dsn, *flags)
+    await asyncio.to_thread(engine.start)
+    customer = People(engine.demo).complete()["customer_id"]
+    async with clients_of(engine) as clients, connection_to(dsn) as connection:
+        await clients.store.accumulate(customer, amount=5_400_000, currency="COP")
+        asked = {"coins": 100}
+        if item:
+            body = {"name": "Termo", "coins": 100, "stock": 1}
+            made = await clients.brand.request("POST", "/v1/brands/1/promotions", body)
+            asked = {"promotion_id": made.json["promotion_id"]}
+        paid = await clients.store.pay(customer, **asked)
+        assert paid.status == 201
+        await swept(connection, [customer], [(COINS, Kind.RELEASE, 100)])
+        assert await connection.fetchval("select count(*) from item_unit") == 0
+        told = await clients.store.payment(customer, paid.json["payment_id"])
+        assert told.json["status"] == "expired"
+        assert await clients.store.coins(customer) == 540
+    assert engine.events("sweep_failed") == []
