@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -41,7 +42,6 @@ from engine.people.passwords import Passwords
 from engine.people.sender import Outbox
 from engine.people.sessions import Sessions
 from engine.postgres.connections import (
-    Connection,
     connect,
     create_read_pool,
     refuse_unsafe_server,
@@ -82,15 +82,13 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         metrics = Metrics()
         catalogue = Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
-
-        async def open_listener() -> Connection:
-            return await connect(
-                dsn,
-                statement_timeout_ms=settings.statement_timeout_ms,
-                lock_timeout_ms=settings.lock_timeout_ms,
-                application_name="leal-listener",
-            )
-
+        open_listener = partial(
+            connect,
+            dsn,
+            statement_timeout_ms=settings.statement_timeout_ms,
+            lock_timeout_ms=settings.lock_timeout_ms,
+            application_name="leal-listener",
+        )
         committer = await stack.enter_async_context(committer_of(settings, dsn, metrics))
         events = Events(
             pool,
