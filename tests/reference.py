@@ -110,6 +110,10 @@ class ReferenceLedger:
         self.missing_fields[customer_id] = missing_fields
         self.committed = {at: w for at, w in self.committed.items() if at[0] != customer_id}
 
+    def load_customer_again(self, customer_id: bytes, missing_fields: int) -> None:
+        """Say what a customer's profile lacks now; the wallets stay."""
+        self.missing_fields[customer_id] = missing_fields
+
     def load_wallet(self, customer_id: bytes, asset: int, *newest: Any) -> None:
         seq, _balance, _held, flags, lots, holds, hash_, recorded_at = newest
         opened, kept = copy_format.unpack_lots(lots), copy_format.unpack_holds(holds)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
 import aiohttp
 import asyncpg
 from harness import Api, Clients, Reply, until
+from history import history_faults, order_faults
 
 from engine.api.identity import transaction_id
 from engine.ledger.audit import audit_journal
@@ -39,6 +42,9 @@ class Intent:
     answer: Reply | None = None
     tries: int = 0
     in_flight: bool = False
+    asked_at: float = 0.0
+    """When the first try was sent, in seconds of the clock of this process."""
+    answered_at: float = 0.0
     replies: list[Reply] = field(default_factory=list)
 
     @property
@@ -50,6 +56,7 @@ class Intent:
         """Try once. 503 and 504 are answers, but none to the question."""
         self.tries += 1
         self.in_flight = True
+        self.asked_at = self.asked_at or monotonic()
         try:
             reply = await getattr(api, self.verb)(self.customer_id, self.key, **self.body)
         except NOT_ANSWERED:
@@ -59,6 +66,7 @@ class Intent:
         self.replies.append(reply)
         if reply.status not in (503, 504):
             self.answer = reply
+            self.answered_at = monotonic()
 
 
 def plan(dice: random.Random, customers: list[str], number: int, name: str) -> list[Intent]:
@@ -150,9 +158,22 @@ async def faults_of(connection: asyncpg.Connection, intents: list[Intent]) -> li
         if row["kind"] in verbs and place not in asked:
             faults.append(f"in the journal, and nobody asked for it: {place}")
     faults += _wallet_faults(rows)
+    faults += _order_faults(asked, rows)
+    faults += await history_faults(connection, customers)
     faults += await _claim_faults(connection, rows, customers)
     report = await audit_journal(connection)
     return faults + [str(fault) for fault in report.faults]
+
+
+def _order_faults(asked: dict[Any, Intent], rows: list[Any]) -> list[str]:
+    """Hold the order of each wallet against the clock of the clients."""
+    of_wallet = defaultdict(list)
+    for row in rows:
+        intent = asked.get((row["customer_id"], row["transaction_id"]))
+        if intent is not None and intent.answer is not None:
+            times = intent.asked_at, intent.answered_at
+            of_wallet[row["customer_id"], row["asset"]].append((row["seq"], *times, intent.key))
+    return [fault for wallet in of_wallet.values() for fault in order_faults(wallet)]
 
 
 def _differences(intent: Intent, row: Any) -> list[str]:

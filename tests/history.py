@@ -1,0 +1,174 @@
+"""The history checker: what the journal holds is what the specification makes of the same requests.
+
+Nothing is searched. The journal gives the order: each wallet's rows are numbered. So the requests
+are read back from their rows, asked of the reference ledger in that order and at that time, and
+what it writes must be what stands in the journal, byte for byte with the hash; postings that nobody
+asked for (breakage, releases, openings, repayments) must come by themselves where they stand.
+
+Clients give the rest: who was answered before another asked must stand before the other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from engine.ledger.core import Operation
+from engine.ledger.journal import COLUMNS
+from engine.ledger.receipts import microseconds
+from engine.ledger.vocabulary import Kind, Refusal
+from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
+from tests.copy_format import Hold, Posting, unpack_holds
+from tests.reference import ReferenceLedger
+
+UNASKED = {Kind.EXPIRY, Kind.RELEASE, Kind.OPENING, Kind.REPAYMENT}
+OUTSIDE = {
+    Refusal.COINS_NOT_ACCEPTED,
+    Refusal.QR_INVALID,
+    Refusal.INVOICE_ALREADY_CLAIMED,
+    Refusal.OUT_OF_STOCK,
+    Refusal.LIMIT_REACHED,
+    Refusal.NOT_AVAILABLE,
+}
+"""Refusals that no wallet's state decides: the shell brings them along."""
+ROWS = f"""select {", ".join(COLUMNS["journal"])} from journal where customer_id = any($1)
+ order by customer_id, asset, seq"""
+OFFSETS = "select b.brand_id, b.country from brand b"
+
+
+async def history_faults(connection: asyncpg.Connection, customers: Iterable[UUID]) -> list[str]:
+    """Return where the journal of these customers is not what the reference ledger writes."""
+    records = await connection.fetch(ROWS, list(customers))
+    countries = {row["brand_id"]: row["country"] for row in await connection.fetch(OFFSETS)}
+    offsets = {brand: UTC_OFFSETS[country] for brand, country in countries.items()}
+    of_customer: dict[bytes, list[Posting]] = defaultdict(list)
+    for record in records:
+        posting = posting_of(record)
+        of_customer[posting.customer_id].append(posting)
+    return [fault for rows in of_customer.values() for fault in replay(rows, offsets)]
+
+
+def replay(rows: Sequence[Posting], offsets: dict[int, int]) -> list[str]:
+    """Ask the reference ledger for what one customer's rows were asked for; return what differs."""
+    ledger = ReferenceLedger(UTC_OFFSETS[COINS_COUNTRY])
+    customer_id = rows[0].customer_id
+    left: dict[int, deque[Posting]] = defaultdict(deque)
+    for row in rows:
+        left[row.asset].append(row)
+    while any(left.values()):
+        asked = next_asked(left)
+        if asked is None:
+            return [f"{UUID(bytes=customer_id)}: its wallets contradict each other's order"]
+        ledger.load_customer_again(customer_id, asked[0].missing_fields)
+        operation = operation_of(asked, offsets)
+        batch = ledger.decide([operation], min(leg.recorded_at for leg in asked))
+        for row in batch.rows:
+            found = left[row.asset].popleft() if left[row.asset] else None
+            if found != row:
+                return [f"{UUID(bytes=customer_id)}: {difference(found, row)}"]
+        ledger.publish(batch)
+    return []
+
+
+def difference(found: Posting | None, wanted: Posting) -> str:
+    """Return what is wrong with the row that the journal has in the place of another."""
+    place = f"asset {wanted.asset}, seq {wanted.seq}"
+    if found is None:
+        return f"{place} is missing, a {Kind(wanted.kind).name}"
+    columns = {
+        column: (getattr(found, column), getattr(wanted, column)) for column in COLUMNS["journal"]
+    }
+    told = {column: pair for column, pair in columns.items() if pair[0] != pair[1]}
+    return f"{place} has other columns (journal, rules): {told}"
+
+
+def next_asked(left: dict[int, deque[Posting]]) -> list[Posting] | None:
+    """Return the rows of the next request: of each wallet that it is in, it is the next there."""
+    heads = {
+        asset: next((r for r in rows if r.kind not in UNASKED), None)
+        for asset, rows in left.items()
+    }
+    for row in filter(None, heads.values()):
+        legs = [r for rows in left.values() for r in rows if r.transaction_id == row.transaction_id]
+        if all(heads[leg.asset] is leg for leg in legs):
+            return sorted(legs, key=lambda leg: leg.leg)
+    return None
+
+
+def operation_of(legs: list[Posting], offsets: dict[int, int]) -> Operation:
+    """Return the request that left these rows, leg 0 first."""
+    first = legs[0]
+    facts: dict[str, Any] = {
+        name: getattr(first, name)
+        for name in ("customer_id", "transaction_id", "fingerprint", "brand_id", "store_id")
+    }
+    facts |= {"kind": first.kind, "occurred_at": first.occurred_at, "details": first.details}
+    facts |= {"bill_amount": -1 if first.bill_amount is None else first.bill_amount}
+    facts |= {"invoice_number": first.invoice_number, "reference": first.reference}
+    facts |= {"barred": first.refusal if first.refusal in OUTSIDE else 0}
+    facts |= {"asset": first.asset, "utc_offset": offsets.get(first.asset, 0)}
+    if first.kind not in (Kind.CAPTURE, Kind.VOID, Kind.RESEND):
+        facts |= {"requested": first.requested}
+    facts |= {"needs_profile": first.kind in (Kind.REDEMPTION, Kind.HOLD, Kind.PAYMENT)}
+    if first.kind == Kind.ACCUMULATION:
+        facts |= {"expires_day": last_day(first)}
+        if len(legs) > 1:
+            facts |= {"coins": legs[1].requested, "coins_expires_day": last_day(legs[1])}
+    if first.kind == Kind.HOLD:
+        facts |= terms_of(next((h for h in first.holds if h.payment_id == first.reference), None))
+    return Operation(**facts)
+
+
+def last_day(row: Posting) -> int:
+    """Return the last day of what a row earned; where it earned nothing, any will do."""
+    return next((day for (day, _), amount in row.moved.items() if amount > 0), 1)
+
+
+def terms_of(hold: Hold | None) -> dict[str, Any]:
+    """Return the terms of a hold as they were asked for; a refused one has left none."""
+    if hold is None:
+        return {"code_mac": bytes(16), "tries_max": 1}
+    return {
+        "code_mac": hold.code_mac,
+        "hold_expires_at": hold.expires_at,
+        "tries_max": hold.tries_left,
+        "resends_max": hold.resends_left,
+        "item_id": hold.item_id,
+        "unit": hold.unit,
+        "turn": hold.turn,
+    }
+
+
+def posting_of(record: Any) -> Posting:
+    """Return a row of the journal as it comes out of PostgreSQL."""
+    row = dict(record)
+    for name in ("customer_id", "transaction_id", "reference"):
+        row[name] = None if row[name] is None else row[name].bytes
+    for name in ("occurred_at", "recorded_at"):
+        row[name] = microseconds(row[name])
+    for name in ("lots", "moved"):
+        pairs = zip(row[name][::2], row[name][1::2], strict=True)
+        row[name] = {(key >> 32, key & 0xFFFFFFFF): amount for key, amount in pairs}
+    for name in ("invoice_number", "details"):
+        row[name] = None if row[name] is None else row[name].encode()
+    row["holds"] = unpack_holds(row["holds"])
+    return Posting(**row)
+
+
+def order_faults(rows: Sequence[tuple[int, float, float, str]]) -> list[str]:
+    """Return who stands before somebody that had been answered before they asked.
+
+    Each row is (seq, asked at, answered at, name) of one wallet, times in seconds of one clock.
+    """
+    faults = []
+    latest, who = float("-inf"), ""
+    for _, asked_at, answered_at, name in sorted(rows):
+        if answered_at < latest:
+            faults.append(f"{who} stands before {name}, which was answered before it was asked")
+        if asked_at > latest:
+            latest, who = asked_at, name
+    return faults
