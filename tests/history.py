@@ -11,7 +11,8 @@ Clients give the rest: who was answered before another asked must stand before t
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -60,18 +61,34 @@ def replay(rows: Sequence[Posting], offsets: dict[int, int]) -> list[str]:
     for row in rows:
         left[row.asset].append(row)
     while any(left.values()):
-        asked = next_asked(left)
-        if asked is None:
-            return [f"{UUID(bytes=customer_id)}: its wallets contradict each other's order"]
-        ledger.load_customer_again(customer_id, asked[0].missing_fields)
-        operation = operation_of(asked, offsets)
-        batch = ledger.decide([operation], min(leg.recorded_at for leg in asked))
-        for row in batch.rows:
-            found = left[row.asset].popleft() if left[row.asset] else None
-            if found != row:
-                return [f"{UUID(bytes=customer_id)}: {difference(found, row)}"]
-        ledger.publish(batch)
+        faults = []
+        for asked in next_asked(left):
+            ledger.load_customer_again(customer_id, asked[0].missing_fields)
+            now = min(leg.recorded_at for leg in asked)
+            batch = ledger.decide([operation_of(asked, offsets)], now)
+            fault = take(batch.rows, left)
+            if fault is None:
+                ledger.publish(batch)
+                break
+            ledger.discard(batch)
+            faults.append(f"{UUID(bytes=customer_id)}: {fault}")
+        else:
+            return faults or [f"{UUID(bytes=customer_id)}: its wallets contradict each other"]
     return []
+
+
+def take(written: Sequence[Posting], left: dict[int, deque[Posting]]) -> str | None:
+    """Take the rows that were written from what is left of the journal; return what differs."""
+    at: dict[int, int] = defaultdict(int)
+    for row in written:
+        found = next(islice(left[row.asset], at[row.asset], None), None)
+        at[row.asset] += 1
+        if found != row:
+            return difference(found, row)
+    for asset, number in at.items():
+        for _ in range(number):
+            left[asset].popleft()
+    return None
 
 
 def difference(found: Posting | None, wanted: Posting) -> str:
@@ -86,17 +103,19 @@ def difference(found: Posting | None, wanted: Posting) -> str:
     return f"{place} has other columns (journal, rules): {told}"
 
 
-def next_asked(left: dict[int, deque[Posting]]) -> list[Posting] | None:
-    """Return the rows of the next request: of each wallet that it is in, it is the next there."""
+def next_asked(left: dict[int, deque[Posting]]) -> Iterator[list[Posting]]:
+    """Give the rows of each request that may be next: of each of its wallets it is the next one.
+
+    Where there are several, the rows that nobody asked for tell which of them was first.
+    """
     heads = {
-        asset: next((r for r in rows if r.kind not in UNASKED), None)
+        asset: next((row for row in rows if row.kind not in UNASKED), None)
         for asset, rows in left.items()
     }
     for row in filter(None, heads.values()):
         legs = [r for rows in left.values() for r in rows if r.transaction_id == row.transaction_id]
-        if all(heads[leg.asset] is leg for leg in legs):
-            return sorted(legs, key=lambda leg: leg.leg)
-    return None
+        if row.leg == 0 and all(heads[leg.asset] is leg for leg in legs):
+            yield sorted(legs, key=lambda leg: leg.leg)
 
 
 def operation_of(legs: list[Posting], offsets: dict[int, int]) -> Operation:
@@ -119,7 +138,7 @@ def operation_of(legs: list[Posting], offsets: dict[int, int]) -> Operation:
         if len(legs) > 1:
             facts |= {"coins": legs[1].requested, "coins_expires_day": last_day(legs[1])}
     if first.kind == Kind.HOLD:
-        facts |= terms_of(next((h for h in first.holds if h.payment_id == first.reference), None))
+        facts |= terms_of(next((h for h in first.holds if h.payment_id == first.transaction_id), None))
     return Operation(**facts)
 
 
