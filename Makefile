@@ -5,13 +5,19 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
-.PHONY: run test lint bench load load-ui audit clean
+.PHONY: run test torture mutants lint bench load load-ui audit clean
 
 run: .venv/.run ## start PostgreSQL and the engine with the demo network
 	@exec $(BIN)/python -m engine serve --demo
 
 test: .venv/.dev ## the whole test suite, on a real PostgreSQL
 	@exec $(BIN)/python -m pytest
+
+torture: .venv/.bench ## the tests of faults at their full length, with a report and a picture
+	@exec $(BIN)/python -m tests.torture
+
+mutants: .venv/.dev ## seed one bug after the other, and see whether the suite notices
+	@exec $(BIN)/python -m tests.mutants
 
 lint: .venv/.dev ## style and types, as the house rules have them
 	$(BIN)/ruff format --check .

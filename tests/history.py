@@ -138,7 +138,9 @@ def operation_of(legs: list[Posting], offsets: dict[int, int]) -> Operation:
         if len(legs) > 1:
             facts |= {"coins": legs[1].requested, "coins_expires_day": last_day(legs[1])}
     if first.kind == Kind.HOLD:
-        facts |= terms_of(next((h for h in first.holds if h.payment_id == first.transaction_id), None))
+        facts |= terms_of(
+            next((h for h in first.holds if h.payment_id == first.transaction_id), None)
+        )
     return Operation(**facts)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,8 @@ class Proxy:
         self._pipes: set[_Pipe] = set()
         self.plan: deque[Fault] = deque()
         """Faults of the next commits, one each."""
+        self.delay_s: Callable[[], float] | None = None
+        """How long what a server says to a commit is on its way; None for no time at all."""
         self.silent = False
         """Whether nothing goes through in either direction, and nobody is told so."""
 
@@ -116,6 +119,7 @@ class _Pipe:
         self._back_reader, self._back_writer = back_reader, back_writer
         self._writes = False
         self._in_transaction = False
+        self._committed = False
         self._fault: Fault | None = None
 
     async def run(self) -> None:
@@ -143,7 +147,8 @@ class _Pipe:
             while True:
                 head = await self._reader.readexactly(5)
                 message = head + await self._reader.readexactly(unpack_from(">i", head, 1)[0] - 4)
-                if self._writes and self._commits(message) and self._proxy.plan:
+                self._committed = self._writes and self._commits(message)
+                if self._committed and self._proxy.plan:
                     if not await self._strike(self._proxy.plan.popleft(), message):
                         return
                 else:
@@ -182,6 +187,9 @@ class _Pipe:
         with suppress(ConnectionError):
             while data := await self._back_reader.read(65536):
                 await self._proxy.audible()
+                if self._committed and self._proxy.delay_s is not None:
+                    await asyncio.sleep(self._proxy.delay_s())
+                self._committed = False
                 fault = self._fault
                 if fault is not None:
                     self._fault = None

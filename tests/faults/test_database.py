@@ -6,15 +6,25 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from itertools import count
+from time import monotonic
 
 import pytest
 from harness import Network, People, clients_of, connection_to, until
 from proxy import Fault, Proxy
+from torture import progress, record, size
 from traffic import Intent, faults_of, plan, send_all, settle
 
 from engine.postgres.embedded import EmbeddedPostgres
 
+BACKEND_KILLS = size(20, 200)
+SERVER_KILLS = size(5, 50)
+RECOVERY_SECONDS_MAX = 5.0
 SALE = {"amount": 5_400_000, "currency": "COP"}
+HASTIER = (
+    *("--lock-timeout-ms", "100", "--statement-timeout-ms", "290"),
+    *("--append-timeout-ms", "300", "--answer-timeout-ms", "2000"),
+)
 KILL_BACKENDS = (
     "select count(pg_terminate_backend(pid)) from pg_stat_activity"
     " where datname = current_database() and application_name like 'leal-%'"
@@ -45,8 +55,10 @@ async def test_killed_backends_lose_and_double_nothing(loaded_network, dsn, make
     everything, killed, hit = [], 0, 0
     async with clients_of(engine) as clients, connection_to(dsn) as connection:
         tasks = []
-        for round_number in range(8):
-            intents = plan(dice, customers, 200, f"backend-{round_number}")
+        for round_number in count():
+            if killed >= BACKEND_KILLS:
+                break
+            intents = plan(dice, customers, 150, f"backend-{round_number}")
             everything += intents
             in_flight = await send_all(
                 intents,
@@ -56,14 +68,16 @@ async def test_killed_backends_lose_and_double_nothing(loaded_network, dsn, make
             )
             hit += len(in_flight)
             killed += await tasks[-1]
+            progress("backends killed", min(killed, BACKEND_KILLS), BACKEND_KILLS)
         await settle(everything, clients)
         refused_for_now(everything)
-        assert killed >= 8
         assert hit
         assert await faults_of(connection, everything) == []
     assert engine.pid == pid
     assert engine.process.poll() is None
-    print(f"{killed} backends killed, {len(engine.events('ambiguous_batch'))} unknown outcomes")
+    unknown = len(engine.events("ambiguous_batch"))
+    facts = {"requests": len(everything), "in_flight": hit, "unknown_outcomes": unknown}
+    record("backends killed", faults=killed, wrong=0, **facts)
 
 
 async def test_a_killed_server_is_waited_for_and_loses_and_doubles_nothing(
@@ -126,6 +140,68 @@ async def test_a_killed_server_is_waited_for_and_loses_and_doubles_nothing(
         assert engine.process.poll() is None
     finally:
         await asyncio.to_thread(server.stop)
+
+
+async def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(
+    make_engine, dice, tmp_path
+):
+    folder = tmp_path / "server"
+    server = EmbeddedPostgres(folder)
+    try:
+        network = await Network(await asyncio.to_thread(server.start), folder).load()
+        engine = make_engine(network, network.server_dsn)
+        await asyncio.to_thread(engine.start)
+        pid, customers = engine.pid, People(engine.demo).several(40)
+        everything, recovery, hit = [], [], 0
+        async with clients_of(engine) as clients:
+            for number in range(SERVER_KILLS):
+                intents = plan(dice, customers, 120, f"killed-{number}")
+                everything += intents
+                postmaster = int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
+                in_flight = await send_all(
+                    intents,
+                    clients.store,
+                    after=dice.randrange(20, 80),
+                    then=lambda victim=postmaster: os.kill(victim, signal.SIGKILL),
+                )
+                assert in_flight
+                hit += len(in_flight)
+                await asyncio.to_thread(server.start)
+                back = monotonic()
+                await settle([one for one in intents if one.answer is None][:1], clients)
+                recovery.append(round(monotonic() - back, 3))
+                await settle(intents, clients)
+                progress("servers killed", number + 1, SERVER_KILLS)
+        async with connection_to(network.server_dsn) as connection:
+            assert await faults_of(connection, everything) == []
+        assert (engine.pid, engine.process.poll()) == (pid, None)
+        unknown = len(engine.events("ambiguous_batch"))
+        facts = {"requests": len(everything), "in_flight": hit, "unknown_outcomes": unknown}
+        record("servers killed", faults=SERVER_KILLS, wrong=0, recovery_s=recovery, **facts)
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+async def test_who_waits_no_longer_than_an_append_takes_is_never_told_a_falsehood(
+    loaded_network, dsn, make_engine, dice
+):
+    """Deadlines about as short as the append itself: what timed out had mostly been committed."""
+    async with Proxy(dsn) as proxy:
+        engine = make_engine(loaded_network, proxy.dsn, "--lanes", "1", *HASTIER)
+        await asyncio.to_thread(engine.start)
+        proxy.delay_s = lambda: dice.uniform(0, 0.5)
+        customers = People(engine.demo).several(20)
+        intents = plan(dice, customers, size(150, 3000), "hasty")
+        async with clients_of(engine) as clients, connection_to(dsn) as connection:
+            await send_all(intents, clients.store, at_once=6)
+            replies = refused_for_now(intents)
+            proxy.delay_s = None
+            await settle(intents, clients)
+            assert await faults_of(connection, intents) == []
+        unknown = len(engine.events("ambiguous_batch"))
+        assert unknown, "nothing timed out"
+        facts = {"requests": len(intents), "told_to_come_again": len(replies)}
+        record("timeouts near the latency", faults=unknown, wrong=0, **facts)
 
 
 # The connection breaks exactly around COMMIT.

@@ -6,14 +6,18 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from harness import Network, People, clients_of, connection_to
+from torture import progress, record, size
 from traffic import faults_of, plan, send_all, settle
 
 from engine.postgres.embedded import EmbeddedPostgres
 
-KILLS = 3
+KILLS = size(10, 200)
+CHECKED_EVERY = 10
+"""The whole journal is checked after so many kills, for it grows with each."""
 LAUNCHER = str(Path(__file__).parent / "early_answers.py")
 
 
@@ -46,15 +50,15 @@ async def test_a_killed_worker_loses_nothing_it_acknowledged_and_doubles_nothing
     engine = make()
     await asyncio.to_thread(engine.start)
     customers = People(engine.demo).several(40)
-    everything, hit, replayed = [], 0, 0
+    everything, hit, replayed, recovery = [], 0, 0, []
     for round_number in range(KILLS):
-        intents = plan(dice, customers, 400, f"round-{round_number}")
+        intents = plan(dice, customers, 160, f"round-{round_number}")
         everything += intents
         async with clients_of(engine) as clients:
             in_flight = await send_all(
                 intents,
                 clients.store,
-                after=dice.randrange(60, 200),
+                after=dice.randrange(20, 100),
                 then=lambda: os.kill(engine.pid, signal.SIGKILL),
             )
         assert in_flight, "the kill hit no request"
@@ -62,17 +66,30 @@ async def test_a_killed_worker_loses_nothing_it_acknowledged_and_doubles_nothing
         assert lost_answers, "every request in flight was answered before the kill"
         hit += len(lost_answers)
         assert engine.kill() == -signal.SIGKILL
-        async with connection_to(dsn) as connection:
-            # What was acknowledged is there before anybody retries anything.
-            assert await faults_of(connection, everything) == []
+        if round_number % CHECKED_EVERY == 0 or round_number < CHECKED_EVERY // 2:
+            async with connection_to(dsn) as connection:
+                # What was acknowledged is there before anybody retries anything.
+                assert await faults_of(connection, everything) == []
+        killed = monotonic()
         await asyncio.to_thread(engine.restart)
         async with clients_of(engine) as clients:
+            await settle(lost_answers[:1], clients)
+            recovery.append(round(monotonic() - killed, 3))
             await settle(intents, clients)
+            progress("workers killed", round_number + 1, KILLS)
             replayed += sum(intent.answer.replayed for intent in lost_answers)
     assert all(intent.answer is not None for intent in everything)
     async with connection_to(dsn) as connection:
         assert await faults_of(connection, everything) == []
-    print(f"{KILLS} kills hit {hit} requests in flight, {replayed} of which had been committed")
+    record(
+        "workers killed",
+        faults=KILLS,
+        wrong=0,
+        requests=len(everything),
+        in_flight=hit,
+        committed_unanswered=replayed,
+        recovery_s=recovery,
+    )
 
 
 async def test_the_checker_sees_an_engine_that_answers_before_it_commits(stage, dice):
