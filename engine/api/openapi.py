@@ -326,8 +326,9 @@ def _content(shown: Shown, schemas: _Schemas, *, sent: bool = False) -> Json:
     if shown is None:
         return {}
     if isinstance(shown, tuple):
-        text = {"type": "string"}
-        return {one.media_type: {"schema": text, "example": one.example} for one in shown}
+        return {
+            one.media_type: {"schema": {"type": one.type}, "example": one.example} for one in shown
+        }
     plain = _without_defaults if sent else to_builtins
     if isinstance(shown, list):
         items = schemas.of_any(_structs_of(shown))

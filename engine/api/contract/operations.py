@@ -30,7 +30,7 @@ ROWS: Rows = {
     ),
     ("GET", "/openapi.json"): Row(
         operation="readContract",
-        answers={200: (Text("application/json", '{"openapi": "3.1.0"}'),), 304: None},
+        answers={200: (Text("application/json", {"openapi": "3.1.0"}, "object"),), 304: None},
         summary="This document",
     ),
     ("GET", "/docs"): Row(

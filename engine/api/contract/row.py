@@ -11,10 +11,11 @@ from msgspec import Struct
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A body that is not JSON: its media type, and an example of it."""
+    """A body of no Struct: its media type, an example of it, and its type in JSON's terms."""
 
     media_type: str
-    example: str
+    example: Any
+    type: str = "string"
 
 
 Shown = Struct | Mapping[str, Struct] | list[Struct] | tuple[Text, ...] | None
