@@ -16,14 +16,14 @@ import click
 import orjson
 import uvloop
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TextColumn
 from uuid_utils import uuid7
 
 from engine import __version__, logs
 from engine.app import committer_of, serve, sweeper_of
 from engine.demo import prepare as demo_network
 from engine.errors import EngineError
-from engine.ledger.audit import Report, audit_journal
+from engine.ledger.audit import Report, Shared, audit_journal
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind, Refusal
 from engine.metrics import Metrics
@@ -122,7 +122,8 @@ def audit_command(**options: Any) -> None:
     """Recompute every balance, lot and hash from the journal alone; exit 1 naming what is wrong."""
     settings = _settings(options)
     with _explained(), _data(settings) as dsn:
-        report = _run(_with_connection(dsn, _audit_with_progress))
+        shared = Shared(dsn, settings.audit_processes_max, settings.audit_process_rows_min)
+        report = _run(_with_connection(dsn, lambda conn: _audit_with_progress(conn, shared)))
     for fault in report.faults:
         click.echo(fault, err=True)
     click.echo(report.summary)
@@ -381,13 +382,21 @@ async def _sweep(settings: Settings, dsn: str) -> int:
     return looked
 
 
-async def _audit_with_progress(connection: Connection) -> Report:
+async def _audit_with_progress(connection: Connection, shared: Shared) -> Report:
     """Audit with a bar on standard error, where a person looks at it."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("audit", total=None)
-        return await audit_journal(
-            connection, lambda done, rows: bar.update(task, completed=done, total=max(done, rows))
-        )
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rate]:,.0f} rows/s"))
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("audit", total=None, rate=0)
+        started = time.perf_counter()
+
+        def progress(done: int, rows: int) -> None:
+            rate = done / (time.perf_counter() - started)
+            bar.update(task, completed=done, total=max(done, rows), rate=rate)
+
+        return await audit_journal(connection, progress, shared)
 
 
 async def _prepare(settings: Settings, dsn: str) -> bool:

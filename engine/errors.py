@@ -40,3 +40,15 @@ class ItemTaken(EngineError):
 
 class Quarantined(EngineError):
     """The database refused this operation; it was taken out of its batch and not done."""
+
+
+class Unaudited(EngineError):
+    """The audit was broken off, so nothing is known of the books. Run it again."""
+
+    @classmethod
+    def by(cls, error: BaseException) -> Unaudited:
+        """Say that the database was out of reach, and in whose words."""
+        return cls(
+            f"PostgreSQL is out of reach ({str(error) or type(error).__name__}), so the audit was"
+            " broken off and nothing is known of the books. Run it again once the server is back."
+        )

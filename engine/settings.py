@@ -6,6 +6,7 @@ inside out: lock < statement < append < answer, so that the innermost gives a de
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -53,6 +54,12 @@ class Settings:
     keepalive_timeout_s: Annotated[int, "idle time of a connection before it is closed"] = 30
     drain_delay_ms: Annotated[int, "time between readiness off and the closed door"] = 0
     drain_timeout_s: Annotated[int, "time for work in flight to finish at the end"] = 20
+
+    # The audit.
+    audit_processes_max: Annotated[int, "processes that share an audit, one a core by default"] = (
+        os.cpu_count() or 1
+    )
+    audit_process_rows_min: Annotated[int, "rows of the journal that are worth a process"] = 100_000
 
     # HTTP.
     body_bytes_max: Annotated[int, "size of a request's body"] = 16 * 1024

@@ -1,12 +1,15 @@
 # The audit: every row of the journal is held against the row before it in its wallet.
 #
 # It reads the very bytes that the ledger wrote: PostgreSQL's COPY gives them back as they were, so
-# hashing them again needs no second encoder. The stream may be cut anywhere; what is left of a row
-# waits for the next piece.
+# hashing them again needs no second encoder. They are read where they lie, and a sound row makes no
+# Python object. What a row calls for in the journal's companions is entered in their rolls.
 
 cdef enum:
+    FIELD_CUSTOMER_ID = 0
     FIELD_ASSET = 1
     FIELD_SEQ = 2
+    FIELD_TRANSACTION_ID = 3
+    FIELD_LEG = 4
     FIELD_KIND = 5
     FIELD_REFUSAL = 6
     FIELD_AMOUNT = 8
@@ -14,21 +17,26 @@ cdef enum:
     FIELD_BALANCE = 10
     FIELD_HELD = 11
     FIELD_COUNTER = 12
+    FIELD_COUNTER_PARTY = 13
+    FIELD_STORE_ID = 15
     FIELD_FLAGS = 16
     FIELD_LOTS = 18
     FIELD_MOVED = 19
     FIELD_HOLDS = 20
     FIELD_RECORDED_AT = 24
+    FIELD_INVOICE_NUMBER = 26
     FIELD_HASH = 28
     COUNTERS = 16
+    RECORD_SIZE_MAX = 128           # of a companion, without the invoice number
 
 
 @cython.final
-cdef class Auditor:
+cdef class Auditor(CopyReader):
     """Checks rows in the order of (customer_id, asset, seq), as binary COPY of all columns.
 
     `rows` and `wallets` count what was read. `totals` is by asset: [what the newest rows of its
-    wallets hold, what the counter-accounts got of all rows]; the two must cancel out.
+    wallets hold, what the counter-accounts got of all rows]; over the whole journal the two
+    cancel out. `key` is that of the rolls.
     """
 
     cdef:
@@ -36,8 +44,6 @@ cdef class Auditor:
         readonly int64_t wallets
         readonly dict totals
         list faults
-        bytes rest
-        bint started
         bint within
         uint8_t customer_id[16]
         int32_t asset
@@ -45,79 +51,47 @@ cdef class Auditor:
         Lots moved
         Lots lots
         int64_t counters[COUNTERS]
-        const uint8_t* fields[JOURNAL_FIELDS]
-        int32_t lengths[JOURNAL_FIELDS]
+        uint8_t key[HASH_SIZE]
+        Buffer record
+        Roll wallet_roll
+        Roll claim_roll
+        Roll reference_roll
 
-    def __cinit__(self):
+    def __init__(self, bytes key not None=ZERO_HASH):
+        self.columns = JOURNAL_FIELDS
         self.totals = {}
         self.faults = []
-        self.rest = b""
+        take_roll_key(key, self.key)
 
     def __dealloc__(self):
         free(self.before.lots.items)
         free(self.moved.items)
         free(self.lots.items)
+        free(self.record.data)
 
-    def feed(self, bytes piece not None):
+    def feed(self, piece not None):
         """Check the rows in `piece`, and return the faults found: sentences that name their row.
 
         Raises ValueError where the stream is no COPY of the journal.
         """
-        cdef:
-            bytes data = self.rest + piece if self.rest else piece
-            const uint8_t* start = <const uint8_t*> PyBytes_AS_STRING(data)
-            Py_ssize_t length = PyBytes_GET_SIZE(data)
-            Py_ssize_t at = 0
-            Py_ssize_t end
-        if not self.started:
-            if length < 19:
-                self.rest = data
-                return []
-            if memcmp(start, PyBytes_AS_STRING(COPY_HEADER), 11):
-                raise ValueError("the stream is no binary COPY")
-            self.started = True
-            at = 19
-        while True:
-            end = self.parse(start, at, length)
-            if end < 0:
-                break
-            self.check(&start[at], self.fields[FIELD_HASH] - 4 - &start[at])
-            at = end
-        self.rest = data[at:]
+        self.read(piece)
         faults, self.faults = self.faults, []
         return faults
 
     def finish(self):
-        """Close the last wallet and return the faults of the totals."""
+        """Close the last wallet and return the faults of the end."""
         self.close_wallet()
         faults, self.faults = self.faults, []
-        if len(self.rest) > 2:
+        if not self.is_whole():
             faults.append("the stream of rows ended inside a row")
-        for asset, (held_by_customers, countered) in sorted(self.totals.items()):
-            if held_by_customers + countered:
-                faults.append(f"trial balance of asset {asset}: customers hold "
-                              f"{held_by_customers}, the accounts on the other side "
-                              f"{countered}; the sum must be 0")
         return faults
 
-    cdef Py_ssize_t parse(self, const uint8_t* start, Py_ssize_t at, Py_ssize_t length) except? -2:
-        """Find the fields of the row at `at`; return where it ends, -1 if it is not all there."""
-        cdef int32_t field
-        if length - at < 2:
-            return -1
-        if start[at] == 0xFF and start[at + 1] == 0xFF:
-            return -1
-        if ((<int> start[at]) << 8 | start[at + 1]) != JOURNAL_FIELDS:
-            raise ValueError(f"a row has not {JOURNAL_FIELDS} columns")
-        at += 2
-        for field in range(JOURNAL_FIELDS):
-            if length - at < 4:
-                return -1
-            self.lengths[field] = <int32_t> take_int32(&start[at])
-            at += 4
-            self.fields[field] = &start[at]
-            at += max(self.lengths[field], 0)
-        return at if at <= length else -1
+    @property
+    def rolls(self):
+        """What the rows call for in the journal's companions, by table: (records, sum, sum)."""
+        return {"wallet": roll_tuple(&self.wallet_roll),
+                "invoice_claim": roll_tuple(&self.claim_roll),
+                "partner_reference": roll_tuple(&self.reference_roll)}
 
     cdef int64_t number(self, int field) noexcept:
         if self.lengths[field] == 8:
@@ -126,8 +100,9 @@ cdef class Auditor:
             return take_int32(self.fields[field])
         return <int16_t> ((<uint16_t> self.fields[field][0]) << 8 | self.fields[field][1])
 
-    cdef int check(self, const uint8_t* row, Py_ssize_t hashed) except -1:
+    cdef int take_row(self, const uint8_t* row, Py_ssize_t length) except -1:
         cdef:
+            Py_ssize_t hashed = self.fields[FIELD_HASH] - 4 - row
             uint8_t digest[HASH_SIZE]
             int64_t amount = self.number(FIELD_AMOUNT)
             int64_t held_amount = self.number(FIELD_HELD_AMOUNT)
@@ -135,14 +110,15 @@ cdef class Auditor:
             int64_t held = self.number(FIELD_HELD)
             int64_t seq = self.number(FIELD_SEQ)
             int64_t recorded_at = self.number(FIELD_RECORDED_AT)
+            int64_t in_holds = self.in_holds()
             int32_t counter = <int32_t> self.number(FIELD_COUNTER)
         if (not self.within or self.asset != self.number(FIELD_ASSET)
-                or memcmp(self.customer_id, self.fields[0], 16)):
+                or memcmp(self.customer_id, self.fields[FIELD_CUSTOMER_ID], 16)):
             self.close_wallet()
             self.open_wallet()
         self.rows += 1
-        take_lots(&self.lots, self.fields[FIELD_LOTS], self.lengths[FIELD_LOTS])
-        take_lots(&self.moved, self.fields[FIELD_MOVED], self.lengths[FIELD_MOVED])
+        self.take_lots(FIELD_LOTS, &self.lots)
+        self.take_lots(FIELD_MOVED, &self.moved)
         if seq != self.before.seq + 1:
             self.fault(f"comes after seq {self.before.seq}; a row is missing")
         chain_hash(self.before.hash, row, hashed, digest)
@@ -161,14 +137,17 @@ cdef class Auditor:
             self.fault("has lots out of order, empty, or with the sign of a debt where none is")
         if not self.lots_follow(amount, held_amount):
             self.fault("has lots that the row before and the lots it moved do not give")
-        if self.in_holds() != held:
-            self.fault(f"has holds of {self.in_holds()} for {held} held")
+        if in_holds < 0:
+            self.fault("has holds that are cut short or below zero")
+        elif in_holds != held:
+            self.fault(f"has holds of {in_holds} for {held} held")
         if (counter == NO_COUNTER) != (amount + held_amount == 0) and not self.may_be_empty():
             self.fault(f"moves {amount + held_amount} with the counter-account {counter}")
         self.check_repayment()
         self.check_flags()
         if recorded_at < self.before.recorded_at:
             self.fault("was recorded before the row before it")
+        self.enrol(seq)
         if 0 <= counter < COUNTERS:
             self.counters[counter] -= amount + held_amount
         self.before.seq = seq
@@ -176,7 +155,57 @@ cdef class Auditor:
         self.before.held = held
         self.before.recorded_at = recorded_at
         lots_copy(&self.before.lots, &self.lots)
-        memcpy(self.before.hash, self.fields[FIELD_HASH], HASH_SIZE)
+        if self.lengths[FIELD_HASH] == HASH_SIZE:
+            memcpy(self.before.hash, self.fields[FIELD_HASH], HASH_SIZE)
+        return 0
+
+    cdef int enrol(self, int64_t seq) except -1:
+        """Enter what the row calls for in the journal's companions."""
+        cdef int64_t kind = self.number(FIELD_KIND)
+        if seq == 1:
+            self.start_record(2)
+            self.put(FIELD_CUSTOMER_ID)
+            self.put(FIELD_ASSET)
+            roll_add(&self.wallet_roll, self.key, self.record.data, self.record.length)
+        if self.number(FIELD_REFUSAL):
+            return 0
+        if (kind == ACCUMULATION and self.number(FIELD_LEG) == 0
+                and self.lengths[FIELD_INVOICE_NUMBER] >= 0):
+            self.start_record(4)
+            self.put(FIELD_STORE_ID)
+            self.put_claimed_number()
+            self.put(FIELD_CUSTOMER_ID)
+            self.put(FIELD_TRANSACTION_ID)
+            roll_add(&self.claim_roll, self.key, self.record.data, self.record.length)
+        elif kind == CONVERSION:
+            self.start_record(3)
+            self.put(FIELD_COUNTER_PARTY)
+            self.put(FIELD_CUSTOMER_ID)
+            self.put(FIELD_TRANSACTION_ID)
+            roll_add(&self.reference_roll, self.key, self.record.data, self.record.length)
+        return 0
+
+    cdef int start_record(self, int columns) except -1:
+        self.record.length = 0
+        reserve(&self.record, RECORD_SIZE_MAX + max(self.lengths[FIELD_INVOICE_NUMBER], 0))
+        put_int16(&self.record, columns)
+        return 0
+
+    cdef void put(self, int field) noexcept:
+        put_field(&self.record, self.fields[field], self.lengths[field])
+
+    cdef void put_claimed_number(self) noexcept:
+        cdef Py_ssize_t length = put_claimed_spelling(
+            &self.record.data[self.record.length + 4], self.fields[FIELD_INVOICE_NUMBER],
+            self.lengths[FIELD_INVOICE_NUMBER])
+        put_int32(&self.record, length)
+        self.record.length += length
+
+    cdef int take_lots(self, int field, Lots* lots) except -1:
+        try:
+            take_lots(lots, self.fields[field], self.lengths[field])
+        except ValueError:
+            self.fault("has lots that are not pairs of a key and an amount")
         return 0
 
     cdef int check_flags(self) except -1:
@@ -258,21 +287,26 @@ cdef class Auditor:
                      or memcmp(self.lots.items, self.before.lots.items,
                                self.lots.length * sizeof(Lot)) == 0))
 
-    cdef int64_t in_holds(self) except? -1:
+    cdef int64_t in_holds(self) noexcept:
+        """Return how many coins the row's holds keep, -1 where one is cut short or below zero."""
         cdef:
+            const uint8_t* holds = self.fields[FIELD_HOLDS]
+            Py_ssize_t left = self.lengths[FIELD_HOLDS]
+            Py_ssize_t size
             int64_t total = 0
-            Hold hold
-        if self.lengths[FIELD_HOLDS] <= 0:
-            return 0
-        for hold in take_holds(PyBytes_FromStringAndSize(<const char*> self.fields[FIELD_HOLDS],
-                                                         self.lengths[FIELD_HOLDS])):
-            total += hold.coins
+        while left > 0:
+            size = hold_size(holds, left)
+            if size < 0 or take_int64(&holds[HOLD_COINS]) < 0:
+                return -1
+            total += take_int64(&holds[HOLD_COINS])
+            holds += size
+            left -= size
         return total
 
     cdef int open_wallet(self) except -1:
         cdef Lots lots = self.before.lots
         lots.length = 0
-        memcpy(self.customer_id, self.fields[0], 16)
+        memcpy(self.customer_id, self.fields[FIELD_CUSTOMER_ID], 16)
         self.asset = <int32_t> self.number(FIELD_ASSET)
         memset(&self.before, 0, sizeof(State))
         self.before.lots = lots

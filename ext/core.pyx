@@ -20,7 +20,9 @@ One translation unit of several files, in the order in which they stand on each 
     verbs.pxi     the rules: a ladder of refusals, then the change
     coins.pxi     the rules of coins that change hands at once
     reversals.pxi the rule of what is undone
-    audit.pxi     rows read back, each held against the one before
+    copies.pxi    rows of COPY read back
+    rolls.pxi     a set of records as a number
+    audit.pxi     the rows of the journal, each held against the one before
 """
 
 from itertools import islice
@@ -115,6 +117,8 @@ include "ledger.pxi"
 include "verbs.pxi"
 include "coins.pxi"
 include "reversals.pxi"
+include "copies.pxi"
+include "rolls.pxi"
 include "audit.pxi"
 
 # What the tests hold against engine.ledger.vocabulary: one number, one meaning, on both sides.

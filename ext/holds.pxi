@@ -14,6 +14,8 @@ cdef enum:
     HOLD_SIZE = 64
     HOLD_ITEM_SIZE = 12
     HOLD_LOT_SIZE = 16
+    HOLD_COINS = 16                 # where its coins stand
+    HOLD_LOTS = 60                  # where the number of its lots stands
     LOTS_MASK = 0x7FFFFFFF
 
 cdef uint32_t ITEM_BIT = <uint32_t> 1 << 31
@@ -99,6 +101,17 @@ cdef void put_holds_field(Buffer* buffer, list holds):
             put_int64(buffer, hold.lots_taken.items[at].amount)
 
 
+cdef Py_ssize_t hold_size(const uint8_t* data, Py_ssize_t length) noexcept nogil:
+    """Return the bytes of the first hold in `data`, -1 where it is cut short."""
+    cdef int64_t size = HOLD_SIZE
+    if length < HOLD_SIZE:
+        return -1
+    if take_int32(&data[HOLD_LOTS]) < 0:
+        size += HOLD_ITEM_SIZE
+    size += HOLD_LOT_SIZE * (take_int32(&data[HOLD_LOTS]) & LOTS_MASK)
+    return size if size <= length else -1
+
+
 cdef list take_holds(bytes packed):
     """Read the column `holds`; raises ValueError where it is not what put_holds_field wrote."""
     cdef:
@@ -114,29 +127,25 @@ cdef list take_holds(bytes packed):
     data = <const uint8_t*> PyBytes_AS_STRING(packed)
     length = PyBytes_GET_SIZE(packed)
     while at < length:
-        if length - at < HOLD_SIZE:
+        if hold_size(&data[at], length - at) < 0:
             raise ValueError("a hold is cut short")
         hold = Hold.__new__(Hold)
         hold.payment_id = packed[at:at + 16]
-        hold.coins = take_int64(&data[at + 16])
+        hold.coins = take_int64(&data[at + HOLD_COINS])
         hold.expires_at = take_int64(&data[at + 24])
         hold.code_mac = packed[at + 32:at + 48]
         hold.brand_id = <int32_t> take_int32(&data[at + 48])
         hold.store_id = <int32_t> take_int32(&data[at + 52])
         hold.tries_left = <int32_t> (take_int32(&data[at + 56]) >> 16)
         hold.resends_left = <int32_t> (take_int32(&data[at + 56]) & 0xFFFF)
-        of_item = take_int32(&data[at + 60]) < 0
-        count = <int32_t> (take_int32(&data[at + 60]) & LOTS_MASK)
+        of_item = take_int32(&data[at + HOLD_LOTS]) < 0
+        count = <int32_t> (take_int32(&data[at + HOLD_LOTS]) & LOTS_MASK)
         at += HOLD_SIZE
         if of_item:
-            if length - at < HOLD_ITEM_SIZE:
-                raise ValueError("the item of a hold is cut short")
             hold.item_id = <int32_t> take_int32(&data[at])
             hold.unit = <int32_t> take_int32(&data[at + 4])
             hold.turn = <int32_t> take_int32(&data[at + 8])
             at += HOLD_ITEM_SIZE
-        if length - at < HOLD_LOT_SIZE * <Py_ssize_t> count:
-            raise ValueError("the lots of a hold are cut short")
         lots_reserve(&hold.lots_taken, count)
         for lot in range(count):
             hold.lots_taken.items[lot].key = take_int64(&data[at])

@@ -299,17 +299,39 @@ class Ledger:
 
 @final
 class Auditor:
-    """Holds every row of the journal against the row before it in its wallet."""
+    """Holds every row of the journal against the row before it in its wallet.
+
+    `totals` is by asset: [what the newest rows of its wallets hold, what the counter-accounts got
+    of all rows]; over the whole journal the two cancel out. `key` is that of the rolls.
+    """
 
     rows: int
     wallets: int
     totals: dict[int, list[int]]
-    def __init__(self) -> None: ...
-    def feed(self, piece: bytes) -> list[str]:
+    @property
+    def rolls(self) -> dict[str, tuple[int, int, int]]:
+        """What the rows read call for in the journal's companions, by table."""
+    def __init__(self, key: bytes = ...) -> None: ...
+    def feed(self, piece: bytes | bytearray) -> list[str]:
         """Check a piece of binary COPY, cut anywhere, and return the faults found in it.
 
         Rows come in the order of (customer_id, asset, seq), with all columns. Raises ValueError
         where the stream is no COPY of the journal.
         """
     def finish(self) -> list[str]:
-        """Close the last wallet and return the faults of the totals."""
+        """Close the last wallet and return the faults of the end."""
+
+@final
+class RollReader:
+    """Reads a companion of the journal, as binary COPY of so many columns, into its roll.
+
+    A roll is (records, sum, sum): of two sets, whatever their order, it is the same where they are,
+    and only there. `key` are 16 random bytes. Raises ValueError for another number of them.
+    """
+
+    def __init__(self, columns: int, key: bytes) -> None: ...
+    def feed(self, piece: bytes | bytearray) -> None:
+        """Take a piece, cut anywhere; raises ValueError where it is no COPY of such rows."""
+    @property
+    def roll(self) -> tuple[int, int, int]:
+        """The roll, at the end of the stream; raises ValueError before it."""

@@ -55,11 +55,13 @@ COMPANIONS = {
 }
 
 
-async def audit(dsn: str) -> tuple[int, str]:
+TWO_PROCESSES = ("--audit-processes-max", "2", "--audit-process-rows-min", "1")
+
+
+async def audit(dsn: str, *flags: str) -> tuple[int, str]:
     """Run the command; return its exit status and what it said."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "engine", "audit", "--database-url", dsn), stdout=PIPE, stderr=PIPE
-    )
+    command = (sys.executable, "-m", "engine", "audit", "--database-url", dsn, *flags)
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
     out, err = await process.communicate()
     return int(process.returncode or 0), (out + err).decode()
 
@@ -73,14 +75,14 @@ async def sold(api, customer_id):
     return customer_id
 
 
-async def changed_and_back(dsn, change, customer_id):
+async def changed_and_back(dsn, change, customer_id, *flags):
     """Make a change and audit; whatever it says, put the rows back as they were."""
     tables = ("journal", "wallet", "invoice_claim", "item_unit", "item_turn")
     async with connection_to(dsn) as connection:
         for table in tables:
             await connection.execute(f"create temp table kept_{table} as table {table}")
         await connection.execute(change, customer_id)
-        said = await audit(dsn)
+        said = await audit(dsn, *flags)
         async with connection.transaction():
             for table in tables:
                 await connection.execute(f"delete from {table}")
@@ -88,8 +90,9 @@ async def changed_and_back(dsn, change, customer_id):
     return said
 
 
-async def test_the_books_of_a_working_engine_balance(api, sold, database):
-    status, said = await audit(database)
+@pytest.mark.parametrize("flags", [(), TWO_PROCESSES], ids=["alone", "two processes"])
+async def test_the_books_of_a_working_engine_balance(api, sold, database, flags):
+    status, said = await audit(database, *flags)
     assert status == 0
     assert "the books balance" in said
     assert "trial balance 0" in said
@@ -100,6 +103,27 @@ async def test_a_changed_row_is_named(sold, database, change):
     status, said = await changed_and_back(database, change, sold)
     assert status == 1
     assert f"journal row (customer_id {sold}, asset 1, seq 2)" in said
+
+
+async def test_two_processes_name_the_changed_row_as_one_does(sold, database):
+    async with connection_to(database) as connection:
+        await connection.execute("analyze journal")
+    change = CHANGES["one digit of an amount"]
+    answers = [
+        await changed_and_back(database, change, sold, *flags) for flags in ((), TWO_PROCESSES)
+    ]
+    assert [status for status, _ in answers] == [1, 1]
+    (summary, *alone), (_, *shared) = (said.splitlines() for _, said in answers)
+    assert summary.startswith("4 faults: ")
+    assert alone == shared
+    assert alone[0].startswith(f"journal row (customer_id {sold}, asset 1, seq 2)")
+
+
+async def test_a_server_that_does_not_answer_is_told_in_a_sentence(tmp_path):
+    status, said = await audit(f"postgresql://leal@/leal?host={tmp_path}")
+    assert status == 1
+    assert said.startswith("Error: ")
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(("change", "fault"), COMPANIONS.values(), ids=COMPANIONS)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from engine.ledger.audit import unbalanced
 from engine.ledger.core import Auditor, Ledger, Leg, Operation
 from engine.ledger.vocabulary import (
     BALANCE_MAX,
@@ -251,6 +252,7 @@ class History(RuleBasedStateMachine):
         rows = sorted(self.books.rows, key=lambda row: (row.customer_id, row.asset, row.seq))
         assert auditor.feed(encode_journal(rows)) == []
         assert auditor.finish() == []
+        assert unbalanced(auditor.totals) == []
 
     def compare(self, written, expected, ours, theirs):
         assert decode(written.journal) == expected.rows

@@ -1,13 +1,50 @@
--- What the audit asks besides the stream of rows: do the journal's companions agree with it?
+-- What the audit asks: for the rows in the order of their chains, and whether the journal's
+-- companions agree with it. All of it in one snapshot, which several connections may share.
+
+-- export_snapshot --
+select pg_export_snapshot()
+
+-- take_snapshot --
+set transaction snapshot '{snapshot}'
 
 -- plan --
 -- Each table as a whole against another one: on young tables, whose statistics are missing, loops
--- look cheap and take the square of the rows.
-set local enable_nestloop = off
+-- look cheap and take the square of the rows. The processes share the cores among themselves, and
+-- one that has done its part waits for the others. Rows lie in the order of time and are read in
+-- that of their wallets: by the index where the cache has all of them, else better by a sort.
+set local enable_nestloop = off;
+set local max_parallel_workers_per_gather = 0;
+set local work_mem = '64MB';
+set local idle_in_transaction_session_timeout = 0;
+select set_config('random_page_cost', '1.1', true)
+ where pg_table_size('journal') < pg_size_bytes(current_setting('effective_cache_size'))
 
 -- rows --
--- About how many rows there are, for a progress bar.
-select greatest(reltuples, 0)::bigint from pg_class where relname = 'journal'
+-- About how many rows there are: as many a page as when they were counted last.
+select (pg_relation_size(oid) / current_setting('block_size')::integer
+        * case when relpages > 0 then reltuples / relpages else 20 end)::bigint
+  from pg_class
+ where oid = 'journal'::regclass
+
+-- cuts --
+-- The customers at the shares $1 of a sample of $2 percent of the rows.
+select percentile_disc($1::float8[]) within group (order by customer_id)
+  from journal tablesample system ($2) repeatable (1)
+
+-- stream --
+select {columns}
+  from journal
+ where customer_id between '{first}' and '{last}'
+ order by customer_id, asset, seq
+
+-- roll_invoice_claim --
+select store_id, invoice_number, customer_id, transaction_id from invoice_claim
+
+-- roll_wallet --
+select customer_id, asset from wallet
+
+-- roll_partner_reference --
+select partner_id, customer_id, transaction_id from partner_reference
 
 -- wallets_without_rows --
 select w.customer_id, w.asset
