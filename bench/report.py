@@ -43,10 +43,7 @@ PACKAGES: Final = ("aiohttp", "asyncpg", "Cython", "msgspec", "orjson", "uvloop"
 
 def conditions(connections: int, seconds: float, warm: float, dsn: str) -> dict[str, Any]:
     """Return where and how it was measured."""
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "versions": versions() | {"PostgreSQL": asyncio.run(_server_version(dsn))},
+    return where_and_when(asyncio.run(server_version(dsn))) | {
         "conditions": {
             "connections": connections,
             "seconds": seconds,
@@ -57,6 +54,15 @@ def conditions(connections: int, seconds: float, warm: float, dsn: str) -> dict[
             "durability": "fsync, full_page_writes and synchronous_commit are on",
             "shared": "client, server and PostgreSQL share the machine; traffic is loopback",
         },
+    }
+
+
+def where_and_when(server: str) -> dict[str, Any]:
+    """Return the time, the machine, and the versions; `server` is that of PostgreSQL."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions() | {"PostgreSQL": server},
     }
 
 
@@ -90,7 +96,8 @@ def versions() -> dict[str, str]:
     return found | ({"commit": commit.stdout.strip()} if commit.returncode == 0 else {})
 
 
-async def _server_version(dsn: str) -> str:
+async def server_version(dsn: str) -> str:
+    """Return the version that PostgreSQL says it is."""
     connection = await asyncpg.connect(dsn)
     try:
         found: str = await connection.fetchval("show server_version")

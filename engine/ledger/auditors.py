@@ -1,19 +1,22 @@
 """The processes of an audit: they share its tasks, and all of them see one snapshot.
 
-A process has an event loop of its own and STREAMS connections. Each connection takes the next task
-that nobody has taken, until there is none. Two connections a process, for one of them fills the
-buffers of its socket while the other one's rows are checked.
+A process has an event loop of its own and STREAMS connections, and each of these asks for the next
+task until there is none. Two connections a process, for one of them fills the buffers of its socket
+while the other one's rows are checked. Who leads the processes speaks to each over a link, in a
+thread; a process ends with its link.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import Connection as Pipe
-from multiprocessing.context import SpawnProcess
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection as Link
+from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple
 
 import uvloop
@@ -26,23 +29,32 @@ SQL = queries("audit")
 STREAMS: Final = 2
 PROGRESS_INTERVAL_S: Final = 0.1
 TASK_SECONDS_MAX: Final = 86_400
+COMMAND: Final = (sys.executable, "-c", "from engine.ledger.auditors import serve; serve()")
+ENDED: Final = (
+    "A process of the audit was ended from outside, perhaps for want of memory; nothing is known of"
+    " the books. Run it again, with a lower --audit-processes-max."
+)
+WANTED: Final = "wanted"
+"""What a process says for each task that it wants; it gets the task and its number, or None."""
 
 Tell = Callable[[int], None]
 Work = Callable[[Connection, Any, Tell], Awaitable[Any]]
-"""Carries out a task on a connection, and tells how many rows it has read since it told last."""
+"""Carries out a task on a connection, and tells how many rows more it has read."""
 
 
 class Orders(NamedTuple):
-    """What a process is started with."""
+    """What a process is told first."""
 
     dsn: str
     snapshot: str
     work: Work
-    tasks: Sequence[Any]
-    taken: Any
-    """How many of the tasks are taken: a number that all processes share."""
-    rows: Any
-    """How many rows each process has read."""
+
+
+class Found(NamedTuple):
+    """What a process says of a task, by its number."""
+
+    at: int
+    result: Any
 
 
 async def carry_out(
@@ -55,73 +67,116 @@ async def carry_out(
 ) -> list[Any]:
     """Carry out `tasks` in so many processes; return their results in the order of `tasks`.
 
-    `connection` is in a transaction of REPEATABLE READ, whose snapshot the others take; `work` is a
-    function of a module. `progress` is told the rows read by all. Raises Unaudited where PostgreSQL
-    or a process goes away; then no process is left.
+    `connection` is in a transaction of REPEATABLE READ, whose snapshot the others take; `work` can
+    be pickled. `progress` is told the rows read by all. Raises Unaudited where PostgreSQL or a
+    process goes away. No process outlives the call.
     """
     snapshot = await connection.fetchval(SQL["export_snapshot"])  # network op
-    context = get_context("spawn")
-    rows = context.RawArray("q", processes)
-    orders = Orders(dsn, snapshot, work, tasks, context.Value("q", 0), rows)
-    crew: list[SpawnProcess] = []
-    results: set[asyncio.Task[dict[int, Any]]] = set()
+    led = Led(Orders(dsn, snapshot, work), tasks)
+    loop, crew = asyncio.get_running_loop(), []
+    threads = ThreadPoolExecutor(processes)
+    waiting: set[asyncio.Future[None]] = set()
     try:
-        for slot in range(processes):
-            receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_serve, args=(slot, orders, sender), daemon=True)
-            process.start()
-            sender.close()
-            crew.append(process)
-            results.add(asyncio.create_task(asyncio.to_thread(_result_of, receiver)))
-        found: dict[int, Any] = {}
-        waiting = results
+        for _ in range(processes):
+            ours, theirs = Pipe()
+            descriptor = theirs.fileno()
+            crew.append(
+                await asyncio.create_subprocess_exec(
+                    *COMMAND,
+                    str(descriptor),
+                    pass_fds=[descriptor],
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+            )
+            theirs.close()
+            waiting.add(loop.run_in_executor(threads, led.lead, ours))
         while waiting:
             done, waiting = await asyncio.wait(
                 waiting, timeout=PROGRESS_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED
             )
-            progress(sum(rows))
+            progress(led.rows)
             for one in done:
-                found |= one.result()
+                one.result()
     finally:
         for process in crew:
-            process.kill()
-            process.join()
-        await asyncio.gather(*results, return_exceptions=True)
-    return [found[at] for at in range(len(tasks))]
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        threads.shutdown()
+    return [led.found[at] for at in range(len(tasks))]
 
 
-def _result_of(pipe: Pipe) -> dict[int, Any]:
-    """Wait for what a process has found, by the numbers of the tasks; raises Unaudited."""
+class Led:
+    """What the processes share: the tasks that are left, and what came of the others."""
+
+    def __init__(self, orders: Orders, tasks: Sequence[Any]) -> None:
+        self.found: dict[int, Any] = {}
+        self._orders = orders
+        self._tasks: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        for numbered in enumerate(tasks):
+            self._tasks.put(numbered)
+        self._rows: dict[Link, int] = {}
+
+    @property
+    def rows(self) -> int:
+        """How many rows were read."""
+        return sum(list(self._rows.values()))
+
+    def lead(self, link: Link) -> None:
+        """Speak with a process until it has done its part; raises Unaudited where it cannot."""
+        self._rows[link] = 0
+        try:
+            link.send(self._orders)
+            while (said := link.recv()) is not None:
+                if isinstance(said, Unaudited):
+                    raise said
+                if isinstance(said, Found):
+                    self.found[said.at] = said.result
+                elif isinstance(said, int):
+                    self._rows[link] += said
+                else:
+                    link.send(self._next())
+        except (EOFError, OSError):
+            raise Unaudited(ENDED) from None
+        finally:
+            link.close()
+
+    def _next(self) -> tuple[int, Any] | None:
+        try:
+            return self._tasks.get_nowait()
+        except Empty:
+            return None
+
+
+def serve() -> None:
+    """Be one of the processes; the last argument is the descriptor of the link."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who leads this process ends it
+    link = Link(int(sys.argv[-1]))
     try:
-        result = pipe.recv()
-    except EOFError:
-        raise Unaudited(
-            "A process of the audit was ended from outside, perhaps for want of memory; nothing is"
-            " known of the books. Run it again, with a lower --audit-processes-max."
-        ) from None
-    if isinstance(result, Unaudited):
-        raise result
-    found: dict[int, Any] = result
-    return found
-
-
-def _serve(slot: int, orders: Orders, sender: Pipe) -> None:
-    """Be one of the processes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started this one ends it
-    result: Any
-    try:
-        result = uvloop.run(_carry_out(slot, orders))
+        uvloop.run(_serve(link))
+        link.send(None)
     except OUT_OF_REACH as error:
-        result = Unaudited.by(error)
-    with suppress(BrokenPipeError):
-        sender.send(result)
+        link.send(Unaudited.by(error))
+    except EOFError:
+        return
 
 
-async def _carry_out(slot: int, orders: Orders) -> dict[int, Any]:
-    found: dict[int, Any] = {}
+async def _serve(link: Link) -> None:
+    orders: Orders = link.recv()
+    asking, loop = asyncio.Lock(), asyncio.get_running_loop()
+    untold, told_at = 0, loop.time()
 
     def tell(rows: int) -> None:
-        orders.rows[slot] += rows
+        nonlocal untold
+        untold += rows
+        if loop.time() - told_at > PROGRESS_INTERVAL_S:
+            flush()
+
+    def flush() -> None:
+        nonlocal untold, told_at
+        link.send(untold)
+        untold, told_at = 0, loop.time()
 
     async def stream() -> None:
         connection = await connect(
@@ -135,20 +190,16 @@ async def _carry_out(slot: int, orders: Orders) -> dict[int, Any]:
             take = SQL["take_snapshot"].format(snapshot=orders.snapshot)
             await connection.execute(take)  # network op
             await connection.execute(SQL["plan"])  # network op
-            while (at := _next(orders)) < len(orders.tasks):
-                found[at] = await orders.work(connection, orders.tasks[at], tell)
+            while (numbered := await ask()) is not None:
+                at, task = numbered
+                link.send(Found(at, await orders.work(connection, task, tell)))
+                flush()
         await connection.close()
 
+    async def ask() -> tuple[int, Any] | None:
+        async with asking:
+            link.send(WANTED)
+            numbered: tuple[int, Any] | None = await asyncio.to_thread(link.recv)
+            return numbered
+
     await asyncio.gather(*(stream() for _ in range(STREAMS)))
-    return found
-
-
-def _next(orders: Orders) -> int:
-    """Return the number of a task that nobody has taken; beyond the last one there is no more."""
-    parent = parent_process()
-    if parent is None or not parent.is_alive():
-        return len(orders.tasks)
-    with orders.taken.get_lock():
-        at: int = orders.taken.value
-        orders.taken.value += 1
-    return at
