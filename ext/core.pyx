@@ -13,6 +13,7 @@ One translation unit of several files, in the order in which they stand on each 
     holds.pxi     coins set aside for payments
     legs.pxi      the rows of a transaction that is to be reversed
     wallet.pxi    a wallet's state, committed and planned
+    customers.pxi the customers that are loaded, by id
     ids.pxi       ids as text and as bytes, fingerprints
     operation.pxi what a caller asks for and what it got
     rows.pxi      a posting becomes a COPY row, chained to the one before
@@ -25,7 +26,6 @@ One translation unit of several files, in the order in which they stand on each 
     audit.pxi     the rows of the journal, each held against the one before
 """
 
-from itertools import islice
 from operator import attrgetter
 
 cimport cython
@@ -110,6 +110,7 @@ include "lots.pxi"
 include "holds.pxi"
 include "legs.pxi"
 include "wallet.pxi"
+include "customers.pxi"
 include "ids.pxi"
 include "operation.pxi"
 include "rows.pxi"

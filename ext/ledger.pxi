@@ -7,10 +7,6 @@
 
 cdef object CUSTOMER_ID = attrgetter("customer_id")
 
-cdef enum:
-    TRIM_STEP = 256
-
-
 cdef bytes derived_id(Customer customer, Wallet wallet):
     """Return the transaction id of a posting that nobody asked for: a hash of its primary key."""
     cdef:
@@ -20,7 +16,7 @@ cdef bytes derived_id(Customer customer, Wallet wallet):
         uint64_t seq = htobe64(<uint64_t> (wallet.planned.seq + 1))
     memcpy(place, &asset, 4)
     memcpy(&place[4], &seq, 8)
-    chain_hash(<const uint8_t*> PyBytes_AS_STRING(customer.customer_id), place, 12, digest)
+    chain_hash(customer.id, place, 12, digest)
     return uuid_of(digest)
 
 
@@ -47,19 +43,19 @@ cdef class Ledger:
     """
 
     cdef:
-        dict known
+        Customers known
         readonly int64_t coins_utc_offset
         readonly int64_t wallets
 
     def __cinit__(self, int64_t coins_utc_offset):
-        self.known = {}
+        self.known = Customers()
         self.coins_utc_offset = coins_utc_offset
 
     # What the lane loads and forgets.
 
     @property
     def customers(self):
-        return len(self.known)
+        return self.known.count
 
     def needs_load(self, Operation operation not None):
         """Return whether `operation` may only be decided on freshly loaded state.
@@ -68,7 +64,7 @@ cdef class Ledger:
         is not checked by it must be fresh: that a profile is incomplete, that a hold is not there,
         and for a block, which writes in every wallet, that there are no others.
         """
-        cdef Customer customer = self.known.get(operation.customer_id)
+        cdef Customer customer = self.known.find(id_of(operation.customer_id))
         if customer is None:
             return True
         customer.used = True
@@ -82,7 +78,7 @@ cdef class Ledger:
     def load_customer(self, bytes customer_id not None, int32_t missing_fields):
         """Start `customer_id` anew, without wallets; `missing_fields` is a bit set of CUS-4."""
         self.drop(customer_id)
-        self.known[customer_id] = Customer(customer_id, missing_fields)
+        self.known.add(Customer(customer_id, missing_fields))
 
     def load_wallet(self, bytes customer_id not None, int32_t asset, int64_t seq, int64_t balance,
                     int64_t held, int32_t flags, bytes lots not None, bytes holds,
@@ -92,12 +88,14 @@ cdef class Ledger:
         Raises ValueError where the row contradicts itself: such a wallet must not be traded on.
         """
         cdef:
-            Customer customer = self.known[customer_id]
+            Customer customer = self.known.find(id_of(customer_id))
             Wallet wallet = Wallet(asset)
             State* state = &wallet.committed
             int64_t in_holds = 0
             bint sound
             Hold hold
+        if customer is None:
+            raise KeyError(customer_id)
         take_lots(&state.lots, <const uint8_t*> PyBytes_AS_STRING(lots), PyBytes_GET_SIZE(lots))
         if holds is not None:               # nearly every wallet shares the one empty list
             wallet.committed_holds = take_holds(holds)
@@ -116,15 +114,14 @@ cdef class Ledger:
         state.flags = flags
         state.recorded_at = recorded_at
         memcpy(state.hash, PyBytes_AS_STRING(hash), HASH_SIZE)
-        wallet.stored = True
-        customer.wallets.append(wallet)
+        customer.add(wallet)
         self.wallets += 1
 
     def drop(self, bytes customer_id not None):
         """Forget a customer, so that the next operation loads it."""
-        cdef Customer customer = self.known.pop(customer_id, None)
+        cdef Customer customer = self.known.remove(id_of(customer_id))
         if customer is not None:
-            self.wallets -= len(customer.wallets)
+            self.wallets -= customer.count()
 
     def clear(self):
         """Forget everybody: a cache lives only as long as the connection that read it."""
@@ -134,28 +131,25 @@ cdef class Ledger:
     def trim(self, int64_t wallets_max, locked):
         """Forget customers that were not used lately until at most `wallets_max` wallets are kept.
 
-        The clock algorithm: whoever was used since the hand last passed gets another round.
-        Customers in `locked` stay: their state is part of a batch in flight.
+        And no more customers, for some have no wallet. The clock algorithm: whoever was used since
+        the hand last passed gets another round. Customers in `locked` stay: their state is part of
+        a batch in flight.
         """
         cdef:
             Customer customer
-            Py_ssize_t rounds = 2 * len(self.known)
-        while self.known and rounds > 0:
-            # Several at a time: finding the first key of a dict walks over all that were popped.
-            for customer_id in list(islice(self.known, TRIM_STEP)):
-                if self.wallets <= wallets_max:
-                    return
-                rounds -= 1
-                customer = self.known.pop(customer_id)
-                if customer.used or customer_id in locked:
-                    customer.used = False
-                    self.known[customer_id] = customer
-                else:
-                    self.wallets -= len(customer.wallets)
+            Py_ssize_t rounds = 2 * self.known.count
+        while rounds > 0 and max(self.wallets, self.known.count) > wallets_max:
+            rounds -= 1
+            customer = self.known.remove_oldest()
+            if customer.used or customer.customer_id in locked:
+                customer.used = False
+                self.known.add(customer)
+            else:
+                self.wallets -= customer.count()
 
     def wallet(self, bytes customer_id not None, int32_t asset):
         """Return the committed wallet, or None; for reading only."""
-        cdef Customer customer = self.known.get(customer_id)
+        cdef Customer customer = self.known.find(id_of(customer_id))
         return None if customer is None else customer.find(asset)
 
     # Deciding.
@@ -179,7 +173,7 @@ cdef class Ledger:
                 operation.forget()
                 if operation.customer_id != last_id:
                     last_id = operation.customer_id
-                    customer = self.known.get(last_id)
+                    customer = self.known.find(id_of(last_id))
                     batch.customers.append(customer)
                 if customer is None:
                     operation.outcome = UNKNOWN_CUSTOMER
@@ -196,7 +190,7 @@ cdef class Ledger:
         """Make the planned state of `batch` the committed one: its rows are durable."""
         cdef Wallet wallet
         for wallet in batch.touched:
-            wallet.publish()
+            wallet_publish(wallet)
         batch.touched.clear()               # a batch is settled once
         batch.customers.clear()
 
@@ -206,13 +200,13 @@ cdef class Ledger:
             Wallet wallet
             Customer customer
         for wallet in batch.touched:
-            wallet.discard()
+            wallet_discard(wallet)
         for customer in batch.customers:
             # A customer that was dropped meanwhile is no longer counted.
-            if customer is not None and self.known.get(customer.customer_id) is customer:
-                kept = [wallet for wallet in customer.wallets if wallet.stored]
-                self.wallets -= len(customer.wallets) - len(kept)
-                customer.wallets = kept
+            if customer is not None and self.known.find(customer.id) is customer:
+                self.wallets -= customer.count()
+                customer.forget_uncommitted()
+                self.wallets += customer.count()
         batch.touched.clear()               # a batch is settled once
         batch.customers.clear()
 
@@ -257,7 +251,7 @@ cdef class Ledger:
         if wallet is None:
             wallet = Wallet(asset)
             wallet.committed.flags = customer.flags()
-            customer.wallets.append(wallet)
+            customer.add(wallet)
             self.wallets += 1
             batch.new_wallets.append((customer.customer_id, asset))
             if asset != COINS:
@@ -276,8 +270,8 @@ cdef class Ledger:
         return self.open(batch, customer, COINS, self.coins_utc_offset, now)
 
     cdef int plan(self, Batch batch, Wallet wallet) except -1:
-        if not wallet.planning:
-            wallet.plan()
+        if wallet.planned == NULL:
+            wallet_plan(wallet)
             batch.touched.append(wallet)
         return 0
 

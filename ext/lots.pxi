@@ -55,6 +55,17 @@ cdef int lots_reserve(Lots* lots, Py_ssize_t capacity) except -1:
     return 0
 
 
+cdef void lots_fit(Lots* lots) noexcept:
+    """Give back the memory that no lot uses; where that fails nothing is lost."""
+    cdef Lot* items
+    if lots.length == lots.capacity or lots.length == 0:
+        return
+    items = <Lot*> realloc(lots.items, lots.length * sizeof(Lot))
+    if items != NULL:
+        lots.items = items
+        lots.capacity = lots.length
+
+
 cdef int lots_copy(Lots* target, const Lots* source) except -1:
     lots_reserve(target, source.length)
     if source.length:

@@ -187,7 +187,7 @@ cdef class Batch:
         cdef Wallet wallet
         return [(customer.customer_id, wallet.asset, wallet.seq, wallet.hash)
                 for customer in self.customers if customer is not None
-                for wallet in customer.wallets if wallet.planning]
+                for wallet in customer.wallets if wallet.planned != NULL]
 
     cdef bint claims_already(self, Operation operation) except -1:
         """Return whether an operation before this one claims its invoice (PTS-7)."""
@@ -260,7 +260,7 @@ cdef class Batch:
         `operation` gives the texts; it is None for a second leg and where nobody asked.
         """
         cdef:
-            State* state = &wallet.planned
+            State* state = wallet.planned
             Buffer* buffer = &self.buffer
             Py_ssize_t start = buffer.length
             bytes invoice_number = None
@@ -275,7 +275,7 @@ cdef class Batch:
         state.seq += 1
         state.recorded_at = max(self.now, state.recorded_at)
         put_int16(buffer, JOURNAL_FIELDS)
-        put_field(buffer, PyBytes_AS_STRING(customer.customer_id), 16)
+        put_field(buffer, customer.id, ID_SIZE)
         put_int32_field(buffer, wallet.asset)
         put_int64_field(buffer, state.seq)
         put_field(buffer, PyBytes_AS_STRING(transaction_id), 16)

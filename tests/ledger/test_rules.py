@@ -697,6 +697,47 @@ def test_a_customer_that_is_used_gets_one_more_round(compiled):
     assert kept(compiled, ids) == ids[2:]
 
 
+def test_trimming_bounds_customers_without_a_wallet(compiled):
+    for number in range(1_000):
+        compiled.load_customer(number.to_bytes(16, "big"), 0)
+    [kept_] = customers_with_a_wallet(compiled, 7)
+    compiled.trim(20, ())
+    assert (compiled.customers, compiled.wallets) == (20, 1)
+    assert kept(compiled, [kept_]) == [kept_]
+
+
+def test_customers_are_found_whoever_else_comes_and_goes(compiled, dice):
+    """Against a dict: many ids that differ in few bits, dropped and loaded in any order."""
+    compiled.drop(ANA)
+    ids = [at.to_bytes(2, "little") * 8 for at in range(3_000)]
+    there = {}
+    for turn in range(12_000):
+        customer_id = dice.choice(ids)
+        if customer_id in there and dice.random() < 0.5:
+            compiled.drop(customer_id)
+            del there[customer_id]
+        else:
+            compiled.load_customer(customer_id, 0)
+            load_wallet(compiled, CAFE, {}, customer=customer_id, seq=turn + 1)
+            there[customer_id] = turn + 1
+        if turn % 3_000 == 2_999:
+            found = {id_: compiled.wallet(id_, CAFE) for id_ in ids}
+            assert {id_: wallet.seq for id_, wallet in found.items() if wallet} == there
+            assert compiled.customers == compiled.wallets == len(there)
+    compiled.clear()
+    assert (compiled.customers, compiled.wallets) == (0, 0)
+    assert not any(compiled.wallet(id_, CAFE) for id_ in ids)
+
+
+@pytest.mark.parametrize("size", [0, 15, 17])
+def test_an_id_of_another_length_is_refused(compiled, size):
+    for call in (compiled.drop, lambda id_: compiled.load_customer(id_, 0)):
+        with pytest.raises(ValueError, match="a customer's id has 16 bytes"):
+            call(bytes(size))
+    with pytest.raises(ValueError, match="a customer's id has 16 bytes"):
+        compiled.wallet(bytes(size), CAFE)
+
+
 def test_trimming_ends_where_all_are_locked(compiled):
     ids = customers_with_a_wallet(compiled, 1, 2, 3)
     compiled.trim(0, set(ids))
