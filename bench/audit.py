@@ -108,6 +108,7 @@ def check_alone(pieces: Sequence[bytes]) -> dict[str, float]:
 
 def measured(dsn: str, processes: int, postmaster: int) -> dict[str, float]:
     """Audit once; return the rates and whose CPU time it took."""
+    load = os.getloadavg()[0]
     before = _cpu(postmaster)
     started = time.perf_counter()
     found = uvloop.run(audit(dsn, processes))
@@ -116,6 +117,7 @@ def measured(dsn: str, processes: int, postmaster: int) -> dict[str, float]:
     auditors, postgres = (now - then for now, then in zip(_cpu(postmaster), before, strict=True))
     assert not found.faults, found.faults
     return {
+        "load_before": load,
         "seconds": seconds,
         "rows_per_second": found.rows / seconds,
         "rows_per_second_and_process": found.rows / seconds / processes,

@@ -60,6 +60,52 @@ def micro(found: dict[str, Any]) -> Iterator[str]:
         yield f"| {one['name'].removeprefix('bench_').replace('_', ' ')} | {median} | {least} |"
 
 
+def audit(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on the audit."""
+    books, check = found["books"], found["check_alone"]
+    loads = [one["load_before"] for each in found["rounds"] for one in each.values()]
+    yield from _where(found)
+    yield (
+        f"{books['rows']:,} rows of {books['wallets']:,} wallets ({books['lots_of_a_row']:.1f} lots"
+        f" and {check['row_bytes']:.0f} bytes a row), {books['invoice_claims']:,} claimed invoices;"
+        f" {len(found['rounds'])} rounds, interleaved; server and processes on the same cores, which"
+        f" others used too: load averages of {min(loads):.1f} to {max(loads):.1f} before a round."
+    )
+    yield ""
+    yield (
+        "| processes | rows a second | ÷ processes | CPU µs a row: processes, PostgreSQL"
+        " | rows a CPU second: processes, all |"
+    )
+    yield "|---|---|---|---|---|"
+    for processes, facts in found["summary"].items():
+        rate, each = facts["rows_per_second"], facts["rows_per_second_and_process"]
+        cpu = [facts[f"cpu_us_of_a_row_{who}"]["median"] for who in ("auditors", "postgres")]
+        rows = [facts[f"rows_per_cpu_second_{who}"]["median"] for who in ("auditors", "all")]
+        yield (
+            f"| {processes} | {rate['median']:,.0f} ({rate['min']:,.0f} … {rate['max']:,.0f})"
+            f" | {each['median']:,.0f} | {cpu[0]:.2f} + {cpu[1]:.2f}"
+            f" | {rows[0]:,.0f}, {rows[1]:,.0f} |"
+        )
+    yield ""
+    yield (
+        f"The compiled check alone, on rows in memory: {check['rows_per_second']:,.0f} rows a CPU"
+        " second."
+    )
+
+
+def memory(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on what a cached customer takes."""
+    yield (
+        f"{found['machine']['cpu']}, Python {found['versions']['Python']}: growth of the resident"
+        f" memory over {found['customers']:,} customers with one wallet each, in a fresh process."
+    )
+    yield ""
+    yield "| lots of the wallet | bytes a customer, loaded | after a trade of each |"
+    yield "|---|---|---|"
+    for lots, facts in found["bytes_by_lots"].items():
+        yield f"| {lots} | {facts['loaded']:.0f} | {facts['traded']:.0f} |"
+
+
 def load(found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines on a load test."""
     yield from _where(found)
@@ -105,6 +151,8 @@ def main() -> None:
     for readme, name, path, lines in (
         (BENCH / "README.md", "side_by_side", BENCH / "results/side_by_side.json", side_by_side),
         (BENCH / "README.md", "micro", BENCH / "results/micro.json", micro),
+        (BENCH / "README.md", "audit", BENCH / "results/audit.json", audit),
+        (BENCH / "README.md", "memory", BENCH / "results/memory.json", memory),
         (LOAD / "README.md", "load", LOAD / "results/last.json", load),
     ):
         if path.exists():
