@@ -1,4 +1,4 @@
-"""Build the compiled core: one extension, engine.ledger.core, from ext/core.pyx and its parts."""
+"""Build what is compiled: the ledger's core, and the reader of plain requests."""
 
 import os
 from pathlib import Path
@@ -8,16 +8,19 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("ENGINE_DEBUG") == "1"
 
+ARGUMENTS = ["-O0", "-g"] if DEBUG else ["-O3"]
+
 core = Extension(
     "engine.ledger.core",
     ["ext/core.pyx"],
     depends=sorted(map(str, Path("ext").glob("*.pxi"))),
-    extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
+    extra_compile_args=ARGUMENTS,
 )
+request = Extension("engine.api.request", ["ext/request.pyx"], extra_compile_args=ARGUMENTS)
 
 setup(
     ext_modules=cythonize(
-        [core],
+        [core, request],
         annotate=DEBUG,
         compiler_directives={"overflowcheck": DEBUG, "linetrace": DEBUG},
     ),

@@ -23,8 +23,9 @@ import structlog
 from aiohttp import web
 
 from engine.api.door import Door, OpenRoute
+from engine.api.express import Express, ExpressServer
 from engine.api.operations import own_metrics, worker_socket
-from engine.api.routes import OPEN_ROUTES, ROUTES
+from engine.api.routes import OPEN_ROUTES, PROMPTS, ROUTES
 from engine.api.services import Health, Services
 from engine.api.turns import Turns
 from engine.errors import EngineError
@@ -191,9 +192,11 @@ async def serve(
     loop = asyncio.get_running_loop()
     async with services_of(settings, dsn) as services, contextlib.AsyncExitStack() as stack:
         _collect_seldom()
+        door = Door(services, ROUTES + OPEN_ROUTES)
         runner = web.ServerRunner(
-            web.Server(
-                Door(services, ROUTES + OPEN_ROUTES),
+            ExpressServer(
+                door,
+                Express(services, door, PROMPTS if settings.express else ()),
                 access_log=None,
                 keepalive_timeout=settings.keepalive_timeout_s,
                 auto_decompress=False,

@@ -58,6 +58,12 @@ class Metrics:
             LATENCY_BUCKETS,
         )
         self.registry.register(self.requests)
+        self.express = Tally(
+            "leal_http_express",
+            "Requests that went to their lane by the express, by route.",
+            ("route",),
+        )
+        self.registry.register(self.express)
         self.shed = Counter(
             "leal_http_shed_total",
             "Requests answered at once without doing anything, by reason.",

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from operator import itemgetter
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import structlog
@@ -42,6 +42,18 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STATUS_TEXTS = {status.value: str(status.value) for status in HTTPStatus}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Asked(Protocol):
+    """What the door reads of any request, whoever took it off the wire."""
+
+    @property
+    def method(self) -> str:
+        """The method, in capitals."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, by the names that this file calls them."""
 
 
 @dataclass(slots=True)
@@ -162,9 +174,7 @@ class Door:
         """Answer one request, whatever happens; aiohttp calls it."""
         started = perf_counter()
         services = self._services
-        request_id = request.headers.get("X-Request-Id")
-        if request_id is None or REQUEST_ID.fullmatch(request_id) is None:
-            request_id = str(uuid7())
+        request_id = request_id_of(request.headers)
         name = "unknown"
         try:
             path = request.rel_url.raw_path
@@ -186,17 +196,19 @@ class Door:
                 if principal.role not in route.roles:
                     raise Problem("forbidden", f"This takes a key of {_listed(route.roles)}.")
                 reply = await route.handler(services, Call(request, principal, params))
-        except Problem as problem:
-            reply = _told(problem, request, request_id)
-        except EngineError as error:
-            reply = _told(error_problem(error), request, request_id)
-        except OUT_OF_REACH as error:
-            log.warning("database_out_of_reach", route=name, error=type(error).__name__)
-            reply = _told(error_problem(Unavailable()), request, request_id)
-        except Exception:
-            log.exception("request_failed", request_id=request_id, route=name)
-            failure = Problem("internal_error", f"Tell support the request id {request_id}.")
-            reply = _told(failure, request, request_id)
+        except Exception as error:  # noqa: BLE001 - it is told, and logged where it is our fault
+            reply = told(error, name, request.headers, request_id)
+        self.finish(reply, request, name, request_id, started)
+        return reply
+
+    def finish(
+        self, reply: Reply, request: Asked, name: str, request_id: str, started: float
+    ) -> None:
+        """Make an answer ready to be written, and count it; `name` is the path of its route.
+
+        `started` is when its request was taken up, by `perf_counter`.
+        """
+        services = self._services
         reply.headers["X-Request-Id"] = request_id
         if services.health.not_ready == "draining":
             reply.force_close()
@@ -205,7 +217,37 @@ class Door:
         services.metrics.requests.observe((method, name, STATUS_TEXTS[reply.status]), duration)
         if services.settings.log_requests or reply.status >= 500:
             _log_request(request, reply.status, request_id, name, duration)
-        return reply
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """Return the id that a request brings, or a new one where it brings none that can be used."""
+    request_id = headers.get("X-Request-Id")
+    if request_id is None or REQUEST_ID.fullmatch(request_id) is None:
+        return str(uuid7())
+    return request_id
+
+
+def told(error: Exception, name: str, headers: Mapping[str, str], request_id: str) -> Reply:
+    """Return the answer that tells what went wrong; `name` is the path of the route.
+
+    Is called where the error is handled, for its traceback is logged where it is our fault.
+    """
+    if isinstance(error, Problem):
+        problem = error
+    elif isinstance(error, EngineError):
+        problem = error_problem(error)
+    elif isinstance(error, OUT_OF_REACH):
+        log.warning("database_out_of_reach", route=name, error=type(error).__name__)
+        problem = error_problem(Unavailable())
+    else:
+        log.exception("request_failed", request_id=request_id, route=name)
+        problem = Problem("internal_error", f"Tell support the request id {request_id}.")
+    return Reply(
+        problem.body(request_id, language_of(headers.get("Accept-Language"))),
+        problem.status,
+        content_type=CONTENT_TYPE,
+        headers=dict(problem.headers),
+    )
 
 
 def answer(body: bytes, status: int = 200, *, replayed: bool = False) -> Reply:
@@ -285,19 +327,7 @@ def _not_routed(methods: list[str]) -> Problem:
     return Problem("method_not_allowed", f"This path takes {allowed}.", headers={"Allow": allowed})
 
 
-def _told(problem: Problem, request: web.BaseRequest, request_id: str) -> Reply:
-    language = language_of(request.headers.get("Accept-Language"))
-    return Reply(
-        problem.body(request_id, language),
-        problem.status,
-        content_type=CONTENT_TYPE,
-        headers=dict(problem.headers),
-    )
-
-
-def _log_request(
-    request: web.BaseRequest, status: int, request_id: str, route: str, duration: float
-) -> None:
+def _log_request(request: Asked, status: int, request_id: str, route: str, duration: float) -> None:
     facts: dict[str, Any] = {
         "request_id": request_id,
         "method": request.method,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from aiohttp import web
-
+from engine.api.door import Asked
 from engine.api.problems import Problem
 from engine.ledger.core import fingerprint_of, transaction_id_of, uuid_bytes
 from engine.people.keys import Principal
@@ -29,7 +28,7 @@ def transaction_of(params: dict[str, str]) -> bytes:
     return _uuid_of(params, "transaction_id", "transaction_not_found")
 
 
-def idempotency_key_of(request: web.BaseRequest, *, required: bool = True) -> str | None:
+def idempotency_key_of(request: Asked, *, required: bool = True) -> str | None:
     """Return the idempotency key, bare or quoted in the header; raises Problem."""
     key = request.headers.get("Idempotency-Key")
     if key is None:

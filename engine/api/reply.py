@@ -50,6 +50,15 @@ class Reply:
         """Close the connection after this answer."""
         self.keep_alive = False
 
+    def encode(self, *, with_body: bool = True) -> bytes:
+        """Return the whole answer as it goes over the wire."""
+        extra = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
+        close = CLOSE if self.keep_alive is False else ""
+        head = f"{extra}Content-Length: {len(self.body)}\r\n{close}\r\n"
+        usual = head_of(self.status, self.content_type)
+        body = self.body if with_body else b""
+        return b"%b%b%b%b" % (usual, date_header(), head.encode(), body)
+
     async def prepare(self, request: web.BaseRequest) -> None:
         """Take the request that is answered; aiohttp calls it before `write_eof`."""
         self._request = request
@@ -61,11 +70,7 @@ class Reply:
         transport = self._request.transport
         if transport is None or transport.is_closing():
             return
-        extra = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
-        head = f"{extra}Content-Length: {len(self.body)}\r\n{'' if self.keep_alive else CLOSE}\r\n"
-        usual = head_of(self.status, self.content_type)
-        body = b"" if self._request.method == "HEAD" else self.body
-        transport.write(b"%b%b%b%b" % (usual, date_header(), head.encode(), body))
+        transport.write(self.encode(with_body=self._request.method != "HEAD"))
         if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             await self._request.writer.drain()
 

@@ -23,8 +23,10 @@ from engine.api import (
     streams,
     wallets,
 )
+from engine.api.answers import accumulation_answer
 from engine.api.documentation import Documentation
 from engine.api.door import Handler, OpenRoute, Route
+from engine.api.express import Prompt
 from engine.api.items import GIFTS, PROMOTIONS, REWARDS
 from engine.api.parties import ORGANISATIONS, PARTNERS
 from engine.people.keys import Role
@@ -135,6 +137,11 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", KEY + "/rotate", ADMINISTRATORS, keys.rotate),
 )
 
+
+PROMPTS: tuple[Prompt, ...] = (
+    Prompt(ROUTES[0], accumulations.accumulation_at_once, accumulation_answer),
+)
+"""The calls that the express takes where nothing about them is unusual."""
 
 OPEN_ROUTES: tuple[OpenRoute, ...] = (
     OpenRoute("GET", "/livez", operations.livez),

@@ -68,6 +68,22 @@ class Committer:
             await asyncio.shield(decided.waiter)
         return self._result(operation, decided)
 
+    def begin(self, operation: Operation) -> bool:
+        """Let an operation wait in its lane; return whether it could, by its key and the room.
+
+        `result` has what came of it once its `waiter` is done.
+        """
+        lane = self._lane_of(operation)
+        if not lane.room.admits(operation):
+            return False
+        lane.submit(operation)
+        return True
+
+    def result(self, operation: Operation) -> tuple[Answer, bool]:
+        """Return or raise what `submit` does, for an operation that was begun and is done."""
+        operation.waiter.result()
+        return self._result(operation, operation)
+
     async def submit_many(
         self, operations: Sequence[Operation]
     ) -> list[tuple[Answer, bool] | EngineError]:
@@ -160,10 +176,13 @@ class Committer:
     def _enter(self, operation: Operation) -> Operation:
         """Let an operation wait in its lane; see `WaitingRoom.enter`."""
         try:
-            return self.lanes[operation.customer_id[15] % len(self.lanes)].submit(operation)
+            return self._lane_of(operation).submit(operation)
         except Overloaded:
             self._metrics.shed.labels("overloaded").inc()
             raise
+
+    def _lane_of(self, operation: Operation) -> Lane:
+        return self.lanes[operation.customer_id[15] % len(self.lanes)]
 
     def _leave_key_to(self, decided: Operation, waiter: asyncio.Future[None]) -> None:
         """Raise where another request under the same key has it, now that this one is over.

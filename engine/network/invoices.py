@@ -101,6 +101,11 @@ class Invoices:
             self._printing[store_id] = prints, monotonic() + self._remembered_s
         return prints
 
+    def prints_nothing(self, store_id: int) -> bool:
+        """Return whether the point of sale of a store is remembered to send nothing."""
+        prints, until = self._printing.get(store_id, (True, 0.0))
+        return not prints and until >= monotonic()
+
     async def find(self, key: Key) -> Invoice | None:
         """Return one invoice, None where no point of sale has sent it."""
         return (await self.find_many([key])).get(key)

@@ -1,0 +1,213 @@
+"""The express: a plain sale goes from the socket to the lane and back without a task of its own.
+
+Most requests of a busy hour are sales that arrive whole, in one packet, on an idle connection, and
+whose answer needs nothing but the ledger. For these aiohttp's request object, its payload stream
+and its task cost more than the sale. So a connection looks at what arrives before aiohttp does:
+
+    bytes ─▶ plain? idle? a call of the express? a known key? sound? ─ yes ─▶ lane ─▶ answer
+                │ no, at any of them: nothing has happened yet
+                ▼
+             aiohttp ─▶ Door ─▶ handler
+
+Nothing is done before the operation enters its lane, so until then a request can still go the
+other way, and goes it whenever something about it is unusual: it is told there what is wrong with
+it. From the lane on, answers are made by the same functions as those of the handlers.
+
+To aiohttp the connection is busy meanwhile: it is not idle for the keep-alive timer, its end waits
+for the answer, and what the client sends behind is not read before that is written.
+
+A connection may only look where aiohttp's parser holds nothing of a request. So it counts how much
+of a body that parser still expects; where it can not be sure of that, for some request was not
+plain, the connection is aiohttp's to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from engine.api.answers import raise_refusal
+from engine.api.door import Door, Route, answer, request_id_of, told
+from engine.api.reply import Reply
+from engine.api.request import PlainRequest, plain_request
+from engine.api.services import Services
+from engine.ledger.core import Operation, uuid_bytes
+from engine.ledger.receipts import Answer
+from engine.people.keys import Principal
+
+CUSTOMER = "/v1/customers/"
+CUSTOMER_ID = slice(len(CUSTOMER), len(CUSTOMER) + 36)
+UNKNOWN = -1
+"""Of the bytes that aiohttp's parser expects: it can not be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A call of a customer that can be answered by its operation alone.
+
+    `begin` returns the operation, None where more is needed; what it raises sends the request to
+    its handler. `answer` makes the body of a 201.
+    """
+
+    route: Route
+    begin: Callable[[Services, Principal, bytes, PlainRequest, bytes], Operation | None]
+    answer: Callable[[Answer], bytes]
+
+
+@dataclass(slots=True)
+class Passage:
+    """A request of the express on its way."""
+
+    request: PlainRequest
+    prompt: Prompt
+    operation: Operation
+    started: float
+
+
+class Express:
+    """Takes plain requests to the lanes of a worker, and the answers back."""
+
+    def __init__(self, services: Services, door: Door, prompts: Iterable[Prompt]) -> None:
+        self._services = services
+        self._door = door
+        self._prompts = {
+            (one.route.method, one.route.path.rpartition("}")[2]): one for one in prompts
+        }
+
+    def board(self, request: PlainRequest) -> Passage | None:
+        """Let the operation of a request wait in its lane; None where nothing was done."""
+        started = perf_counter()
+        target = request.target
+        prompt = self._prompts.get((request.method, target[CUSTOMER_ID.stop :]))
+        if prompt is None or not target.startswith(CUSTOMER):
+            return None
+        services = self._services
+        principal = services.catalogue.now.principal(request.headers.get("Authorization", ""))
+        customer_id = uuid_bytes(target[CUSTOMER_ID])
+        body = request.body
+        if (
+            principal is None
+            or principal.role not in prompt.route.roles
+            or customer_id is None
+            or len(body) > services.settings.body_bytes_max
+        ):
+            return None
+        try:
+            operation = prompt.begin(services, principal, customer_id, request, body)
+        except Exception:  # noqa: BLE001 - the handler will meet it again, and tell
+            return None
+        if operation is None or not services.committer.begin(operation):
+            return None
+        services.metrics.express.add((prompt.route.path,))
+        return Passage(request, prompt, operation, started)
+
+    def arrive(self, passage: Passage) -> Reply:
+        """Return the answer to a request whose operation is done, whatever came of it."""
+        headers, name = passage.request.headers, passage.prompt.route.path
+        request_id = request_id_of(headers)
+        try:
+            decided, replayed = self._services.committer.result(passage.operation)
+            raise_refusal(decided, replayed=replayed)
+            reply = answer(passage.prompt.answer(decided), 201, replayed=replayed)
+        except Exception as error:  # noqa: BLE001 - it is told, and logged where it is our fault
+            reply = told(error, name, headers, request_id)
+        self._door.finish(reply, passage.request, name, request_id, passage.started)
+        return reply
+
+
+class Connection(RequestHandler):
+    """A connection of aiohttp's that lets plain requests pass by the express."""
+
+    __slots__ = ("_behind", "_expected", "_express", "_passage")
+
+    def __init__(self, express: Express, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._express = express
+        self._passage: Passage | None = None
+        self._behind = b""
+        self._expected = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived, to the express or to aiohttp."""
+        if self._passage is not None:
+            self._behind += data
+            self._pause_transport_reading()
+            return
+        if data:  # aiohttp asks itself with nothing in hand whether there is more
+            if self._expected == 0:
+                request = plain_request(data)
+                if request is not None and request.missing == 0 and self._idle:
+                    self._passage = self._express.board(request)
+                    if self._passage is not None:
+                        self._request_count += 1
+                        self._request_in_progress = True
+                        self._passage.operation.waiter.add_done_callback(self._answer)
+                        return
+                self._expected = UNKNOWN if request is None else request.missing
+            elif self._expected > 0:
+                self._expected = max(self._expected - len(data), UNKNOWN)
+        super().data_received(data)
+
+    def close(self) -> None:
+        """Close the connection, after its answer where one is under way."""
+        if self._passage is None:
+            super().close()
+        else:
+            self._close = True
+
+    @property
+    def _idle(self) -> bool:
+        """Whether aiohttp waits for a request, or is about to for the first time."""
+        if self._waiter is None:
+            return self._request_count == 0
+        return not self._waiter.done() and not self._paused
+
+    def _answer(self, _: asyncio.Future[None]) -> None:
+        """Write the answer of the request under way, and be idle again."""
+        assert self._passage is not None
+        reply = self._express.arrive(self._passage)
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(reply.encode())
+        self._passage = None
+        self._request_in_progress = False
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        if reply.keep_alive is False or self._close or self._force_close:
+            self.force_close()
+            return
+        self._keep_open()
+        if self._behind:
+            behind, self._behind = self._behind, b""
+            self._resume_transport_reading()
+            self.data_received(behind)
+
+    def _keep_open(self) -> None:
+        """Wait for the next request as long as aiohttp does after an answer."""
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(
+                self._next_keepalive_close_time, self._process_keepalive
+            )
+
+    def _process_keepalive(self) -> None:
+        if self._passage is not None:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        super()._process_keepalive()
+
+
+class ExpressServer(web.Server):
+    """aiohttp's low-level server, with connections that know the express."""
+
+    def __init__(self, door: Door, express: Express, **options: Any) -> None:
+        super().__init__(door, **options)
+        self._express = express
+
+    def __call__(self) -> RequestHandler:
+        """Make the protocol of a new connection."""
+        return Connection(self._express, self, loop=self._loop, **self._kwargs)
