@@ -15,9 +15,9 @@ from engine.api.identity import (
     transaction_id,
 )
 from engine.api.places import store_of
+from engine.api.plain import PlainRequest
 from engine.api.problems import Problem
 from engine.api.reply import Reply
-from engine.api.request import PlainRequest
 from engine.api.retries import retried
 from engine.api.services import Services
 from engine.api.shapes.scalars import AMOUNT_MAX

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import orjson
 
+from engine.api.plain import accumulation_text
 from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import REPLAYED
 from engine.ledger.core import uuid_text
@@ -32,16 +33,7 @@ def accumulation_answer(decided: Answer) -> bytes:
     """Return the body of an accumulation's 201."""
     if decided.refusal:
         _refuse(decided)
-    return orjson.dumps(
-        _place(decided)
-        | {
-            "points": _earned(decided.amount, decided.balance, decided.earned_expires_day),
-            "coins": _earned(decided.coins_amount, decided.coins_balance, decided.coins_expires_day)
-            if decided.has_coins
-            else None,
-            "recorded_at": iso_moment(decided.recorded_at),
-        }
-    )
+    return accumulation_text(decided)
 
 
 def redemption_answer(decided: Answer) -> bytes:

@@ -34,8 +34,8 @@ from aiohttp.web_protocol import RequestHandler
 
 from engine.api.answers import raise_refusal
 from engine.api.door import Door, Route, answer, request_id_of, told
+from engine.api.plain import PlainRequest, plain_request
 from engine.api.reply import Reply
-from engine.api.request import PlainRequest, plain_request
 from engine.api.services import Services
 from engine.ledger.core import Operation, uuid_bytes
 from engine.ledger.receipts import Answer
@@ -80,16 +80,18 @@ class Express:
             (one.route.method, one.route.path.rpartition("}")[2]): one for one in prompts
         }
 
-    def board(self, request: PlainRequest) -> Passage | None:
-        """Let the operation of a request wait in its lane; None where nothing was done."""
-        started = perf_counter()
+    def prompt_of(self, request: PlainRequest) -> Prompt | None:
+        """Return the call that a request is, None where the express does not take it."""
         target = request.target
         prompt = self._prompts.get((request.method, target[CUSTOMER_ID.stop :]))
-        if prompt is None or not target.startswith(CUSTOMER):
-            return None
+        return prompt if target.startswith(CUSTOMER) else None
+
+    def board(self, request: PlainRequest, prompt: Prompt) -> Passage | None:
+        """Let the operation of a request wait in its lane; None where nothing was done."""
+        started = perf_counter()
         services = self._services
         principal = services.catalogue.now.principal(request.headers.get("Authorization", ""))
-        customer_id = uuid_bytes(target[CUSTOMER_ID])
+        customer_id = uuid_bytes(request.target[CUSTOMER_ID])
         body = request.body
         if (
             principal is None
@@ -124,35 +126,23 @@ class Express:
 class Connection(RequestHandler):
     """A connection of aiohttp's that lets plain requests pass by the express."""
 
-    __slots__ = ("_behind", "_expected", "_express", "_passage")
+    __slots__ = ("_behind", "_expected", "_express", "_held", "_passage")
 
     def __init__(self, express: Express, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
         self._express = express
-        self._passage: Passage | None = None
-        self._behind = b""
         self._expected = 0
+        self._passage: Passage | None = None
+        self._held = False
+        self._behind = b""
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived, to the express or to aiohttp."""
-        if self._passage is not None:
+        """Take what has arrived, or hold it while a request of the express is under way."""
+        if self._held:
             self._behind += data
             self._pause_transport_reading()
-            return
-        if data:  # aiohttp asks itself with nothing in hand whether there is more
-            if self._expected == 0:
-                request = plain_request(data)
-                if request is not None and request.missing == 0 and self._idle:
-                    self._passage = self._express.board(request)
-                    if self._passage is not None:
-                        self._request_count += 1
-                        self._request_in_progress = True
-                        self._passage.operation.waiter.add_done_callback(self._answer)
-                        return
-                self._expected = UNKNOWN if request is None else request.missing
-            elif self._expected > 0:
-                self._expected = max(self._expected - len(data), UNKNOWN)
-        super().data_received(data)
+        else:
+            self._take(data, at_once=False)
 
     def close(self) -> None:
         """Close the connection, after its answer where one is under way."""
@@ -161,12 +151,43 @@ class Connection(RequestHandler):
         else:
             self._close = True
 
-    @property
-    def _idle(self) -> bool:
-        """Whether aiohttp waits for a request, or is about to for the first time."""
-        if self._waiter is None:
-            return self._request_count == 0
-        return not self._waiter.done() and not self._paused
+    def _take(self, data: bytes, *, at_once: bool) -> None:
+        """Give what has arrived to the express or to aiohttp.
+
+        aiohttp is idle a turn of the event loop after it has answered, and a busy client has sent
+        the next request by then; that waits for the turn unless it is taken `at_once`.
+        """
+        if self._expected == 0 and data:  # aiohttp takes nothing where it asks itself for more
+            request = plain_request(data)
+            if request is not None and request.missing == 0:
+                prompt = self._express.prompt_of(request)
+                if prompt is None:
+                    pass
+                elif self._waiter is not None:
+                    if self._board(request, prompt):
+                        return
+                elif not (at_once or self._request_in_progress or self._messages):
+                    self._held, self._behind = True, data
+                    self._loop.call_soon(self._go_on)
+                    return
+            self._expected = UNKNOWN if request is None else request.missing
+        elif self._expected > 0:
+            self._expected = max(self._expected - len(data), UNKNOWN)
+        super().data_received(data)
+
+    def _board(self, request: PlainRequest, prompt: Prompt) -> bool:
+        """Let a request go by the express; return whether it does."""
+        assert self._waiter is not None
+        if self._waiter.done() or self._paused:  # it ends, or its client reads no answers
+            return False
+        passage = self._express.board(request, prompt)
+        if passage is None:
+            return False
+        self._passage, self._held = passage, True
+        self._request_count += 1
+        self._request_in_progress = True
+        passage.operation.waiter.add_done_callback(self._answer)
+        return True
 
     def _answer(self, _: asyncio.Future[None]) -> None:
         """Write the answer of the request under way, and be idle again."""
@@ -181,19 +202,20 @@ class Connection(RequestHandler):
         if reply.keep_alive is False or self._close or self._force_close:
             self.force_close()
             return
-        self._keep_open()
-        if self._behind:
-            behind, self._behind = self._behind, b""
-            self._resume_transport_reading()
-            self.data_received(behind)
-
-    def _keep_open(self) -> None:
-        """Wait for the next request as long as aiohttp does after an answer."""
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(
                 self._next_keepalive_close_time, self._process_keepalive
             )
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what was held."""
+        self._held = False
+        if self._behind:
+            behind, self._behind = self._behind, b""
+            self._resume_transport_reading()
+            self._take(behind, at_once=True)
 
     def _process_keepalive(self) -> None:
         if self._passage is not None:

@@ -16,6 +16,8 @@ from typing import Any
 
 from aiohttp import web
 
+from engine.api.plain import whole_answer
+
 JSON = "application/json"
 REPLAYED = {"Idempotent-Replayed": "true"}
 """The header of an answer that was given before, success or refusal."""
@@ -52,12 +54,10 @@ class Reply:
 
     def encode(self, *, with_body: bool = True) -> bytes:
         """Return the whole answer as it goes over the wire."""
-        extra = "".join([f"{name}: {value}\r\n" for name, value in self.headers.items()])
-        close = CLOSE if self.keep_alive is False else ""
-        head = f"{extra}Content-Length: {len(self.body)}\r\n{close}\r\n"
         usual = head_of(self.status, self.content_type)
         body = self.body if with_body else b""
-        return b"%b%b%b%b" % (usual, date_header(), head.encode(), body)
+        close = CLOSE.encode() if self.keep_alive is False else b""
+        return whole_answer(usual, date_header(), self.headers, body, len(self.body), close)
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Take the request that is answered; aiohttp calls it before `write_eof`."""

@@ -73,11 +73,7 @@ class Committer:
 
         `result` has what came of it once its `waiter` is done.
         """
-        lane = self._lane_of(operation)
-        if not lane.room.admits(operation):
-            return False
-        lane.submit(operation)
-        return True
+        return self._lane_of(operation).room.enter_first(operation)
 
     def result(self, operation: Operation) -> tuple[Answer, bool]:
         """Return or raise what `submit` does, for an operation that was begun and is done."""

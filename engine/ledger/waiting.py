@@ -36,22 +36,13 @@ class WaitingRoom:
         under_way = self._under_way.get(operation.transaction_id)
         if under_way is not None:
             return self._join(under_way, operation.fingerprint)
-        if not self._has_room(operation):
+        if not self._seat(operation):
             raise Overloaded
-        operation.waiter = asyncio.get_running_loop().create_future()
-        operation.waiting_since = time.monotonic()
-        self._under_way[operation.transaction_id] = operation
-        parked = self._locked.get(operation.customer_id)
-        if parked is not None:
-            parked.append(operation)
-        else:
-            self._queue.append(operation)
-            self._arrived.set()
         return operation
 
-    def admits(self, operation: Operation) -> bool:
-        """Return whether an operation would enter: its key is free, and there is room for it."""
-        return operation.transaction_id not in self._under_way and self._has_room(operation)
+    def enter_first(self, operation: Operation) -> bool:
+        """Queue an operation whose key is not under way; return whether there was room for it."""
+        return operation.transaction_id not in self._under_way and self._seat(operation)
 
     async def someone(self) -> None:
         """Return when an operation waits whose account may be free."""
@@ -135,11 +126,22 @@ class WaitingRoom:
         oldest = next(iter(self._under_way.values()), None)
         return 0.0 if oldest is None else time.monotonic() - oldest.waiting_since
 
-    def _has_room(self, operation: Operation) -> bool:
+    def _seat(self, operation: Operation) -> bool:
+        """Let an operation wait under its own key; return whether there was room for it."""
         if self.closed or len(self._queue) >= self._operations_max:
             return False
         parked = self._locked.get(operation.customer_id)
-        return parked is None or len(parked) < self._account_operations_max
+        if parked is not None and len(parked) >= self._account_operations_max:
+            return False
+        operation.waiter = asyncio.get_running_loop().create_future()
+        operation.waiting_since = time.monotonic()
+        self._under_way[operation.transaction_id] = operation
+        if parked is not None:
+            parked.append(operation)
+        else:
+            self._queue.append(operation)
+            self._arrived.set()
+        return True
 
     def _join(self, under_way: Operation, fingerprint: int) -> Operation:
         done = under_way.waiter.done()

@@ -1,21 +1,15 @@
-# cython: language_level=3, boundscheck=True, wraparound=False
-"""A request as nearly every client sends it, read in one pass over its bytes.
-
-What is read here is a part of HTTP/1.1 on which no two readers differ: a known method, a target of
-visible ASCII, one Host, known headers, each once, with values of printable ASCII, and a body of the
-length that was said, if any. Everything else is None: it may be sound, but aiohttp reads it.
-
-    head       method SP target SP "HTTP/1.1" CRLF *header CRLF
-    header     name ":" *blank value CRLF        value: printable, no blank at its end
-
-So whoever counts bytes by what is read here and whoever reads them with aiohttp's parser agree on
-where a request ends; `Connection` (engine/api/express.py) stands on that.
-"""
-
-cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_DecodeASCII
-from libc.string cimport memcmp
+# A request as nearly every client sends it, read in one pass over its bytes.
+#
+# What is read here is a part of HTTP/1.1 on which no two readers differ: a known method, a target
+# of visible ASCII, one Host, known headers, each once, with values of printable ASCII, and a body
+# of the length that was said, if any. Everything else is None: it may be sound, but aiohttp reads
+# it.
+#
+#     head       method SP target SP "HTTP/1.1" CRLF *header CRLF
+#     header     name ":" *blank value CRLF        value: printable, no blank at its end
+#
+# So whoever counts bytes by what is read here and whoever reads them with aiohttp's parser agree
+# on where a request ends; `Connection` (engine/api/express.py) stands on that.
 
 cdef enum:
     HEAD_BYTES_MAX = 2048           # aiohttp takes 4096 bytes for each line, and 128 headers

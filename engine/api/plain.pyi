@@ -1,6 +1,8 @@
-"""Types of the compiled reader of requests (`ext/request.pyx`)."""
+"""Types of what plain requests are read by and answered with (`ext/plain.pyx`)."""
 
 from typing import final
+
+from engine.ledger.receipts import Answer
 
 @final
 class PlainRequest:
@@ -25,3 +27,14 @@ class PlainRequest:
 
 def plain_request(data: bytes) -> PlainRequest | None:
     """Return the request that `data` begins and no other follows; None where it is not plain."""
+
+def accumulation_text(decided: Answer) -> bytes:
+    """Return the JSON of an accumulation that was done, of an operation or of its receipt."""
+
+def whole_answer(
+    usual: bytes, date: bytes, headers: dict[str, str], body: bytes, length: int, close: bytes
+) -> bytes:
+    """Return an answer as it goes over the wire: its head, with the `length` told, and its body.
+
+    `usual` and `date` are the lines that begin the head, `close` is one that may end it.
+    """
