@@ -39,7 +39,7 @@ audit: .venv/.run ## recompute the books from the journal
 	@exec $(BIN)/python -m engine audit
 
 clean: ## remove what was built, but no data
-	rm -rf .venv build *.egg-info ext/*.c engine/ledger/*.so
+	rm -rf .venv build *.egg-info ext/*.c engine/ledger/*.so engine/api/*.so
 
 .venv/.run: $(SOURCES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -17,7 +17,7 @@ To aiohttp the connection is busy meanwhile: it is not idle for the keep-alive t
 for the answer, and what the client sends behind is not read before that is written.
 
 A connection may only look where aiohttp's parser holds nothing of a request. So it counts how much
-of a body that parser still expects; where it can not be sure of that, for some request was not
+of a body that parser still expects; where it cannot be sure of that, for some request was not
 plain, the connection is aiohttp's to its end.
 """
 
@@ -44,7 +44,7 @@ from engine.people.keys import Principal
 CUSTOMER = "/v1/customers/"
 CUSTOMER_ID = slice(len(CUSTOMER), len(CUSTOMER) + 36)
 UNKNOWN = -1
-"""Of the bytes that aiohttp's parser expects: it can not be told."""
+"""Of the bytes that aiohttp's parser expects: it cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived, or hold it while a request of the express is under way."""
-        if self._held:
+        if self._held and data:
             self._behind += data
             self._pause_transport_reading()
         else:
@@ -157,7 +157,7 @@ class Connection(RequestHandler):
         aiohttp is idle a turn of the event loop after it has answered, and a busy client has sent
         the next request by then; that waits for the turn unless it is taken `at_once`.
         """
-        if self._expected == 0 and data:  # aiohttp takes nothing where it asks itself for more
+        if self._expected == 0 and data:  # there is none where aiohttp asks itself for more
             request = plain_request(data)
             if request is not None and request.missing == 0:
                 prompt = self._express.prompt_of(request)
