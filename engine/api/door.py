@@ -302,14 +302,27 @@ async def _read_slowly(request: web.BaseRequest, limit: int, timeout_s: float) -
     return b"".join(pieces)
 
 
+def known_principal(services: Services, authorization: str) -> Principal | None:
+    """Return who sends this header where no look-up is needed to know it, else None."""
+    principal = services.catalogue.now.principal(authorization)
+    if principal is not None:
+        return principal
+    session = services.sessions.remembered(authorization)
+    return session.principal if session is not None and _has_store(services, session) else None
+
+
+def _has_store(services: Services, session: Session) -> bool:
+    store = services.catalogue.now.stores.get(session.store_id)
+    return store is not None and not store.retired
+
+
 async def session_of(services: Services, request: web.BaseRequest) -> Session:
     """Return the cashier's session whose token is sent.
 
     Raises Problem where there is none, or its store is retired.
     """
     session = await services.sessions.of(request.headers.get("Authorization", ""))
-    store = None if session is None else services.catalogue.now.stores.get(session.store_id)
-    if session is None or store is None or store.retired:
+    if session is None or not _has_store(services, session):
         raise Problem(
             "unauthorized",
             "Send the header Authorization: Bearer <key> with a key that is neither revoked nor of "

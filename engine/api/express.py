@@ -33,7 +33,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from engine.api.answers import raise_refusal
-from engine.api.door import Door, Route, answer, request_id_of, told
+from engine.api.door import Door, Route, answer, known_principal, request_id_of, told
 from engine.api.plain import PlainRequest, plain_request
 from engine.api.reply import Reply
 from engine.api.services import Services
@@ -90,7 +90,7 @@ class Express:
         """Let the operation of a request wait in its lane; None where nothing was done."""
         started = perf_counter()
         services = self._services
-        principal = services.catalogue.now.principal(request.headers.get("Authorization", ""))
+        principal = known_principal(services, request.headers.get("Authorization", ""))
         customer_id = uuid_bytes(request.target[CUSTOMER_ID])
         body = request.body
         if (

@@ -82,23 +82,33 @@ class Sessions:
 
     async def of(self, authorization: str) -> Session | None:
         """Return the session of the header `Bearer <token>`; None for one unknown or over."""
-        remembered = self._remembered.get(authorization)
-        now = monotonic()
-        if remembered is None or now - remembered[1] >= self._recheck_s:
+        session = self._lately_seen(authorization)
+        if session is None:
             self._remembered.pop(authorization, None)
+            now = monotonic()
             session = await self._look_up(authorization)
             if session is None:
                 return None
             if len(self._remembered) >= self._remembered_max:
                 self._remembered.clear()
-            self._remembered[authorization] = remembered = (session, now)
-        session = remembered[0]
+            self._remembered[authorization] = (session, now)
         return session if datetime.now(UTC) < session.expires_at else None
+
+    def remembered(self, authorization: str) -> Session | None:
+        """Return what `of` would without a look-up; None where it would need one, or has none."""
+        session = self._lately_seen(authorization)
+        return session if session is not None and datetime.now(UTC) < session.expires_at else None
 
     async def end(self, authorization: str, session: Session) -> None:
         """End a session; ending it again changes nothing."""
         self._remembered.pop(authorization, None)
         await self._pool.fetch(SQL["end"], session.session_id, datetime.now(UTC))  # network op
+
+    def _lately_seen(self, authorization: str) -> Session | None:
+        remembered = self._remembered.get(authorization)
+        if remembered is None or monotonic() - remembered[1] >= self._recheck_s:
+            return None
+        return remembered[0]
 
     async def _begin(self, row: Any, store_id: int, subject: bytes) -> tuple[str, Session]:
         token = make_key(PREFIX)

@@ -355,7 +355,10 @@ def logged(engine):
 
 @pytest.mark.parametrize("exchanges", [plain, refused, unusual, cut], ids=lambda one: one.__name__)
 async def test_the_express_changes_no_answer(engine, slow_engine, people, exchanges):
+    async with clients_of(engine) as clients:
+        signed_in = await clients.anonymous.request("POST", "/v1/sessions", engine.demo["cashier"])
     keys = {role: facts["key"] for role, facts in engine.demo["keys"].items()}
+    keys["cashier"] = signed_in.json["token"]
     before = {one: (await seen(one), logged(one)) for one in (engine, slow_engine)}
     names = [name for name, _, _ in exchanges(Till("", "", keys))]
     for number, name in enumerate(names):
