@@ -33,6 +33,7 @@ cdef class Operation:
         readonly bytes details
         readonly bytes reference
         readonly bytes code_mac
+        readonly int32_t cashier_id
         readonly int64_t hold_expires_at
         readonly int32_t tries_max
         readonly int32_t resends_max
@@ -58,6 +59,7 @@ cdef class Operation:
         public int64_t coins_balance
         public int64_t recorded_at
         public int32_t tries_left
+        public int32_t resends_left
         # The committer's own: who waits for it, since when, and how often it was tried.
         public object waiter
         public double waiting_since
@@ -71,7 +73,7 @@ cdef class Operation:
                  int64_t coins=0, int64_t coins_expires_day=0, int64_t utc_offset=0,
                  int64_t occurred_at=0, int64_t bill_amount=NO_BILL, bytes invoice_number=None,
                  bytes details=None, bytes reference=None, bytes code_mac=None,
-                 int64_t hold_expires_at=0, int32_t tries_max=0, int32_t resends_max=0,
+                 int32_t cashier_id=0, int64_t hold_expires_at=0, int32_t tries_max=0, int32_t resends_max=0,
                  bint needs_profile=False, int32_t item_id=0, int32_t unit=0, int32_t turn=0,
                  int32_t party_id=0, bytes claim_reference=None, int64_t qr_issued_at=0,
                  list original=None, int barred=NOT_REFUSED):
@@ -87,6 +89,8 @@ cdef class Operation:
             raise ValueError("a last day is out of range")
         if asset < 0 or brand_id < 0:
             raise ValueError("a brand's id is below zero")
+        if cashier_id < 0 or (cashier_id and kind != CAPTURE):
+            raise ValueError("nothing but a typed code is of a cashier")
         if item_id < 0 or unit < 0 or turn < 0:
             raise ValueError("an item's id, unit or turn is below zero")
         if (unit or turn) and not item_id:
@@ -114,6 +118,7 @@ cdef class Operation:
         self.details = details
         self.reference = reference
         self.code_mac = code_mac
+        self.cashier_id = cashier_id
         self.hold_expires_at = hold_expires_at
         self.tries_max = tries_max
         self.resends_max = resends_max
@@ -195,6 +200,7 @@ cdef class Operation:
         self.coins_balance = 0
         self.recorded_at = 0
         self.tries_left = 0
+        self.resends_left = 0
 
     cdef void refuse(self, int code, Wallet wallet) noexcept:
         self.outcome = POSTED

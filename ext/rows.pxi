@@ -46,6 +46,7 @@ cdef class Batch:
         readonly list operations
         readonly bytes journal          # binary COPY of the table journal
         readonly list new_wallets       # (customer_id, asset), sorted
+        readonly list failed_codes      # (brand_id, store_id, cashier_id, transaction_id), sorted
         readonly int32_t postings
         int64_t now                     # microseconds since 1970, UTC
         list touched
@@ -65,6 +66,7 @@ cdef class Batch:
     def __cinit__(self, list operations not None):
         self.operations = operations
         self.new_wallets = []
+        self.failed_codes = []
         self.new_claims = {}
         self.new_units = {}
         self.new_turns = {}
@@ -120,6 +122,7 @@ cdef class Batch:
         memcpy(target, PyBytes_AS_STRING(COPY_TRAILER), PyBytes_GET_SIZE(COPY_TRAILER))
         self.journal = journal
         self.new_wallets.sort()
+        self.failed_codes.sort()
         return 0
 
     @property

@@ -118,6 +118,7 @@ cdef int hold(Ledger ledger, Batch batch, Customer customer, Operation operation
     batch.take(operation)
     operation.succeed(-operation.requested, coins)
     operation.tries_left = operation.tries_max
+    operation.resends_left = operation.resends_max
     return 0
 
 
@@ -155,18 +156,21 @@ cdef int capture(Ledger ledger, Batch batch, Customer customer, Operation operat
 
 cdef int count_wrong_code(Ledger ledger, Batch batch, Customer customer, Wallet coins,
                           Operation operation, Hold held, Posting* posting) except -1:
-    """Write down a wrong code; with the last try the coins go back at once."""
+    """Write down a wrong code and who typed it; with the last try the coins go back at once."""
     posting.refusal = CODE_INVALID
     batch.moved.length = 0
     if held.tries_left > 1:
         replace_hold(coins, held, hold_with(held, held.code_mac, held.tries_left - 1,
                                             held.resends_left))
+        operation.resends_left = held.resends_left
     else:
         give_back(batch, customer, coins, held, posting)
     batch.put(customer, coins, posting, operation.transaction_id, operation.reference,
               operation)
     operation.refuse(CODE_INVALID, coins)
     operation.tries_left = held.tries_left - 1
+    batch.failed_codes.append((held.brand_id, held.store_id, operation.cashier_id,
+                               operation.transaction_id))
     return ledger.take_due(batch, customer, coins, ledger.coins_utc_offset, batch.now)
 
 
@@ -215,6 +219,7 @@ cdef int resend(Ledger ledger, Batch batch, Customer customer, Operation operati
               operation)
     operation.succeed(0, coins)
     operation.tries_left = held.tries_left
+    operation.resends_left = held.resends_left - 1
     return 0
 
 

@@ -229,5 +229,6 @@ def receipt_of_postings(rows: list[Posting]) -> Receipt:
         coins_balance=0 if coins is None else coins.balance,
         coins_expires_day=0,
         tries_left=0,
+        resends_left=0,
         hold_expires_at=0,
     )

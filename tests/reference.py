@@ -95,6 +95,7 @@ class Batch:
     reversals: list[tuple[bytes, bytes]] = field(default_factory=list)
     freed_units: list[tuple[int, int, bytes]] = field(default_factory=list)
     freed_turns: list[tuple[bytes, int, int, bytes]] = field(default_factory=list)
+    failed_codes: list[tuple[int, int, int, bytes]] = field(default_factory=list)
     journal: bytes = b""
 
 
@@ -363,7 +364,8 @@ class Decision:
         self.take()
         coins = replace(coins.after(negated(lots)), holds=(*coins.holds, hold))
         coins = self.post(coins, negated(lots))
-        return self.answer(coins, -asks.requested, tries_left=asks.tries_max)
+        left = {"tries_left": asks.tries_max, "resends_left": asks.resends_max}
+        return self.answer(coins, -asks.requested, **left)
 
     def follow_up(self, asks: Operation) -> None:
         """Capture, void or resend what is held; it takes place where the payment did."""
@@ -380,7 +382,8 @@ class Decision:
         elif asks.kind == Kind.RESEND:  # another code; the tries that are gone stay gone (COI-6)
             resent = replace(hold, code_mac=asks.code_mac, resends_left=hold.resends_left - 1)
             coins = self.post(coins.with_hold(hold, resent), {}, **about(hold))
-            self.answer(coins, 0, tries_left=hold.tries_left)
+            left = {"tries_left": hold.tries_left, "resends_left": resent.resends_left}
+            self.answer(coins, 0, **left)
         elif self.flags() & BLOCKED:  # CUS-9
             self.refuse(coins, Refusal.CUSTOMER_BLOCKED)
         elif asks.code_mac == hold.code_mac:  # from the coins' issuers to the receiver (COI-9)
@@ -389,12 +392,15 @@ class Decision:
             self.answer(coins, -hold.coins)
         else:  # a wrong code costs a try, and with the last one the coins are back
             left, refused = hold.tries_left - 1, {"refusal": Refusal.CODE_INVALID}
+            typed = (hold.brand_id, hold.store_id, asks.cashier_id, asks.transaction_id)
+            self.batch.failed_codes.append(typed)
             if left > 0:
                 coins = coins.with_hold(hold, replace(hold, tries_left=left))
                 coins = self.post(coins, {}, **refused, **about(hold))
             else:
                 coins = self.give_back(coins, hold, **refused)
-            self.answer(coins, 0, **refused, tries_left=left)
+            resends_left = hold.resends_left if left else 0
+            self.answer(coins, 0, **refused, tries_left=left, resends_left=resends_left)
             if not left:
                 self.repay(self.expire(coins))
 
@@ -549,6 +555,7 @@ def about(hold: Hold) -> dict[str, Any]:
 
 
 COMPANIONS = ("claims", "units", "turns", "references", "qr_uses", "freed_units", "freed_turns")
+COMPANIONS += ("failed_codes",)
 REVERSIBLE = {Kind.ACCUMULATION, Kind.REDEMPTION, Kind.CAPTURE, Kind.PAYMENT, Kind.CONVERSION}
 REVERSIBLE |= {Kind.CASHBACK, Kind.DONATION}
 STATE = ("customer_id", "asset", "balance", "held", "flags", "lots", "holds")
@@ -559,3 +566,4 @@ NOBODYS = {"fingerprint": 0, "requested": 0, "brand_id": 0, "store_id": 0}
 NOBODYS |= dict.fromkeys(("reference", *TEXTS))
 RESULTS = ("outcome", "refusal", "missing_fields", "amount", "balance", "held", "recorded_at")
 RESULTS += ("earned_expires_day", "has_coins", "coins_amount", "coins_balance", "tries_left")
+RESULTS += ("resends_left",)

@@ -122,6 +122,8 @@ class Operation:
     `turn` how often the customer has taken the item then, both numbered from 1; 0 where there is no
     limit (RED-5). An EXPIRY writes down what is due in a wallet, and leaves no row of its own.
 
+    `cashier_id` is who typed the code of a capture, 0 where it was no cashier's session.
+
     `qr_issued_at` (seconds) is the QR that a payment uses up, 0 where it uses none. `party_id` is
     the partner of a conversion, whose `claim_reference` converts once, or the organisation of a
     donation. `original` are all the legs of what a reversal undoes, leg 0 first: `asset` and
@@ -149,6 +151,7 @@ class Operation:
     details: bytes | None
     reference: bytes | None
     code_mac: bytes | None
+    cashier_id: int
     hold_expires_at: int
     tries_max: int
     resends_max: int
@@ -174,6 +177,7 @@ class Operation:
     coins_balance: int
     recorded_at: int
     tries_left: int
+    resends_left: int
 
     @property
     def claimed_number(self) -> bytes | None:
@@ -206,6 +210,7 @@ class Operation:
         details: bytes | None = None,
         reference: bytes | None = None,
         code_mac: bytes | None = None,
+        cashier_id: int = 0,
         hold_expires_at: int = 0,
         tries_max: int = 0,
         resends_max: int = 0,
@@ -229,6 +234,8 @@ class Batch:
     """Binary COPY of the table `journal`, in the order of its primary key."""
     new_wallets: list[tuple[bytes, int]]
     """(customer_id, asset) of wallets that get their first posting, sorted."""
+    failed_codes: list[tuple[int, int, int, bytes]]
+    """(brand_id, store_id, cashier_id, transaction_id) of the wrong codes, sorted."""
     @property
     def predecessors(self) -> list[tuple[bytes, int, int, bytes]]:
         """(customer_id, asset, seq, hash) of the rows that this goes on from; seq 0 is none."""

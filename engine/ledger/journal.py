@@ -215,6 +215,7 @@ def append_statement(batch: Batch) -> str:
         rows = ",".join([f"('{id_.hex()}',{asset})" for id_, asset in batch.new_wallets])
         statements.append(f"insert into wallet values {rows};")  # noqa: S608 - hexadecimal digits
     statements += _claimed(batch)
+    statements += _failed(batch)
     statements += _units_and_turns(batch)
     statements.append(COPY_ROWS)
     return "".join(statements)
@@ -246,6 +247,18 @@ def _claimed(batch: Batch) -> Iterator[str]:
             ]
         )
         yield f"insert into qr_use values {rows};"  # noqa: S608 - numbers
+
+
+def _failed(batch: Batch) -> Iterator[str]:
+    """Give the statement for wrong codes, at the time of the server, which all writers share."""
+    if failed := batch.failed_codes:
+        rows = ",".join(
+            [
+                f"({brand_id},{store_id},{cashier_id},'{transaction_id.hex()}',now())"
+                for brand_id, store_id, cashier_id, transaction_id in failed
+            ]
+        )
+        yield f"insert into failed_code values {rows};"  # noqa: S608 - numbers
 
 
 def _units_and_turns(batch: Batch) -> Iterator[str]:
@@ -312,6 +325,7 @@ COLUMNS = {
     "invoice_claim": ["store_id", "invoice_number", "customer_id", "transaction_id"],
     "partner_reference": ["partner_id", "reference", "customer_id", "transaction_id"],
     "qr_use": ["customer_id", "issued_at", "transaction_id"],
+    "failed_code": ["brand_id", "store_id", "cashier_id", "transaction_id", "failed_at"],
     "item_unit": ["item_id", "unit", "customer_id", "transaction_id"],
     "item_turn": ["customer_id", "item_id", "turn", "transaction_id"],
 }

@@ -17,6 +17,7 @@ from engine.ledger.vocabulary import Kind
 MICROSECONDS = 1_000_000
 HOLD_EXPIRES_AT = slice(24, 32)
 HOLD_TRIES_LEFT = slice(56, 58)
+HOLD_RESENDS_LEFT = slice(58, 60)
 HOLD_SIZE, HOLD_ITEM_SIZE, HOLD_LOT_SIZE = 64, 12, 16
 ITEM_BIT = 1 << 31
 EARNING_KINDS = frozenset({Kind.ACCUMULATION, Kind.CONVERSION, Kind.CASHBACK})
@@ -44,6 +45,7 @@ class Answer(Protocol):
     coins_expires_day: int
     recorded_at: int
     tries_left: int
+    resends_left: int
     hold_expires_at: int
     reference: bytes | None
     details: bytes | None
@@ -73,6 +75,7 @@ class Receipt:
     coins_expires_day: int
     recorded_at: int
     tries_left: int
+    resends_left: int
     hold_expires_at: int
     reference: bytes | None
     details: bytes | None
@@ -87,7 +90,7 @@ def receipt_of(rows: Sequence[Any]) -> Receipt:
     first = rows[0]
     coins = rows[1] if len(rows) > 1 else None
     reference = first["reference"]
-    tries_left, hold_expires_at = _hold_facts(first)
+    tries_left, resends_left, hold_expires_at = _hold_facts(first)
     return Receipt(
         kind=first["kind"],
         customer_id=first["customer_id"].bytes,
@@ -109,6 +112,7 @@ def receipt_of(rows: Sequence[Any]) -> Receipt:
         coins_expires_day=0 if coins is None else _expires_day(coins),
         recorded_at=microseconds(first["recorded_at"]),
         tries_left=tries_left,
+        resends_left=resends_left,
         hold_expires_at=hold_expires_at,
         reference=None if reference is None else reference.bytes,
         details=None if first["details"] is None else first["details"].encode(),
@@ -154,22 +158,23 @@ def _expires_day(row: Any) -> int:
     return int(moved[0]) >> 32
 
 
-def _hold_facts(row: Any) -> tuple[int, int]:
-    """Return (tries left, expires at) of the row's own payment after it; (0, 0) where it is over.
+def _hold_facts(row: Any) -> tuple[int, int, int]:
+    """Return (tries left, resends left, expires at) of the row's payment after it; 0s when over.
 
     The layout of the column is told in ext/holds.pxi.
     """
     packed, reference = row["holds"], row["reference"]
     if packed is None or reference is None:
-        return 0, 0
+        return 0, 0, 0
     at = 0
     while at < len(packed):
         hold = packed[at:]
         if hold[:16] == reference.bytes:
             return (
                 int.from_bytes(hold[HOLD_TRIES_LEFT], "big"),
+                int.from_bytes(hold[HOLD_RESENDS_LEFT], "big"),
                 int.from_bytes(hold[HOLD_EXPIRES_AT], "big", signed=True),
             )
         lots = int.from_bytes(hold[60:HOLD_SIZE], "big")
         at += HOLD_SIZE + HOLD_ITEM_SIZE * (lots >= ITEM_BIT) + HOLD_LOT_SIZE * (lots % ITEM_BIT)
-    return 0, 0
+    return 0, 0, 0

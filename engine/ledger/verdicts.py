@@ -40,6 +40,7 @@ _BY_CONSTRAINT = {
     "item_turn_pkey": Verdict.SEEN,
     "partner_reference_pkey": Verdict.SEEN,
     "qr_use_pkey": Verdict.SEEN,
+    "failed_code_pkey": Verdict.SEEN,
     "journal_reversal": Verdict.SEEN,
 }
 _BY_SQLSTATE = {

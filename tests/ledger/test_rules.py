@@ -361,7 +361,7 @@ def test_a_payment_moves_from_available_to_held_to_the_receiver(ledger):
     [held] = post(ledger, payment := hold(120))
     assert (held.amount, held.held_amount, held.balance, held.held) == (-120, 120, 30, 120)
     assert (held.counter, held.counter_party) == (Counter.NONE, 0)
-    assert payment.tries_left == 2
+    assert (payment.tries_left, payment.resends_left) == (2, 1)
     [paid] = post(ledger, asked := capture(payment, brand_id=1, store_id=2))
     assert (paid.amount, paid.held_amount, paid.balance, paid.held) == (0, -120, 30, 0)
     assert paid.moved == {(TODAY + 30, CAFE): -100, (TODAY + 30, FUEL): -20}
@@ -383,6 +383,33 @@ def test_a_wrong_code_costs_a_try_and_the_last_one_the_payment(ledger):
     assert (last.tries_left, last.amount, last.balance) == (0, 0, 10)
     assert post(ledger, late := capture(payment)) == []
     assert late.outcome == Outcome.UNKNOWN_PAYMENT
+
+
+def test_wrong_codes_are_told_with_who_typed_them_where(ledger):
+    post(ledger, earn(coins=10), payment := hold(4), other := hold(5, brand_id=CAFE, store_id=80))
+    typed = [
+        capture(payment, WRONG, cashier_id=7),
+        capture(other, WRONG),
+        capture(payment, RIGHT, cashier_id=8),
+    ]
+    batch = ledger.decide(typed, NOW)
+    assert batch.failed_codes == [
+        (CAFE, 80, 0, typed[1].transaction_id),
+        (FUEL, 90, 7, typed[0].transaction_id),
+    ]
+    assert [(asked.tries_left, asked.resends_left) for asked in typed] == [(1, 1), (1, 1), (0, 0)]
+    ledger.publish(batch)
+    batch = ledger.decide([last := capture(other, WRONG), capture(other, WRONG)], NOW)
+    assert batch.failed_codes == [(CAFE, 80, 0, last.transaction_id)]
+    assert (last.tries_left, last.resends_left) == (0, 0)
+
+
+@pytest.mark.parametrize("verb", [void, resend])
+def test_nothing_but_a_typed_code_is_of_a_cashier(verb):
+    with pytest.raises(ValueError, match="cashier"):
+        verb(hold(1), cashier_id=1)
+    with pytest.raises(ValueError, match="cashier"):
+        capture(hold(1), cashier_id=-1)
 
 
 def test_a_code_is_not_right_because_there_is_none(ledger):
@@ -455,6 +482,7 @@ def test_a_resend_replaces_the_code_and_leaves_the_tries(ledger):
     assert (row.amount, row.held_amount, row.moved) == (0, 0, {})
     assert (row.holds[0].code_mac, row.holds[0].tries_left) == (WRONG, 1)
     assert (row.holds[0].resends_left, asked.tries_left, row.requested) == (0, 1, 4)
+    assert asked.resends_left == 0
     assert post(ledger, resend(payment))[0].refusal == Refusal.LIMIT_REACHED
     assert post(ledger, capture(payment, WRONG))[0].refusal == 0
 

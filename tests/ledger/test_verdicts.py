@@ -76,6 +76,10 @@ async def test_an_invoice_that_is_claimed_is_seen(connection):
         ("insert into item_unit values (1, 1, $1, $2)", "item_unit_pkey"),
         ("insert into item_turn values ($1, 1, 1, $2)", "item_turn_pkey"),
         ("insert into qr_use values ($1, 1, $2)", "qr_use_pkey"),
+        (
+            "insert into failed_code select 1, 1, 1, $1::uuid, now() where $2::uuid <> $1",
+            "failed_code_pkey",
+        ),
         ("insert into partner_reference values (1, 'R-1', $1, $2)", "partner_reference_pkey"),
     ],
 )
