@@ -36,11 +36,14 @@ from engine.metrics import Metrics
 from engine.network.events import Events
 from engine.network.invoices import Invoices
 from engine.network.sweeper import Sweeper
+from engine.people.codes import SentCodes
 from engine.people.customers import Customers
+from engine.people.dispatch import Dispatch
+from engine.people.failed_codes import FailedCodes
+from engine.people.gateways import sender_of
 from engine.people.guesses import Guesses
 from engine.people.keys import Role
 from engine.people.passwords import Passwords
-from engine.people.sender import Outbox
 from engine.people.sessions import Sessions
 from engine.postgres.connections import (
     connect,
@@ -111,6 +114,8 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             _watch_loop(metrics),
         ):
             stack.callback(asyncio.create_task(watcher).cancel)
+        dispatch = Dispatch(sender_of(settings), settings, metrics)
+        stack.push_async_callback(dispatch.close)
         # Two of them, so that strangers who sign in keep no administrator waiting.
         passwords = Passwords(1, settings.passwords_waiting_max)
         sign_ins = Passwords(settings.passwords_hashing_max, settings.sign_ins_waiting_max)
@@ -128,11 +133,13 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             stock=Stock(pool, settings.stock_remembered_ms),
             committer=committer,
             statements=Statements(pool),
-            customers=Customers(pool),
+            customers=Customers(pool, dispatch.channels),
             guesses=guesses_of(settings),
             passwords=passwords,
             sessions=Sessions(pool, sign_ins, settings),
-            sender=Outbox(settings.data_dir / "outbox.ndjson"),
+            dispatch=dispatch,
+            sent_codes=SentCodes(pool, 2 * settings.code_lifetime_s),
+            failed_codes=FailedCodes(pool, settings, metrics),
             code_secret=code_secret(settings),
             health=Health(not_ready=None, started=True),
         )

@@ -156,10 +156,27 @@ class Metrics:
         )
         self.codes_sent = Counter(
             "leal_codes_sent_total",
-            "Payment codes handed to the sender, by outcome.",
+            "Payment codes handed to the sender, by outcome; retried ones come to another one yet.",
             ["outcome"],
             registry=self.registry,
         )
+        self.notices_sent = Counter(
+            "leal_notices_sent_total",
+            "Notices of changed contacts handed to the sender, by outcome like codes.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.failed_codes_refused = Counter(
+            "leal_failed_codes_refused_total",
+            "Payments and codes refused for too many wrong codes before, by whose cap was reached.",
+            ["place"],
+            registry=self.registry,
+        )
+        for outcome in ("sent", "retried", "failed", "dropped"):
+            self.codes_sent.labels(outcome)
+            self.notices_sent.labels(outcome)
+        for place in ("cashier", "store", "brand"):
+            self.failed_codes_refused.labels(place)
         for reason in ("overloaded", "unavailable"):
             self.shed.labels(reason)
         for outcome in ("replay", "reused"):

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Annotated
 
 AT_LEAST_ONE: tuple[str, ...] = ("lanes", "workers", "passwords_hashing_max", "stream_heartbeat_s")
-AT_LEAST_ONE += ("sweep_tick_ms", "sweep_wallets_max")
+AT_LEAST_ONE += ("sweep_tick_ms", "sweep_wallets_max", "messages_at_once_max", "send_timeout_ms")
+AT_LEAST_ONE += ("failed_codes_of_cashier_max", "failed_codes_of_store_max")
+AT_LEAST_ONE += ("failed_codes_of_brand_max", "failed_codes_window_s")
+SENDERS: dict[str, tuple[str, ...]] = {"outbox": (), "log": (), "smtp": ("smtp_url",)}
+SENDERS |= {"webhook": ("sms_webhook_url", "sms_webhook_secret")}
+"""The senders there are, and the settings that each cannot do without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +122,32 @@ class Settings:
         86_400
     )
     code_lifetime_s: Annotated[int, "time to type the code before the coins go back"] = 300
+    code_long_coins_min: Annotated[int, "coins from which on a code has six digits"] = 200_000
+    failed_codes_of_cashier_max: Annotated[int, "wrong codes in the window, of one cashier"] = 20
+    failed_codes_of_store_max: Annotated[int, "the same, at one store"] = 60
+    failed_codes_of_brand_max: Annotated[int, "the same, at one brand"] = 600
+    failed_codes_window_s: Annotated[int, "how long a wrong code counts there"] = 3600
+
+    # Messages to customers (SYS-8).
+    sender: Annotated[str, "outbox, log, smtp or webhook; smtp,webhook is e-mail by smtp"] = (
+        "outbox"
+    )
+    smtp_url: Annotated[str, "smtp://user:password@host:port, or smtps://"] = ""
+    smtp_from: Annotated[str, "the sender's address of e-mails"] = "Leal <no-reply@localhost>"
+    sms_webhook_url: Annotated[str, "where messages are posted to, as JSON"] = ""
+    sms_webhook_secret: Annotated[str, "base64 key of their signature, like whsec_…"] = ""
+    send_timeout_ms: Annotated[int, "time for one try to send a message"] = 5000
+    send_wait_ms: Annotated[int, "how long an answer waits for its message to be sent"] = 250
+    messages_at_once_max: Annotated[int, "messages in the gateway's hands at once"] = 16
+    messages_waiting_max: Annotated[int, "messages under way, those that wait to be tried too"] = (
+        1000
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work; raises ValueError with the setting's name."""
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
-            if name.endswith(("_max", "_s", "_ms", *AT_LEAST_ONE)) and value < (
+            if name.endswith(("_max", "_min", "_s", "_ms", *AT_LEAST_ONE)) and value < (
                 name in AT_LEAST_ONE
             ):
                 raise ValueError(f"{name} is {value}, which is too small")
@@ -137,6 +162,12 @@ class Settings:
                 "deadlines must nest: lock_timeout_ms < statement_timeout_ms < append_timeout_ms"
                 f" < answer_timeout_ms; they are {deadlines}"
             )
+        for sender in self.sender.split(","):
+            if sender not in SENDERS:
+                raise ValueError(f"sender is {sender!r}; there are {', '.join(SENDERS)}")
+            missing = [name for name in SENDERS[sender] if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"the sender {sender} needs {' and '.join(missing)}")
         if self.secret and len(self.secret) < 32:
             raise ValueError("secret has less than 32 characters; use `openssl rand -hex 32`")
 

@@ -16,6 +16,7 @@ from engine.api.reply import REPLAYED
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import COINS, Kind, Refusal
+from engine.people.codes import CODE_DIGITS
 from engine.people.profile import names_of
 from engine.programme.calendar import iso_day, iso_moment
 from engine.programme.items import ItemKind
@@ -80,6 +81,8 @@ def payment_answer(decided: Answer, status: str, hold: Answer | None = None) -> 
             "sent_to": details.get("sent_to"),
             "expires_at": iso_moment(first.hold_expires_at),
             "tries_left": decided.tries_left,
+            "resends_left": decided.resends_left,
+            "code_digits": details.get("code_digits", CODE_DIGITS),
         }
     return orjson.dumps(body | {"recorded_at": iso_moment(decided.recorded_at)})
 

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-import structlog
 from msgspec import UNSET
+from uuid_utils import uuid7
 
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import customer_id_of
@@ -28,10 +28,9 @@ from engine.people.documents import document_identity
 from engine.people.keys import Principal, Role
 from engine.people.profile import names_of
 from engine.people.qr import LIFETIME_S, make_qr, read_qr
+from engine.people.sender import Message
 from engine.postgres.connections import OUT_OF_REACH
 from engine.programme.calendar import iso_moment
-
-log = structlog.get_logger()
 
 REGISTRATION = Wire(Registration)
 CHANGE = Wire(ProfileChange)
@@ -42,6 +41,8 @@ SEES_DOCUMENTS = frozenset({Role.NETWORK, Role.APP})
 SPEAKS_FOR_CUSTOMERS = frozenset({Role.NETWORK, Role.APP})
 """The app has its customer signed in, and customer service asks who is calling."""
 DEFAULT_COUNTRY = "CO"
+NOTICE_LIFETIME_S = 3600
+"""How long it is tried to tell the holder of an old contact."""
 
 
 async def register(services: Services, call: Call) -> Reply:
@@ -222,10 +223,17 @@ async def _notify(services: Services, before: Customer, after: Customer) -> None
             continue
         happened = "ya no está en su cuenta" if new is None else f"cambió a {masked(new)}"
         text = f"Leal: su {what} {happened}. Si no lo pidió usted, avise a servicio al cliente."
-        try:
-            await services.sender.send(channel, old, text)
-        except OSError as error:
-            log.error("notice_not_sent", channel=channel, error=type(error).__name__)
+        if channel in services.dispatch.channels:
+            await services.dispatch.send(
+                Message(
+                    message_id=str(uuid7()),
+                    about="notice",
+                    channel=channel,
+                    to=old,
+                    text=text,
+                    until=time.time() + NOTICE_LIFETIME_S,
+                )
+            )
 
 
 def _home(services: Services, principal: Principal) -> tuple[str, str | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import orjson
 from uuid_utils import uuid7
 
 from engine.api.answers import payment_answer, raise_refusal, recorded_answer
-from engine.api.codes import masked, send_code
+from engine.api.codes import authorised_by, digits_of, masked, send_code
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import (
     customer_id_of,
@@ -24,8 +25,8 @@ from engine.api.identity import (
     payment_id_of,
     transaction_id,
 )
-from engine.api.problems import Problem, refusal_problem
-from engine.api.purchases import purchase_of
+from engine.api.problems import Problem, error_problem, refusal_problem
+from engine.api.purchases import Purchase, purchase_of
 from engine.api.reply import Reply
 from engine.api.retries import retried
 from engine.api.services import Services
@@ -35,9 +36,13 @@ from engine.errors import CustomerNotFound, KeyReused, PaymentNotFound
 from engine.ledger.core import Operation, uuid_text
 from engine.ledger.receipts import Answer, Receipt
 from engine.ledger.vocabulary import COINS, Kind, Refusal
-from engine.people.codes import code_mac, make_code
+from engine.people.codes import Authorised, code_digits, code_mac, code_of
 from engine.people.customers import Customer
+from engine.people.failed_codes import Till, TooManyFailedCodes
+from engine.people.keys import Principal
 from engine.people.qr import read_qr
+from engine.programme.brands import Store
+from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.stock import UNLIMITED, Pick
 
 PAYMENT = Wire(Payment)
@@ -57,18 +62,21 @@ async def pay(services: Services, call: Call) -> Reply:
         )
     try:
         purchase = purchase_of(services.catalogue.now, call.principal, body)
-    except Problem as problem:
+        if body.qr is None:
+            await services.failed_codes.check(_till(call.principal, purchase.store))
+    except (Problem, TooManyFailedCodes) as error:
+        problem = error if isinstance(error, Problem) else error_problem(error)
         return await retried(
             services, call.principal, customer_id, str(key), "payment", body, problem
         )
     customer = await _customer(services, customer_id)
     payment_id = transaction_id(call.principal, customer_id, str(key))
-    code = make_code()
     details: dict[str, Any] = {"invoice_number": body.invoice_number}
     if body.qr is None:
         kind, status = Kind.HOLD, "requires_code"
-        details["sent_to"] = masked(customer)
-        terms = _code_terms(services, payment_id, code)
+        digits = code_digits(purchase.coins, services.settings.code_long_coins_min)
+        details |= {"sent_to": masked(services, customer), "code_digits": digits}
+        terms = _code_terms(services, customer_id, payment_id, purchase, digits)
     else:
         kind, status = Kind.PAYMENT, "succeeded"
         terms = {"qr_issued_at": _issued_at(services, customer_id, body.qr)}
@@ -105,22 +113,26 @@ async def pay(services: Services, call: Call) -> Reply:
             purchase.promotion, customer_id, services.settings.tries_max, submit
         )
     raise_refusal(decided, replayed=replayed)
-    if body.qr is None and not replayed:
-        await send_code(services, customer, purchase.store.store_id, purchase.coins, code)
+    if body.qr is None:
+        await send_code(services, customer, decided, decided, replayed=replayed)
     return answer(payment_answer(decided, status), 201, replayed=replayed)
 
 
 async def confirm(services: Services, call: Call) -> Reply:
     """`POST …/payments/{payment_id}/confirm`: capture the hold with the code that was typed."""
     body = CONFIRMATION.decode(await read_body(services, call.request))
-    payment_id = payment_id_of(call.params)
     hold = await _payment(services, call)
-    mac = code_mac(services.code_secret, payment_id, body.code)
+    if len(body.code) != digits_of(hold):
+        raise Problem("invalid_request", f"The code of this payment has {digits_of(hold)} digits.")
+    mac = code_mac(services.code_secret, authorised_by(hold), body.code)
     operation = _operation(call, hold, Kind.CAPTURE, fields=mac, mac=mac)
     try:
-        decided, replayed = await services.committer.submit(operation)
+        async with services.failed_codes.judging(_till(call.principal, hold)):
+            decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
         return await _over(services, hold, operation)
+    except TooManyFailedCodes as error:
+        return await _over(services, hold, operation, while_open=error)
     raise_refusal(decided, replayed=replayed)
     return answer(payment_answer(decided, "succeeded"), replayed=replayed)
 
@@ -128,19 +140,18 @@ async def confirm(services: Services, call: Call) -> Reply:
 async def resend(services: Services, call: Call) -> Reply:
     """`POST …/payments/{payment_id}/resend`: a new code to the same person (*Reenviar código*)."""
     NOTHING.decode(await read_body(services, call.request))
-    payment_id = payment_id_of(call.params)
     hold = await _payment(services, call)
     customer = await _customer(services, hold.customer_id)
-    code = make_code()
-    mac = code_mac(services.code_secret, payment_id, code)
-    operation = _operation(call, hold, Kind.RESEND, mac=mac)
+    own_id, authorised = _own_id(call, hold, Kind.RESEND), authorised_by(hold)
+    code = code_of(services.code_secret, authorised, own_id, digits_of(hold))
+    mac = code_mac(services.code_secret, authorised, code)
+    operation = _operation(call, hold, Kind.RESEND, own_id=own_id, mac=mac)
     try:
         decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
         return await _over(services, hold, operation)
     raise_refusal(decided, replayed=replayed)
-    if not replayed:
-        await send_code(services, customer, hold.store_id, hold.requested, code)
+    await send_code(services, customer, hold, decided, replayed=replayed)
     return answer(payment_answer(decided, "requires_code", hold=hold), replayed=replayed)
 
 
@@ -168,6 +179,8 @@ async def get(services: Services, call: Call) -> Reply:
     for posting in postings:
         if posting.kind == Kind.REVERSAL and not posting.refusal:
             last, status = posting, "reversed"
+    if status == "expired" and last.kind != Kind.RELEASE:
+        last = await _with_wallet(services, last)
     return answer(payment_answer(last, status, hold=first))
 
 
@@ -178,11 +191,26 @@ def _item_of(hold: Receipt) -> bytes | None:
     return orjson.dumps(item) if item else None
 
 
-def _code_terms(services: Services, payment_id: bytes, code: str) -> dict[str, Any]:
-    """Return what a hold has that waits for `code`."""
-    settings = services.settings
+def _till(principal: Principal, place: Store | Receipt) -> Till:
+    """Return where a code is typed: at the payment's store, whoever asks."""
+    brand_id = place.brand_id if isinstance(place, Receipt) else place.brand.brand_id
+    return Till(brand_id, place.store_id, principal.cashier_id)
+
+
+def _code_terms(
+    services: Services, customer_id: bytes, payment_id: bytes, purchase: Purchase, digits: int
+) -> dict[str, Any]:
+    """Return what a hold has that waits for its first code."""
+    settings, secret = services.settings, services.code_secret
+    authorised = Authorised(
+        payment_id=payment_id,
+        customer_id=customer_id,
+        store_id=purchase.store.store_id,
+        coins=purchase.coins,
+    )
+    code = code_of(secret, authorised, payment_id, digits)
     return {
-        "code_mac": code_mac(services.code_secret, payment_id, code),
+        "code_mac": code_mac(secret, authorised, code),
         "hold_expires_at": time.time_ns() // 1000 + settings.code_lifetime_s * 1_000_000,
         "tries_max": settings.code_tries_max,
         "resends_max": settings.code_resends_max,
@@ -233,26 +261,29 @@ def _course(postings: list[Receipt]) -> list[Receipt]:
     return [posting for posting in postings if posting.kind != Kind.REVERSAL]
 
 
+def _own_id(call: Call, hold: Receipt, kind: Kind) -> bytes:
+    """Return an operation's own id; its key is optional, for it can be done only once."""
+    key = idempotency_key_of(call.request, required=False)
+    if key is None:
+        return uuid7().bytes
+    return transaction_id(call.principal, hold.customer_id, f"{kind.name.lower()}\0{key}")
+
+
 def _operation(
     call: Call,
     hold: Receipt,
     kind: Kind,
     *,
+    own_id: bytes | None = None,
     fields: bytes = b"",
     mac: bytes | None = None,
 ) -> Operation:
-    """Return an operation on an open payment; its key is optional, for it can be done only once."""
-    key = idempotency_key_of(call.request, required=False)
+    """Return an operation on an open payment."""
     verb = kind.name.lower()
-    own_id = (
-        uuid7().bytes
-        if key is None
-        else transaction_id(call.principal, hold.customer_id, f"{verb}\0{key}")
-    )
     return Operation(
         kind=kind,
         customer_id=hold.customer_id,
-        transaction_id=own_id,
+        transaction_id=own_id or _own_id(call, hold, kind),
         fingerprint=fingerprint(verb, hold.transaction_id + fields, hold.store_id),
         brand_id=hold.brand_id,
         store_id=hold.store_id,
@@ -260,6 +291,7 @@ def _operation(
         details=_item_of(hold),
         reference=hold.transaction_id,
         code_mac=mac,
+        cashier_id=call.principal.cashier_id if kind == Kind.CAPTURE else 0,
     )
 
 
@@ -275,10 +307,27 @@ def _status(last: Receipt, postings: list[Receipt]) -> str:
     return "expired" if last.kind == Kind.RELEASE or expired else "requires_code"
 
 
-async def _over(services: Services, hold: Receipt, asked: Operation) -> Reply:
+async def _with_wallet(services: Services, last: Receipt) -> Receipt:
+    """Return a payment's newest posting with what the wallet holds now.
+
+    Its time is up, and the next posting of the wallet will write that the coins are back.
+    """
+    offset = UTC_OFFSETS[COINS_COUNTRY]
+    coins = await services.statements.wallet(last.customer_id, COINS, offset)
+    return replace(last, balance=coins.balance, held=coins.held)
+
+
+async def _over(
+    services: Services,
+    hold: Receipt,
+    asked: Operation,
+    *,
+    while_open: TooManyFailedCodes | None = None,
+) -> Reply:
     """Answer for a payment that is not open any more: it is told the same for ever.
 
     A retry under its key gets what was recorded; without one, the code that paid tells a retry.
+    `while_open` is raised where the payment is open, and no code is taken.
     """
     postings = await services.statements.payment(hold.customer_id, hold.transaction_id)
     for recorded in postings:
@@ -290,6 +339,8 @@ async def _over(services: Services, hold: Receipt, asked: Operation) -> Reply:
     course = _course(postings)
     last = course[-1]
     status = _status(last, course)
+    if status == "requires_code" and while_open is not None:
+        raise while_open
     if status == "succeeded":
         if asked.kind != Kind.CAPTURE:
             raise Problem("payment_captured", "The coins are paid already.")
@@ -297,5 +348,5 @@ async def _over(services: Services, hold: Receipt, asked: Operation) -> Reply:
             raise Problem("payment_captured", "The payment is done already, with another code.")
         return answer(payment_answer(last, status), replayed=True)
     if asked.kind == Kind.VOID:
-        return answer(payment_answer(last, "voided", hold=hold), replayed=True)
+        return answer(payment_answer(last, status, hold=hold), replayed=True)
     raise refusal_problem(Refusal.CODE_EXHAUSTED if status == "failed" else Refusal.PAYMENT_EXPIRED)

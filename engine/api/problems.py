@@ -23,6 +23,7 @@ from engine.errors import (
     Unavailable,
 )
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
+from engine.people.failed_codes import TooManyFailedCodes
 from engine.people.guesses import TooManyGuesses
 from engine.people.keys import KeyLimitReached, KeyRevoked, LastNetworkKey
 from engine.people.passwords import TooManySignIns
@@ -128,6 +129,9 @@ PROBLEMS: dict[str, Row] = {
         "La clave de idempotencia se usó para otra solicitud",
     ),
     "too_many_attempts": Row(429, "Too many wrong passwords", "Demasiadas contraseñas erradas"),
+    "too_many_failed_codes": Row(
+        429, "Too many wrong codes were typed here", "Se digitaron demasiados códigos errados aquí"
+    ),
     "too_many_guesses": Row(
         429, "Too many look-ups found nobody", "Demasiadas búsquedas sin resultado"
     ),
@@ -152,6 +156,7 @@ _BY_ERROR: dict[type[EngineError], str] = {
     KeyLimitReached: "key_limit_reached",
     LastNetworkKey: "last_network_key",
     TooManySignIns: "too_many_sign_ins",
+    TooManyFailedCodes: "too_many_failed_codes",
     TooManyGuesses: "too_many_guesses",
     Quarantined: "internal_error",
 }

@@ -10,10 +10,12 @@ from engine.ledger.statements import Statements
 from engine.metrics import Metrics
 from engine.network.events import Events
 from engine.network.invoices import Invoices
+from engine.people.codes import SentCodes
 from engine.people.customers import Customers
+from engine.people.dispatch import Dispatch
+from engine.people.failed_codes import FailedCodes
 from engine.people.guesses import Guesses
 from engine.people.passwords import Passwords
-from engine.people.sender import Sender
 from engine.people.sessions import Sessions
 from engine.postgres.connections import Pool
 from engine.programme.administration import Administration
@@ -49,6 +51,8 @@ class Services:
     guesses: Guesses
     passwords: Passwords
     sessions: Sessions
-    sender: Sender
+    dispatch: Dispatch
+    sent_codes: SentCodes
+    failed_codes: FailedCodes
     code_secret: bytes
     health: Health = field(default_factory=Health)

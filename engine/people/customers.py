@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from engine.errors import CustomerNotFound, Overloaded
 from engine.people.contacts import normalise_email, normalise_phone
 from engine.people.documents import document_identity, normalise
 from engine.people.profile import check_birth_date, missing_fields, spell_name
+from engine.people.sender import CHANNELS
 from engine.postgres.connections import Pool, PooledConnection
 from engine.postgres.sql import queries
 
@@ -53,11 +54,15 @@ class Customer(Profile):
     code_to: str | None = None
     code_until: datetime | None = None
 
-    def code_contact(self, now: datetime) -> tuple[str, str]:
-        """Return where a code goes at `now`, as ('sms' or 'email', the phone or address)."""
+    def code_contact(self, now: datetime, channels: Container[str] = CHANNELS) -> tuple[str, str]:
+        """Return where a code goes at `now`, as ('sms' or 'email', the phone or address).
+
+        `channels` are those that there is a sender for; e-mail has to do where SMS is not.
+        """
         if self.code_until is not None and now < self.code_until:
             return str(self.code_channel), str(self.code_to)
-        return ("sms", self.phone) if self.phone else ("email", self.email)
+        by_sms = self.phone and "sms" in channels
+        return ("sms", str(self.phone)) if by_sms else ("email", self.email)
 
 
 PROFILE_FIELDS = tuple(field.name for field in fields(Profile))
@@ -87,8 +92,9 @@ class _Taken(Exception):
 class Customers:
     """Registers, finds and changes customers."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, channels: Container[str] = CHANNELS) -> None:
         self._pool = pool
+        self._channels = channels
 
     async def register(self, profile: Profile, issued_in: str | None = None) -> Customer:
         """Register a customer; the identities make it happen once, whoever else tries (CUS-1).
@@ -168,7 +174,7 @@ class Customers:
             kept, identities = _spelled(change, country, issued_in)
             after = replace(before, **kept)
             after = replace(after, missing_fields=_missing(asdict(after)))
-            after = _settling(before, after, settles_s)
+            after = _settling(before, after, settles_s, self._channels)
             rows = await connection.fetch(SQL["identities"], customer_id)  # network op
             changed = {"document" if name == "document_number" else name for name in kept}
             old = {(row["kind"], row["value"]) for row in rows if row["kind"] in changed}
@@ -242,12 +248,14 @@ def _spelled(
     return kept, identities
 
 
-def _settling(before: Customer, after: Customer, settles_s: int) -> Customer:
+def _settling(
+    before: Customer, after: Customer, settles_s: int, channels: Container[str]
+) -> Customer:
     """Return `after` with codes going where they went `before`, for as long as that takes."""
     now = datetime.now(UTC)
-    channel, to = before.code_contact(now)
+    channel, to = before.code_contact(now, channels)
     after = replace(after, code_channel=None, code_to=None, code_until=None)
-    if settles_s == 0 or after.code_contact(now) == (channel, to):
+    if settles_s == 0 or after.code_contact(now, channels) == (channel, to):
         return after
     until = now + timedelta(seconds=settles_s)
     return replace(after, code_channel=channel, code_to=to, code_until=until)

@@ -51,6 +51,11 @@ class Principal:
     store_id: int | None
     scope: bytes
 
+    @property
+    def cashier_id(self) -> int:
+        """The cashier whose session it is, 0 where it is a key."""
+        return int(self.key_id.partition(":")[2]) if self.role is Role.CASHIER else 0
+
     def sees_brand(self, brand_id: int) -> bool:
         """Return whether what happened at this brand is theirs to see (USR-2)."""
         return self.brand_id is None or self.brand_id == brand_id

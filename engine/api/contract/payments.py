@@ -38,6 +38,8 @@ REQUIRES_CODE = replace(
     sent_to="*********4567",
     expires_at=NOW + timedelta(minutes=5),
     tries_left=3,
+    resends_left=3,
+    code_digits=4,
 )
 FOR_A_PROMOTION = replace(
     SUCCEEDED,
@@ -78,6 +80,7 @@ ROWS: Rows = {
             "out_of_stock",
             "limit_reached",
             "not_available",
+            "too_many_failed_codes",
         ),
         summary="Pay with coins: by a code that is sent, or at once by the customer's QR (COI-6)",
     ),
@@ -92,6 +95,7 @@ ROWS: Rows = {
             "code_exhausted",
             "payment_expired",
             "payment_captured",
+            "too_many_failed_codes",
         ),
         summary="Confirm a payment with the code that the customer was sent (COI-6)",
     ),

@@ -145,8 +145,9 @@ class PaymentState(Struct, kw_only=True):
     """How a payment with coins stands (COI-3, COI-6).
 
     `item` is there where the payment is for a promotion. While `status` is `requires_code`,
-    `sent_to` says where the code went, masked, `expires_at` until when it can be typed, and
-    `tries_left` how often it may still be wrong.
+    `sent_to` says where the code went, masked, `expires_at` until when it can be typed,
+    `tries_left` how often it may still be wrong, `resends_left` how often another one may be sent,
+    and `code_digits` how many digits it has: 4, or 6 for many coins.
     """
 
     payment_id: UUID
@@ -162,6 +163,8 @@ class PaymentState(Struct, kw_only=True):
     sent_to: str | UnsetType | None = UNSET
     expires_at: Moment | UnsetType = UNSET
     tries_left: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    resends_left: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    code_digits: Annotated[int, Meta(ge=4, le=6)] | UnsetType = UNSET
     recorded_at: Moment
 
 
