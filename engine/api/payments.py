@@ -126,13 +126,16 @@ async def confirm(services: Services, call: Call) -> Reply:
         raise Problem("invalid_request", f"The code of this payment has {digits_of(hold)} digits.")
     mac = code_mac(services.code_secret, authorised_by(hold), body.code)
     operation = _operation(call, hold, Kind.CAPTURE, fields=mac, mac=mac)
+    till = _till(call.principal, hold)
     try:
-        async with services.failed_codes.judging(_till(call.principal, hold)):
+        async with services.failed_codes.judging(till):
             decided, replayed = await services.committer.submit(operation)
     except PaymentNotFound:
         return await _over(services, hold, operation)
     except TooManyFailedCodes as error:
         return await _over(services, hold, operation, while_open=error)
+    if decided.refusal == Refusal.CODE_INVALID and not replayed:
+        await services.failed_codes.forget_old(till)
     raise_refusal(decided, replayed=replayed)
     return answer(payment_answer(decided, "succeeded"), replayed=replayed)
 

@@ -28,7 +28,7 @@ import structlog
 
 from engine.errors import EngineError, Overloaded
 from engine.metrics import Metrics
-from engine.postgres.connections import Pool
+from engine.postgres.connections import OUT_OF_REACH, Pool
 from engine.postgres.sql import queries
 from engine.settings import Settings
 
@@ -102,6 +102,15 @@ class FailedCodes:
         finally:
             self._judged.subtract(till.places)
 
+    async def forget_old(self, till: Till) -> None:
+        """Forget a brand's wrong codes that are out of the window; to be called after a new one."""
+        try:
+            await self._pool.fetch(  # network op
+                SQL["forget_failed"], till.brand_id, self._window_s
+            )
+        except OUT_OF_REACH as error:
+            log.warning("failed_codes_not_forgotten", error=type(error).__name__)
+
     async def _enter(self, till: Till) -> bool:
         """Take a place among those that are judged; return whether there is room for one more.
 
@@ -131,10 +140,6 @@ class FailedCodes:
         )
         assert row is not None
         failed = [row[name] for name in PLACES]
-        if any(failed):
-            await self._pool.fetch(  # network op
-                SQL["forget_failed"], till.brand_id, self._window_s
-            )
         for place, number, cap in zip(till.places, failed, self._caps, strict=True):
             if number >= cap:
                 await self._remember_full(till, place, cap)
