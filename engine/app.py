@@ -13,7 +13,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -46,6 +46,7 @@ from engine.people.keys import Role
 from engine.people.passwords import Passwords
 from engine.people.sessions import Sessions
 from engine.postgres.connections import (
+    Connection,
     connect,
     create_read_pool,
     refuse_unsafe_server,
@@ -86,13 +87,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         metrics = Metrics()
         catalogue = Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
-        open_listener = partial(
-            connect,
-            dsn,
-            statement_timeout_ms=settings.statement_timeout_ms,
-            lock_timeout_ms=settings.lock_timeout_ms,
-            application_name="leal-listener",
-        )
+        open_listener = _listener_of(settings, dsn)
         committer = await stack.enter_async_context(committer_of(settings, dsn, metrics))
         events = Events(
             pool,
@@ -246,6 +241,17 @@ async def drain(services: Services, runner: web.ServerRunner) -> bool:
     await runner.cleanup()
     log.info("drained", complete=complete)
     return complete
+
+
+def _listener_of(settings: Settings, dsn: str) -> Callable[[], Awaitable[Connection]]:
+    """Return what opens a connection that listens to the database `dsn`."""
+    return partial(
+        connect,
+        dsn,
+        statement_timeout_ms=settings.statement_timeout_ms,
+        lock_timeout_ms=settings.lock_timeout_ms,
+        application_name="leal-listener",
+    )
 
 
 def guesses_of(settings: Settings) -> Guesses:

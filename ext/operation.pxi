@@ -73,10 +73,11 @@ cdef class Operation:
                  int64_t coins=0, int64_t coins_expires_day=0, int64_t utc_offset=0,
                  int64_t occurred_at=0, int64_t bill_amount=NO_BILL, bytes invoice_number=None,
                  bytes details=None, bytes reference=None, bytes code_mac=None,
-                 int32_t cashier_id=0, int64_t hold_expires_at=0, int32_t tries_max=0, int32_t resends_max=0,
-                 bint needs_profile=False, int32_t item_id=0, int32_t unit=0, int32_t turn=0,
-                 int32_t party_id=0, bytes claim_reference=None, int64_t qr_issued_at=0,
-                 list original=None, int barred=NOT_REFUSED):
+                 int32_t cashier_id=0, int64_t hold_expires_at=0, int32_t tries_max=0,
+                 int32_t resends_max=0, bint needs_profile=False, int32_t item_id=0,
+                 int32_t unit=0, int32_t turn=0, int32_t party_id=0,
+                 bytes claim_reference=None, int64_t qr_issued_at=0, list original=None,
+                 int barred=NOT_REFUSED):
         if PyBytes_GET_SIZE(customer_id) != 16 or PyBytes_GET_SIZE(transaction_id) != 16:
             raise ValueError("an id has 16 bytes")
         if reference is not None and PyBytes_GET_SIZE(reference) != 16:

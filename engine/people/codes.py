@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-
-from asyncpg.pgproto.pgproto import UUID
+from uuid import UUID
 
 from engine.postgres.connections import Pool
 from engine.postgres.sql import queries
@@ -71,12 +70,12 @@ class SentCodes:
     async def mark(self, customer_id: bytes, transaction_id: bytes) -> None:
         """Remember that the code of a hold or a resend went out."""
         await self._pool.fetch(  # network op
-            SQL["mark"], UUID(customer_id), UUID(transaction_id), self._kept_s
+            SQL["mark"], UUID(bytes=customer_id), UUID(bytes=transaction_id), self._kept_s
         )
 
     async def has(self, customer_id: bytes, transaction_id: bytes) -> bool:
         """Return whether the code of a hold or a resend went out."""
         found: bool = await self._pool.fetchval(  # network op
-            SQL["is_sent"], UUID(customer_id), UUID(transaction_id)
+            SQL["is_sent"], UUID(bytes=customer_id), UUID(bytes=transaction_id)
         )
         return found
