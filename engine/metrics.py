@@ -135,6 +135,11 @@ class Metrics:
             "Wallets in which the sweep found lots or holds whose time was up.",
             registry=self.registry,
         )
+        self.breakage_postings = Counter(
+            "leal_breakage_postings_total",
+            "Postings of expired lots that the sweep has written down.",
+            registry=self.registry,
+        )
         self.last_sweep = Gauge(
             "leal_last_sweep_timestamp_seconds",
             "When this worker last came to the end of a sweep, as a Unix time.",

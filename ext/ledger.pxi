@@ -62,13 +62,14 @@ cdef class Ledger:
 
         A posting is checked by the compare-and-set, so it may be decided on what is cached. What
         is not checked by it must be fresh: that a profile is incomplete, that a hold is not there,
-        and for a block, which writes in every wallet, that there are no others.
+        that nothing is due, and for a block, which writes in every wallet, that there are no
+        others.
         """
         cdef Customer customer = self.known.find(id_of(operation.customer_id))
         if customer is None:
             return True
         customer.used = True
-        if operation.kind == BLOCK or operation.kind == UNBLOCK:
+        if operation.kind in (BLOCK, UNBLOCK, EXPIRY):
             return True
         if operation.needs_profile and customer.missing_fields:
             return True

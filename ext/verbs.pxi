@@ -227,15 +227,19 @@ cdef int sweep(Ledger ledger, Batch batch, Customer customer, Operation operatio
                int64_t now) except -1:
     """Write down what is due in a wallet, where there is one; the operation has no row of its own.
 
-    Nothing waits for it (PTS-5): it keeps the books, which the next operation would do as well.
+    Nothing waits for it (PTS-5): it keeps the books, which the next operation would do as well. Its
+    amount is what expired, for a release or a repayment changes nothing in the sum of a wallet.
     """
-    cdef Wallet wallet = customer.find(operation.asset)
-    if wallet is None:
-        operation.outcome = POSTED
-        return 0
-    ledger.open(batch, customer, operation.asset, offset_of(ledger, operation, operation.asset),
-                now)
-    operation.succeed(0, wallet)
+    cdef:
+        Wallet wallet = customer.find(operation.asset)
+        int64_t before
+    if wallet is not None:
+        ledger.plan(batch, wallet)
+        before = wallet.planned.balance + wallet.planned.held
+        ledger.open(batch, customer, operation.asset,
+                    offset_of(ledger, operation, operation.asset), now)
+        operation.succeed(wallet.planned.balance + wallet.planned.held - before, wallet)
+    operation.outcome = WRITTEN_DOWN
     return 0
 
 

@@ -406,9 +406,11 @@ class Decision:
 
     def sweep(self, asks: Operation) -> None:
         """Write down what is due in a wallet, if there is one; no row is its own (PTS-5)."""
-        asks.outcome = Outcome.POSTED
-        if any(wallet.asset == asks.asset for wallet in self.wallets()):
-            self.answer(self.open(asks.asset), 0)
+        for before in self.wallets():
+            if before.asset == asks.asset:
+                after = self.open(asks.asset)
+                self.answer(after, after.balance + after.held - before.balance - before.held)
+        asks.outcome = Outcome.WRITTEN_DOWN
 
     def block(self, asks: Operation) -> None:
         """Block or unblock the customer (CUS-9) by a row in every wallet.

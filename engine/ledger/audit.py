@@ -38,8 +38,9 @@ COMPANION_FAULTS = {
     "rows_without_wallet": "journal rows of ({customer_id}, {asset}) have no row in wallet",
     "claims_without_row": "invoice_claim ({store_id}, {invoice_number}) has no posting that earned",
     "rows_without_claim": "journal row ({customer_id}, {asset}, {seq}) has no invoice_claim",
-    "units_without_row": "item_unit ({item_id}, {unit}) was taken by no redemption",
-    "turns_without_row": "item_turn ({customer_id}, {item_id}, {turn}) was taken by no redemption",
+    "units_without_row": "item_unit ({item_id}, {unit}) was taken by no redemption or payment",
+    "turns_without_row": "item_turn ({customer_id}, {item_id}, {turn}) was taken by no redemption"
+    " or payment",
     "qr_uses_without_row": "qr_use ({customer_id}, {issued_at}) has paid nothing",
     "references_without_row": "partner_reference ({partner_id}, {reference}) was not converted",
     "rows_without_reference": "journal row ({customer_id}, {asset}, {seq}) converted no reference",

@@ -120,7 +120,8 @@ class Operation:
     reversal undoes. `barred` is a refusal that the state of the wallet has no say in. Of a
     redemption, a hold or a payment, `unit` is the piece of the stock of `item_id` that it takes and
     `turn` how often the customer has taken the item then, both numbered from 1; 0 where there is no
-    limit (RED-5). An EXPIRY writes down what is due in a wallet, and leaves no row of its own.
+    limit (RED-5). An EXPIRY writes down what is due in a wallet, and leaves no row of its
+    own: its outcome is WRITTEN_DOWN and its `amount` what expired, below zero.
 
     `cashier_id` is who typed the code of a capture, 0 where it was no cashier's session.
 

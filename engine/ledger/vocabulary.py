@@ -28,7 +28,10 @@ FLAG_BLOCKED = 1
 
 
 class Kind(IntEnum):
-    """What a posting is; a caller asks for all but `RELEASE`, `EXPIRY`, `OPENING`, `REPAYMENT`."""
+    """What a posting is; a caller asks for all but `RELEASE`, `OPENING` and `REPAYMENT`.
+
+    Who asks for `EXPIRY` gets all that is due in a wallet written down.
+    """
 
     ACCUMULATION = 1
     REDEMPTION = 2
@@ -70,7 +73,8 @@ class Outcome(IntEnum):
     POSTED = 1
     UNKNOWN_CUSTOMER = 2
     UNKNOWN_PAYMENT = 3  # no open hold of that id
-    TAKEN = 4  # another redemption of its batch takes the unit or the turn
+    TAKEN = 4  # another redemption or payment of its batch takes the unit or the turn
+    WRITTEN_DOWN = 5  # what was due in a wallet stands in rows that are not the operation's own
 
 
 class Refusal(IntEnum):

@@ -23,6 +23,7 @@ from uuid import UUID
 import structlog
 from uuid_utils import uuid7
 
+from engine.errors import EngineError, Quarantined
 from engine.ledger.committer import Committer
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import COINS, Kind
@@ -132,7 +133,10 @@ class Sweeper:
         return int(await self._pool.fetchval(SQL["wallets"]))  # network op
 
     async def _write_down(self, due: Iterable[tuple[UUID, int]]) -> None:
-        """Let the ledger write down what is due in these wallets; raises EngineError."""
+        """Let the ledger write down what is due in these wallets; raises EngineError.
+
+        A wallet that contradicts itself is left to whoever mends it: others do not wait for that.
+        """
         operations = [
             Operation(
                 kind=Kind.EXPIRY,
@@ -145,7 +149,12 @@ class Sweeper:
             )
             for customer_id, asset in due
         ]
+        failures = []
         for result in await self._committer.submit_many(operations):
-            if isinstance(result, Exception):
-                raise result
-        self._metrics.swept_due.inc(len(operations))
+            if not isinstance(result, EngineError):
+                self._metrics.swept_due.inc()
+                self._metrics.breakage_postings.inc(result[0].amount < 0)
+            elif not isinstance(result, Quarantined):  # which the lane has logged
+                failures.append(result)
+        if failures:
+            raise failures[0]

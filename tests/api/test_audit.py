@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from asyncio.subprocess import PIPE
+from uuid import UUID
 
 import pytest
 from harness import connection_to
+
+from engine.ledger.core import Ledger, Operation
+from engine.ledger.journal import Journal
+from engine.ledger.verdicts import Verdict
+from engine.ledger.vocabulary import Kind
+from engine.programme.calendar import UTC_OFFSETS
 
 OWN_ROW = "where customer_id = $1 and asset = 1 and seq = 2"
 CHANGES = {
@@ -96,6 +104,58 @@ async def test_the_books_of_a_working_engine_balance(api, sold, database, flags)
     assert status == 0
     assert "the books balance" in said
     assert "trial balance 0" in said
+
+
+@pytest.mark.parametrize("how", ["voided", "released", "guessed"])
+@pytest.mark.parametrize("what", ["unit", "turn"])
+async def test_what_a_payment_took_and_did_not_give_back_is_named(
+    api, engine, customer_id, database, how, what
+):
+    """Its coins went back: a void, a release and the last wrong code each leave such a row."""
+    await api.store.accumulate(customer_id, amount=5_400_000, currency="COP")
+    body = {"name": "Termo", "coins": 10, "stock": 9, "customer_limit": 9}
+    made = await api.brand.request("POST", "/v1/brands/1/promotions", body)
+    number = made.json["promotion_id"]
+    kept, lost = [(await api.store.pay(customer_id, promotion_id=number)).json for _ in range(2)]
+    assert (await audit(database))[0] == 0
+    async with connection_to(database) as connection:
+        query = f"select * from item_{what} where transaction_id = $1"
+        taken = await connection.fetchrow(query, lost["payment_id"])
+        if how == "voided":
+            assert (await api.store.void(customer_id, lost["payment_id"])).status == 200
+        elif how == "released":
+            await end_by_time(database, customer_id, lost["payment_id"])
+        else:
+            wrong = "1111" if "2222" in engine.outbox()[-1]["text"] else "2222"
+            for _ in range(3):
+                reply = await api.store.confirm(customer_id, lost["payment_id"], wrong)
+            assert (reply.code, reply.json["tries_left"]) == ("code_invalid", 0)
+        assert await connection.fetchrow(query, lost["payment_id"]) is None
+        assert (await audit(database))[0] == 0
+        places = ", ".join(f"${at}" for at in range(1, len(taken) + 1))
+        await connection.execute(f"insert into item_{what} values ({places})", *taken)
+        status, said = await audit(database)
+        await connection.execute(
+            f"delete from item_{what} where transaction_id = $1", lost["payment_id"]
+        )
+    assert (status, said.count(f"item_{what} (")) == (1, 1)
+    assert f"{number}, {taken[what]})" in said
+    assert (await api.store.void(customer_id, kept["payment_id"])).status == 200
+
+
+async def end_by_time(dsn, customer_id, payment_id):
+    """Let a payment's time be up: whoever looks does so a day later."""
+    ledger = Ledger(UTC_OFFSETS["CO"])
+    async with connection_to(dsn) as connection:
+        journal = await Journal.open(connection, append_timeout_ms=4000)
+        await journal.load(ledger, [UUID(customer_id).bytes])
+        sweep = Operation(
+            kind=Kind.EXPIRY,
+            customer_id=UUID(customer_id).bytes,
+            transaction_id=UUID(payment_id).bytes,
+        )
+        a_day_later = (time.time_ns() // 1000) + 86_400 * 1_000_000
+        assert await journal.append(ledger.decide([sweep], a_day_later)) is Verdict.DURABLE
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
 from asyncio.subprocess import PIPE
@@ -56,6 +57,13 @@ async def swept(connection, customers, wanted):
     await until(done)
 
 
+async def counted(engine, metric):
+    """Return a metric of an engine."""
+    async with clients_of(engine) as clients:
+        told = (await clients.anonymous.request("GET", "/metrics")).json.decode()
+    return float(re.search(rf"^{metric} (.+)$", told, re.MULTILINE)[1])
+
+
 async def run(*command, dsn):
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "engine", *command, "--database-url", dsn), stdout=PIPE, stderr=PIPE
@@ -82,8 +90,11 @@ async def test_two_engines_sweep_what_is_over_once_and_leave_the_rest(
         await swept(connection, customers, BREAKAGE)
         async with clients_of(engines[0]) as clients:
             assert await clients.store.points(customers[0], BRAND) == 3
-            metrics = (await clients.anonymous.request("GET", "/metrics")).json.decode()
-            assert "leal_swept_wallets_total" in metrics
+        breakage = [await counted(engine, "leal_breakage_postings_total") for engine in engines]
+        assert sum(breakage) == len(BREAKAGE) * len(customers)
+        due = [await counted(engine, "leal_swept_due_total") for engine in engines]
+        assert sum(due) == len(BREAKAGE) * len(customers)
+        assert max([await counted(one, "leal_last_sweep_timestamp_seconds") for one in engines]) > 0
         # One worker is gone, whichever of them swept: the other one goes on.
         engines[0].kill()
         more = People(engines[1].demo).several(60)[30:]
@@ -115,6 +126,22 @@ async def test_a_sweep_by_hand_goes_on_where_one_was_left_off(
         await run("sweep", dsn=dsn)
         assert await connection.fetchval("select count(*) from journal") == rows
     assert (await run("audit", dsn=dsn))[0] == 0
+
+
+async def test_a_wallet_that_contradicts_itself_does_not_keep_others_from_being_swept(
+    loaded_network, dsn, make_engine, tmp_path
+):
+    demo = make_engine(loaded_network, dsn).demo
+    customers = sorted(People(demo).several(9), key=lambda text: UUID(text).bytes)
+    await give_what_is_over(dsn, customers, tmp_path)
+    async with connection_to(dsn) as connection:
+        await connection.execute(
+            "update journal set balance = balance + 1 where customer_id = $1", customers[4]
+        )
+        code, out, _ = await run("sweep", "--sweep-wallets-max", "4", dsn=dsn)
+        assert (code, out) == (0, "18 wallets looked at\n")
+        await swept(connection, customers[:4] + customers[5:], BREAKAGE)
+        assert await connection.fetch(KINDS, customers[4]) == []
 
 
 @pytest.mark.parametrize("item", [False, True])

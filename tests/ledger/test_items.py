@@ -430,7 +430,7 @@ def test_a_sweep_writes_down_what_is_due_and_nothing_of_its_own(ledger):
     batch = decided(ledger, swept := ask(Kind.EXPIRY, asset=0))
     (row,) = decode(batch.journal)
     assert (row.kind, row.amount, row.counter) == (Kind.EXPIRY, -4, Counter.COINS_EXPIRED)
-    assert (swept.outcome, swept.amount, swept.balance) == (Outcome.POSTED, 0, 6)
+    assert (swept.outcome, swept.amount, swept.balance) == (Outcome.WRITTEN_DOWN, -4, 6)
     assert decode(decided(ledger, ask(Kind.EXPIRY, asset=0)).journal) == []
 
 
@@ -444,4 +444,21 @@ def test_a_sweep_of_points_goes_by_the_calendar_of_their_brand(ledger):
 
 def test_a_sweep_opens_no_wallet(ledger):
     batch = decided(ledger, swept := ask(Kind.EXPIRY, asset=CAFE))
-    assert (swept.outcome, decode(batch.journal), batch.new_wallets) == (Outcome.POSTED, [], [])
+    assert swept.outcome == Outcome.WRITTEN_DOWN
+    assert (decode(batch.journal), batch.new_wallets) == ([], [])
+
+
+def test_a_sweep_tells_what_expired_of_what_came_back(rich):
+    decided(rich, hold(4))
+    load_wallet(rich, CAFE, {})
+    month = 31 * 86_400 * 1_000_000
+    batch = decided(rich, swept := ask(Kind.EXPIRY, asset=0), NOW + month)
+    rows = decode(batch.journal)
+    assert [(row.kind, row.amount) for row in rows] == [(Kind.RELEASE, 4), (Kind.EXPIRY, -10)]
+    assert (swept.amount, swept.balance, swept.held) == (-10, 0, 0)
+
+
+def test_that_nothing_is_due_is_only_said_of_what_was_just_loaded(compiled):
+    load_wallet(compiled, CAFE, {(TODAY - 1, 0): 4})
+    assert compiled.needs_load(ask(Kind.EXPIRY, asset=CAFE))
+    assert not compiled.needs_load(redeem(1))

@@ -25,7 +25,7 @@ from engine.ledger import lane as lane_module
 from engine.ledger.committer import Committer
 from engine.ledger.core import Operation
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import COINS, Kind, Refusal
+from engine.ledger.vocabulary import COINS, Kind, Outcome, Refusal
 from engine.metrics import Metrics
 from engine.settings import Settings
 
@@ -137,6 +137,17 @@ def reverse(database, operation, **item):
 def block(customer_id=ANA):
     return Operation(
         kind=Kind.BLOCK, customer_id=customer_id, transaction_id=next(next_id).to_bytes(16, "big")
+    )
+
+
+def sweep(customer_id=ANA):
+    """Return a sweep of points by the calendar of a country that is far ahead."""
+    return Operation(
+        kind=Kind.EXPIRY,
+        customer_id=customer_id,
+        transaction_id=next(next_id).to_bytes(16, "big"),
+        asset=POINTS,
+        utc_offset=36_500 * 86_400,
     )
 
 
@@ -572,6 +583,17 @@ async def test_an_unknown_batch_that_a_failover_kept_is_answered_from_its_rows(d
     assert [answer.balance for answer, _ in await results(tasks)] == [101]
     assert len(database.appends) == 2
     await results(submit(committer, earn(ANA, 1)))
+    assert counted(committer, "leal_timeline_changes_total", answered="kept") == 1
+
+
+async def test_a_sweep_has_no_posting_that_a_failover_could_lose(database, committer):
+    await results(submit(committer, earn(ANA, 1)))
+    ((swept, _),) = await results(submit(committer, sweep(ANA)))
+    assert (swept.outcome, swept.amount) == (Outcome.WRITTEN_DOWN, -1)
+    database.timeline = "1/00000002"
+    committer.lanes[0]._journal.terminate()
+    await results(submit(committer, earn(ANA, 1)))
+    assert counted(committer, "leal_timeline_changes_total", answered="lost") == 0
     assert counted(committer, "leal_timeline_changes_total", answered="kept") == 1
 
 
