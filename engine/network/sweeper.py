@@ -41,9 +41,11 @@ LEASE_TICKS = 10
 """A worker that has not swept for so many ticks has left the sweep to others."""
 HOLDS_LOOKED_BACK = timedelta(days=1)
 """How old a hold may be that a worker finds when it begins to sweep; older ones the walk finds."""
-HOLDS_OVERLAP = timedelta(minutes=1)
-"""A slow transaction may show its hold later than a faster one that began after it."""
-HOLDS_MAX = 500
+HOLDS_SHOWN_AFTER = timedelta(minutes=1)
+"""A slow transaction may show its hold so late, after faster ones that began after it."""
+HOLDS_PAGE = 500
+HOLDS_PAGES_MAX = 10
+"""Of one tick: what a day has left behind is caught up with in several."""
 
 
 class Sweeper:
@@ -117,16 +119,26 @@ class Sweeper:
         return len(page)
 
     async def release_holds(self) -> int:
-        """Let holds go whose time is up; return how many customers had such."""
+        """Let holds go whose time is up; return how many customers had such.
+
+        Holds are looked at once they are as old as a code lives, and then not again, unless that is
+        so soon that some may not be shown yet.
+        """
         lifetime = timedelta(seconds=self._settings.code_lifetime_s)
         until = datetime.now(UTC) - lifetime
-        rows = await self._pool.fetch(  # network op
-            SQL["holds"], self._holds_until, until, HOLDS_MAX
-        )
-        await self._write_down({(row["customer_id"], COINS) for row in rows})
-        if len(rows) < HOLDS_MAX:
-            self._holds_until = max(self._holds_until, until - HOLDS_OVERLAP)
-        return len(rows)
+        released = 0
+        for _ in range(HOLDS_PAGES_MAX):
+            page = await self._pool.fetch(  # network op
+                SQL["holds"], self._holds_until, until, HOLDS_PAGE
+            )
+            due = {(row["customer_id"], COINS) for row in page if row["is_open"]}
+            await self._write_down(due)
+            released += len(due)
+            if len(page) < HOLDS_PAGE:
+                self._holds_until = until - max(timedelta(), HOLDS_SHOWN_AFTER - lifetime)
+                break
+            self._holds_until = page[-1]["recorded_at"]
+        return released
 
     async def count(self) -> int:
         """Return about how many wallets there are."""

@@ -11,11 +11,13 @@ from uuid import UUID
 
 import pytest
 from harness import People, clients_of, connection_to, until
+from uuid_utils import uuid7
 
-from engine.app import committer_of
+from engine.app import committer_of, sweeper_of
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import COINS, Kind
 from engine.metrics import Metrics
+from engine.network import sweeper
 from engine.programme.calendar import UTC_OFFSETS, local_day
 from engine.settings import Settings
 
@@ -142,6 +144,36 @@ async def test_a_wallet_that_contradicts_itself_does_not_keep_others_from_being_
         assert (code, out) == (0, "18 wallets looked at\n")
         await swept(connection, customers[:4] + customers[5:], BREAKAGE)
         assert await connection.fetch(KINDS, customers[4]) == []
+
+
+async def test_holds_that_nobody_released_are_caught_up_with_page_by_page(
+    loaded_network, dsn, make_engine, tmp_path, monkeypatch
+):
+    """Some of them were placed in the same moment, as those of one batch are."""
+    monkeypatch.setattr(sweeper, "HOLDS_PAGE", 4)
+    monkeypatch.setattr(sweeper, "HOLDS_PAGES_MAX", 2)
+    demo = make_engine(loaded_network, dsn).demo
+    customers = [UUID(one).bytes for one in People(demo).several(30)]
+    settings = Settings(data_dir=tmp_path, code_lifetime_s=0)
+    gift = {"kind": Kind.CASHBACK, "requested": 5, "brand_id": BRAND, "expires_day": 2**31 - 1}
+    hold = {"kind": Kind.HOLD, "requested": 5, "brand_id": BRAND, "code_mac": bytes(16)}
+    hold |= {"tries_max": 1, "hold_expires_at": 1}
+    async with committer_of(settings, dsn, Metrics()) as committer:
+        for first, last in ((0, 1), (1, 8), (8, 9), (9, 21), (21, 30)):
+            for facts in (gift, hold):
+                await committer.submit_many(
+                    [
+                        Operation(customer_id=one, transaction_id=uuid7().bytes, **facts)
+                        for one in customers[first:last]
+                    ]
+                )
+    async with sweeper_of(settings, dsn) as sweeps:
+        found = [await sweeps.release_holds() for _ in range(4)]
+    assert 0 < found[0] < 30
+    assert (sum(found), found[-1]) == (30, 0)
+    async with connection_to(dsn) as connection:
+        await swept(connection, [UUID(bytes=one) for one in customers], [(COINS, Kind.RELEASE, 5)])
+    assert (await run("audit", dsn=dsn))[0] == 0
 
 
 @pytest.mark.parametrize("item", [False, True])

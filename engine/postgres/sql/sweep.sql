@@ -39,15 +39,18 @@ update sweep
  where customer_id is not distinct from $1 and asset is not distinct from $2
 
 -- holds --
--- Holds placed after $1 and not after $2 that are still open; $3 at most.
-select j.customer_id
-  from journal j
- where j.kind = 3 and j.refusal = 0 and j.recorded_at > $1 and j.recorded_at <= $2
-   and not exists (select from journal e
+-- The first $3 holds placed after $1 and not after $2, whether each is still open, and all that were
+-- placed in the same moment as the last of them.
+select j.customer_id, j.recorded_at,
+       not exists (select from journal e
                     where e.customer_id = j.customer_id and e.reference = j.transaction_id
-                      and e.held_amount < 0)
+                      and e.held_amount < 0) as is_open
+  from (select customer_id, transaction_id, recorded_at
+          from journal
+         where kind = 3 and refusal = 0 and recorded_at > $1 and recorded_at <= $2
+         order by recorded_at
+         fetch first $3 rows with ties) j
  order by j.recorded_at
- limit $3
 
 -- wallets --
 -- About how many wallets there are, for a progress bar.
