@@ -68,8 +68,9 @@ def audit(found: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{books['rows']:,} rows of {books['wallets']:,} wallets ({books['lots_of_a_row']:.1f} lots"
         f" and {check['row_bytes']:.0f} bytes a row), {books['invoice_claims']:,} claimed invoices;"
-        f" {len(found['rounds'])} rounds, interleaved; server and processes on the same cores, which"
-        f" others used too: load averages of {min(loads):.1f} to {max(loads):.1f} before a round."
+        f" {len(found['rounds'])} rounds, interleaved; server and processes on the same cores,"
+        " which others used too: load averages of"
+        f" {min(loads):.1f} to {max(loads):.1f} before a round."
     )
     yield ""
     yield (

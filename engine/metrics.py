@@ -46,6 +46,7 @@ class Metrics:
 
         self._make_http()
         self._make_committer()
+        self._make_sweep()
         self._make_rest()
         self.stage = {stage: self.batch_stage.labels(stage).observe for stage in STAGES}
 
@@ -125,6 +126,14 @@ class Metrics:
             ["answered"],
             registry=self.registry,
         )
+        self.last_commit = Gauge(
+            "leal_last_commit_timestamp_seconds",
+            "When the last batch was committed, as a Unix time.",
+            registry=self.registry,
+        )
+
+    def _make_sweep(self) -> None:
+        """The sweep of what is due."""
         self.swept_wallets = Counter(
             "leal_swept_wallets_total",
             "Wallets that the sweep has looked at.",
@@ -143,11 +152,6 @@ class Metrics:
         self.last_sweep = Gauge(
             "leal_last_sweep_timestamp_seconds",
             "When this worker last came to the end of a sweep, as a Unix time.",
-            registry=self.registry,
-        )
-        self.last_commit = Gauge(
-            "leal_last_commit_timestamp_seconds",
-            "When the last batch was committed, as a Unix time.",
             registry=self.registry,
         )
 
