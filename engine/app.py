@@ -34,7 +34,9 @@ from engine.ledger.journal import Journal
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
 from engine.network.events import Events
+from engine.network.folding import Folder
 from engine.network.invoices import Invoices
+from engine.network.reports import Reports
 from engine.network.sweeper import Sweeper
 from engine.people.codes import SentCodes
 from engine.people.customers import Customers
@@ -107,6 +109,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             catalogue.listen(open_listener),
             events.listen(),
             _watch_loop(metrics),
+            _fold(settings, dsn, metrics),
         ):
             stack.callback(asyncio.create_task(watcher).cancel)
         dispatch = Dispatch(sender_of(settings), settings, metrics)
@@ -116,6 +119,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         sign_ins = Passwords(settings.passwords_hashing_max, settings.sign_ins_waiting_max)
         stack.callback(passwords.close)
         stack.callback(sign_ins.close)
+        reports = await stack.enter_async_context(reports_of(settings, dsn))
         yield Services(
             settings=settings,
             metrics=metrics,
@@ -128,6 +132,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             stock=Stock(pool, settings.stock_remembered_ms),
             committer=committer,
             statements=Statements(pool),
+            reports=reports,
             customers=Customers(pool, dispatch.channels),
             guesses=guesses_of(settings),
             passwords=passwords,
@@ -138,6 +143,21 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             code_secret=code_secret(settings),
             health=Health(not_ready=None, started=True),
         )
+
+
+@contextlib.asynccontextmanager
+async def reports_of(settings: Settings, dsn: str) -> AsyncIterator[Reports]:
+    """Give reports on connections of their own: they take long, and no look-up waits for them."""
+    pool = await create_read_pool(
+        dsn,
+        connections_max=settings.reports_max,
+        statement_timeout_ms=settings.report_timeout_ms,
+        application_name="leal-reports",
+    )
+    try:
+        yield Reports(pool)
+    finally:
+        pool.terminate()
 
 
 @contextlib.asynccontextmanager
@@ -348,6 +368,28 @@ def _stopped_with_supervisor(stop: asyncio.Event) -> Iterator[None]:
     yield
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+async def _fold(settings: Settings, dsn: str, metrics: Metrics) -> None:
+    """Fold the journal into sums for as long as the worker lives, where that is wanted."""
+
+    async def open_folder() -> Connection:
+        return await connect(
+            dsn,
+            statement_timeout_ms=settings.fold_timeout_ms,
+            lock_timeout_ms=settings.lock_timeout_ms,
+            application_name="leal-folder",
+            command_timeout_seconds=2 * settings.fold_timeout_ms / 1000,
+            look_ups_only=True,
+        )
+
+    if settings.fold_interval_ms:
+        await Folder(
+            open_folder,
+            metrics,
+            interval_ms=settings.fold_interval_ms,
+            rows_max=settings.fold_rows_max,
+        ).run()
 
 
 async def _watch_loop(metrics: Metrics) -> None:

@@ -27,6 +27,8 @@ from engine.ledger.audit import Report, Shared, audit_journal
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind, Refusal
 from engine.metrics import Metrics
+from engine.network.folding import adopt
+from engine.network.sums_audit import audit_sums
 from engine.people import keys, rights
 from engine.people.keys import Key, Role
 from engine.postgres.connections import Connection, PostgresError, UnsafeServer, connect
@@ -119,11 +121,12 @@ def migrate_command(**options: Any) -> None:
 @main.command("audit")
 @settings_options
 def audit_command(**options: Any) -> None:
-    """Recompute every balance, lot and hash from the journal alone; exit 1 naming what is wrong."""
+    """Recompute every balance, lot, hash and sum from the journal alone; exit 1 naming faults."""
     settings = _settings(options)
     with _explained(), _data(settings) as dsn:
         shared = Shared(dsn, settings.audit_processes_max, settings.audit_process_rows_min)
         report = _run(_with_connection(dsn, lambda conn: _audit_with_progress(conn, shared)))
+        report.add(_run(_with_connection(dsn, audit_sums)))
     for fault in report.faults:
         click.echo(fault, err=True)
     click.echo(report.summary)
@@ -404,6 +407,7 @@ async def _prepare(settings: Settings, dsn: str) -> bool:
 
     async def steps(connection: Connection) -> bool:
         await migrate(connection)
+        await adopt(connection)
         return settings.demo and await demo_network.prepare(connection, settings.data_dir)
 
     return bool(await _with_connection(dsn, steps))

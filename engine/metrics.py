@@ -48,6 +48,7 @@ class Metrics:
         self._make_committer()
         self._make_sweep()
         self._make_rest()
+        self._make_folding()
         self.stage = {stage: self.batch_stage.labels(stage).observe for stage in STAGES}
 
     def _make_http(self) -> None:
@@ -190,6 +191,34 @@ class Metrics:
             self.shed.labels(reason)
         for outcome in ("replay", "reused"):
             self.replays.labels(outcome)
+
+    def _make_folding(self) -> None:
+        """The sums over the journal: how far behind they are, and what brings them on."""
+        self.fold_waiting = Gauge(
+            "leal_fold_waiting_rows",
+            "Rows of the journal that are not in the sums yet, of the next 10000 transactions.",
+            registry=self.registry,
+        )
+        self.fold_lag = Gauge(
+            "leal_fold_lag_seconds",
+            "Age of the oldest row that is not in the sums yet, when a worker last looked.",
+            registry=self.registry,
+        )
+        self.fold_steps = Counter(
+            "leal_fold_steps_total",
+            "Steps that brought the sums on.",
+            registry=self.registry,
+        )
+        self.fold_rows = Counter(
+            "leal_fold_rows_total",
+            "Rows of the journal that were added to the sums.",
+            registry=self.registry,
+        )
+        self.fold_failures = Counter(
+            "leal_fold_failures_total",
+            "Steps that failed and changed nothing.",
+            registry=self.registry,
+        )
 
     def watch(self, read: Callable[[], dict[str, tuple[str, float]]]) -> None:
         """Export what `read` returns at each scrape: name → (help, value), all gauges."""

@@ -15,6 +15,7 @@ AT_LEAST_ONE: tuple[str, ...] = ("lanes", "workers", "passwords_hashing_max", "s
 AT_LEAST_ONE += ("sweep_tick_ms", "sweep_wallets_max", "messages_at_once_max", "send_timeout_ms")
 AT_LEAST_ONE += ("failed_codes_of_cashier_max", "failed_codes_of_store_max")
 AT_LEAST_ONE += ("failed_codes_of_brand_max", "failed_codes_window_s")
+AT_LEAST_ONE += ("fold_rows_max", "fold_timeout_ms", "reports_max", "report_timeout_ms")
 SENDERS: dict[str, tuple[str, ...]] = {"outbox": (), "log": (), "smtp": ("smtp_url",)}
 SENDERS |= {"webhook": ("sms_webhook_url", "sms_webhook_secret")}
 """The senders there are, and the settings that each cannot do without."""
@@ -83,6 +84,14 @@ class Settings:
     read_connections_max: Annotated[int, "connections for look-ups"] = 4
     express: Annotated[bool, "answer plain sales by the short way; off only to compare"] = True
     log_requests: Annotated[bool, "log every request, not only failures"] = False
+
+    # Sums over the journal, and the reports that are read from them.
+    fold_interval_ms: Annotated[int, "pause between looks for rows to fold; 0 folds nothing"] = 1000
+    fold_rows_max: Annotated[int, "rows of the journal folded in one step"] = 20_000
+    fold_timeout_ms: Annotated[int, "run time of one statement that folds"] = 600_000
+    reports_max: Annotated[int, "reports read at once"] = 2
+    report_timeout_ms: Annotated[int, "run time of one statement of a report"] = 20_000
+    settlement_days_max: Annotated[int, "days of one settlement"] = 400
 
     # The programme.
     catalogue_refresh_ms: Annotated[int, "how often a change of brands and keys is looked for"] = (

@@ -23,6 +23,7 @@ from engine.errors import (
     Unavailable,
 )
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
+from engine.network.folding import SumsOfAnotherServer
 from engine.people.failed_codes import TooManyFailedCodes
 from engine.people.guesses import TooManyGuesses
 from engine.people.keys import KeyLimitReached, KeyRevoked, LastNetworkKey
@@ -159,6 +160,7 @@ _BY_ERROR: dict[type[EngineError], str] = {
     TooManyFailedCodes: "too_many_failed_codes",
     TooManyGuesses: "too_many_guesses",
     Quarantined: "internal_error",
+    SumsOfAnotherServer: "unavailable",
 }
 
 

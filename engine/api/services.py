@@ -10,6 +10,7 @@ from engine.ledger.statements import Statements
 from engine.metrics import Metrics
 from engine.network.events import Events
 from engine.network.invoices import Invoices
+from engine.network.reports import Reports
 from engine.people.codes import SentCodes
 from engine.people.customers import Customers
 from engine.people.dispatch import Dispatch
@@ -47,6 +48,7 @@ class Services:
     stock: Stock
     committer: Committer
     statements: Statements
+    reports: Reports
     customers: Customers
     guesses: Guesses
     passwords: Passwords
