@@ -372,17 +372,15 @@ def _stopped_with_supervisor(stop: asyncio.Event) -> Iterator[None]:
 
 async def _fold(settings: Settings, dsn: str, metrics: Metrics) -> None:
     """Fold the journal into sums for as long as the worker lives, where that is wanted."""
-
-    async def open_folder() -> Connection:
-        return await connect(
-            dsn,
-            statement_timeout_ms=settings.fold_timeout_ms,
-            lock_timeout_ms=settings.lock_timeout_ms,
-            application_name="leal-folder",
-            command_timeout_seconds=2 * settings.fold_timeout_ms / 1000,
-            look_ups_only=True,
-        )
-
+    open_folder = partial(
+        connect,
+        dsn,
+        statement_timeout_ms=settings.fold_timeout_ms,
+        lock_timeout_ms=settings.lock_timeout_ms,
+        application_name="leal-folder",
+        command_timeout_seconds=2 * settings.fold_timeout_ms / 1000,
+        look_ups_only=True,
+    )
     if settings.fold_interval_ms:
         await Folder(
             open_folder,

@@ -26,7 +26,7 @@ import structlog
 
 from engine.errors import EngineError
 from engine.metrics import Metrics
-from engine.postgres.connections import OUT_OF_REACH, Connection, PostgresError
+from engine.postgres.connections import Connection, PostgresError
 from engine.postgres.sql import queries
 
 log = structlog.get_logger()
@@ -89,7 +89,7 @@ class Folder:
                     rows = await self.step(connection)
                     busy = rows >= self._rows_max // 2
                     await asyncio.sleep(perf_counter() - started if busy else self._interval_s)
-            except (PostgresError, SumsOfAnotherServer, *OUT_OF_REACH) as error:
+            except Exception as error:  # noqa: BLE001 - it goes on from where it was
                 self._metrics.fold_failures.inc()
                 log.warning("folding_failed", error=type(error).__name__, detail=str(error))
                 await asyncio.sleep(max(self._interval_s, TRIED_AGAIN_AFTER_S))
