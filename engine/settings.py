@@ -91,6 +91,7 @@ class Settings:
     fold_timeout_ms: Annotated[int, "run time of one statement that folds"] = 600_000
     reports_max: Annotated[int, "reports read at once"] = 2
     report_timeout_ms: Annotated[int, "run time of one statement of a report"] = 20_000
+    statement_days_max: Annotated[int, "days of one customer's statement"] = 400
     settlement_days_max: Annotated[int, "days of one settlement"] = 400
 
     # The programme.

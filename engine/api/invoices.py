@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 import orjson
-from aiohttp import web
 
 from engine.api.accumulations import differing, occurred_at_s
 from engine.api.door import Call, answer, read_body
 from engine.api.pages import LISTED, LISTED_MAX
+from engine.api.periods import query_moment
 from engine.api.places import number_of, store_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
@@ -115,24 +115,6 @@ def invoice_body(invoice: Invoice) -> dict[str, Any]:
 def store_named(services: Services, call: Call) -> Store:
     """Return the store of the path; raises Problem where it is not the principal's (USR-2)."""
     return store_of(services.catalogue.now, call.principal, number_of(call.params["store_id"]))
-
-
-def query_moment(request: web.BaseRequest, name: str) -> datetime | None:
-    """Return a moment of the query string, None where it is not there; raises Problem.
-
-    The `+` of an offset that was not encoded has become a space.
-    """
-    text = request.query.get(name)
-    if text is None:
-        return None
-    try:
-        moment = msgspec.convert(text.replace(" ", "+"), datetime)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (msgspec.ValidationError, OverflowError):
-        pass
-    detail = f"`{name}` is a moment with its offset, like 2026-01-31T10:00:00Z."
-    raise Problem("invalid_request", detail)
 
 
 def _number_of(params: dict[str, str]) -> str | None:

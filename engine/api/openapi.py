@@ -362,7 +362,9 @@ def _answers(route: Route | OpenRoute, row: Row, schemas: _Schemas) -> Json:
             told = _unwrapped(types[0].__doc__).partition("\n\n")[0]
         answers[str(status)] = {"description": told, "headers": _headers(status, row.key)}
         if shown is not None:
-            answers[str(status)]["content"] = _content(shown, schemas)
+            answers[str(status)]["content"] = _content(shown, schemas) | _content(
+                row.texts, schemas
+            )
     for status, group in groupby(codes_of(route, row), status_of):
         codes = list(group)
         if tuple(codes) in SHARED:

@@ -13,7 +13,8 @@ import orjson
 from aiohttp import web
 
 from engine.api.door import Call, session_of
-from engine.api.invoices import invoice_body, query_moment, store_named
+from engine.api.invoices import invoice_body, store_named
+from engine.api.periods import query_moment
 from engine.api.places import store_of
 from engine.api.problems import Problem
 from engine.api.reply import CLOSE, Reply, date_header, head_of

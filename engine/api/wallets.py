@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from engine.api.wire import query_int
 from engine.errors import CustomerNotFound
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Receipt, microseconds
+from engine.ledger.statements import Page
 from engine.ledger.vocabulary import COINS, Kind
 from engine.people.keys import Principal, Role
 from engine.programme.calendar import iso_day, iso_moment
@@ -64,13 +65,25 @@ async def wallets(services: Services, call: Call) -> Reply:
     customer_id = customer_id_of(call.params)
     seen = await wallets_of(services, call.principal, customer_id)
     if not seen.listed or not any(wallet["balance"] for wallet in seen.listed):
-        await _refuse_unknown(services, customer_id)
+        await refuse_unknown(services, customer_id)
     return answer(orjson.dumps({"wallets": seen.listed, "as_of": seen.as_of}))
 
 
 async def transactions(services: Services, call: Call) -> Reply:
     """`GET /v1/customers/{customer_id}/transactions`: postings, newest first."""
     customer_id = customer_id_of(call.params)
+    page = page_wanted(services, call)
+    rows = await services.statements.history(customer_id, page)
+    if not rows:
+        await refuse_unknown(services, customer_id)
+    return answer(orjson.dumps(page_body(page, rows)))
+
+
+def page_wanted(services: Services, call: Call, days: tuple[date, date] | None = None) -> Page:
+    """Return the page that the query string asks for, of what the principal may see (USR-2).
+
+    It has one posting more than is told, which says whether another page follows. Raises Problem.
+    """
     limit_max = services.settings.page_transactions_max
     limit = query_int(call.request, "limit", min(PAGE_TRANSACTIONS, limit_max), limit_max)
     asset, brand_id = _asset_filter(call.request)
@@ -79,21 +92,25 @@ async def transactions(services: Services, call: Call) -> Reply:
         if brand_id not in (None, own_brand):
             raise Problem("not_found", f"This key sees nothing of brand {brand_id}.")
         brand_id = own_brand
-    rows = await services.statements.history(
-        customer_id,
+    return Page(
         asset=COINS if asset == "coins" else None,
         brand_id=brand_id,
         before=_cursor(call.request.query.get("cursor")),
         limit=limit + 1,
         points_only=asset == "points",
         standing=call.principal.role is Role.NETWORK,
+        days=days,
     )
-    if not rows:
-        await _refuse_unknown(services, customer_id)
-    page = rows[:limit]
-    next_cursor = _cursor_text(page[-1]) if len(rows) > limit else None
-    listed = [_posting_body(row) for row in page]
-    return answer(orjson.dumps({"transactions": listed, "next_cursor": next_cursor}))
+
+
+def page_body(page: Page, rows: list[Any]) -> dict[str, Any]:
+    """Return a page as it is told, with the cursor of the next one."""
+    more = len(rows) == page.limit
+    told = rows[: page.limit - 1]
+    return {
+        "transactions": [_posting_body(row) for row in told],
+        "next_cursor": _cursor_text(told[-1]) if more else None,
+    }
 
 
 async def transaction(services: Services, call: Call) -> Reply:
@@ -191,7 +208,7 @@ def _cursor(text: str | None) -> tuple[datetime, int, int] | None:
         raise Problem("invalid_request", "`cursor` is a `next_cursor` of this list.") from None
 
 
-async def _refuse_unknown(services: Services, customer_id: bytes) -> None:
+async def refuse_unknown(services: Services, customer_id: bytes) -> None:
     """Tell an unknown customer from one who has nothing yet."""
     if await services.customers.get(UUID(bytes=customer_id)) is None:
         raise CustomerNotFound

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 from asyncpg.pgproto.pgproto import UUID
 
 from engine.ledger.core import Ledger
 from engine.ledger.journal import SQL, wallet_facts
-from engine.ledger.receipts import Receipt, receipt_of
-from engine.ledger.vocabulary import DEBT_DAY
+from engine.ledger.receipts import MICROSECONDS, Receipt, receipt_of
+from engine.ledger.vocabulary import DEBT_DAY, Kind
 from engine.postgres.connections import Pool
+
+EPOCH = date(1970, 1, 1)
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,65 @@ class WalletNow:
     held: int
     blocked: bool
     expiring: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a wallet had at a moment; see WalletNow.
+
+    `due` is how much less that is than its newest row says: it has expired.
+    """
+
+    balance: int = 0
+    held: int = 0
+    due: int = 0
+    expiring: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class WalletSpan:
+    """A wallet over some days; `moved` is what postings moved in all, by their kind."""
+
+    asset: int
+    opening: State
+    closing: State
+    now: State
+    moved: dict[int, int]
+
+    @property
+    def expired(self) -> int:
+        """What expired in these days, written down or not; what was due before is not of it."""
+        return self.closing.due - self.opening.due - self.moved.get(Kind.EXPIRY, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which postings of a customer are wanted: so many before (moment, asset, seq), or the newest.
+
+    `days` are the first one and the one after the last. Blocks and unblocks are among them where
+    `standing` says so.
+    """
+
+    asset: int | None
+    brand_id: int | None
+    before: tuple[datetime, int, int] | None
+    limit: int
+    points_only: bool = False
+    standing: bool = True
+    days: tuple[date, date] | None = None
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the query `history` takes after the customer."""
+        return (
+            self.asset,
+            self.brand_id,
+            *(self.before or (None, None, None)),
+            self.limit,
+            self.points_only,
+            self.standing,
+            *(self.days or (None, None)),
+        )
 
 
 class Statements:
@@ -49,20 +111,12 @@ class Statements:
         """
         rows = await self._pool.fetch(SQL["wallets"], UUID(customer_id))  # network op
         now = time.time_ns() // 1000
-        ledger = Ledger(utc_offset(0))
-        ledger.load_customer(customer_id, 0)
         wallets = []
         for row in rows:
-            ledger.load_wallet(customer_id, *wallet_facts(row))
-            wallet = ledger.wallet(customer_id, row["asset"])
-            assert wallet is not None
-            balance, held, lots = wallet.available(now, utc_offset(row["asset"]))
-            days: dict[int, int] = {}
-            for key, amount in lots:
-                if key >> 32 != DEBT_DAY:
-                    days[key >> 32] = days.get(key >> 32, 0) + amount
+            state = _state_of(customer_id, row, now, utc_offset(row["asset"]))
+            blocked = bool(row["flags"] & 1)
             wallets.append(
-                WalletNow(row["asset"], balance, held, bool(row["flags"] & 1), sorted(days.items()))
+                WalletNow(row["asset"], state.balance, state.held, blocked, state.expiring)
             )
         return sorted(wallets, key=lambda wallet: wallet.asset), now
 
@@ -90,32 +144,67 @@ class Statements:
         )
         return [receipt_of([row]) for row in rows]
 
-    async def history(
-        self,
-        customer_id: bytes,
-        *,
-        asset: int | None,
-        brand_id: int | None,
-        before: tuple[datetime, int, int] | None,
-        limit: int,
-        points_only: bool = False,
-        standing: bool = True,
-    ) -> list[Any]:
-        """Return one page of postings, newest first, with the columns of the query `history`.
-
-        Blocks and unblocks are among them where `standing` says so.
-        """
-        moment, last_asset, last_seq = before or (None, None, None)
+    async def history(self, customer_id: bytes, page: Page) -> list[Any]:
+        """Return one page of postings, newest first, with the columns of the query `history`."""
         rows: list[Any] = await self._pool.fetch(  # network op
-            SQL["history"],
-            UUID(customer_id),
-            asset,
-            brand_id,
-            moment,
-            last_asset,
-            last_seq,
-            limit,
-            points_only,
-            standing,
+            SQL["history"], UUID(customer_id), *page.arguments
         )
         return rows
+
+    async def statement(
+        self, customer_id: bytes, page: Page, utc_offset: Callable[[int], int]
+    ) -> tuple[list[WalletSpan], list[Any], int]:
+        """Return a customer's wallets over the days of `page`, the page, and the moment it is of.
+
+        All of it is of one snapshot. See `wallets` for `utc_offset`, `history` for the page.
+        """
+        assert page.days is not None
+        first, end = page.days
+        id_ = UUID(customer_id)
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),  # network op
+        ):
+            states = await connection.fetch(SQL["states"], id_, first, end)  # network op
+            moved = await connection.fetch(  # network op
+                SQL["moved"], id_, first, end, page.brand_id
+            )
+            rows: list[Any] = await connection.fetch(  # network op
+                SQL["history"], id_, *page.arguments
+            )
+        now = time.time_ns() // 1000
+        spans = []
+        for asset in sorted({row["asset"] for row in states}):
+            offset = utc_offset(asset)
+            of_asset = {row["at"]: row for row in states if row["asset"] == asset}
+            moments = {"opening": first, "closing": end, "now": date.max}
+            opening, closing, newest = (
+                _state_of(customer_id, of_asset.get(at), min(now, _midnight(day, offset)), offset)
+                for at, day in moments.items()
+            )
+            of_kind = {row["kind"]: row["amount"] for row in moved if row["asset"] == asset}
+            spans.append(WalletSpan(asset, opening, closing, newest, of_kind))
+        return spans, rows, now
+
+
+def _state_of(customer_id: bytes, row: Any, moment: int, utc_offset: int) -> State:
+    """Return what a wallet had at a moment (microseconds), by its newest row then."""
+    if row is None:
+        return State()
+    ledger = Ledger(utc_offset)
+    ledger.load_customer(customer_id, 0)
+    ledger.load_wallet(customer_id, *wallet_facts(row))
+    wallet = ledger.wallet(customer_id, row["asset"])
+    assert wallet is not None
+    balance, held, lots = wallet.available(moment, utc_offset)
+    days: dict[int, int] = {}
+    for key, amount in lots:
+        if key >> 32 != DEBT_DAY:
+            days[key >> 32] = days.get(key >> 32, 0) + amount
+    due = row["balance"] + row["held"] - balance - held
+    return State(balance, held, due, sorted(days.items()))
+
+
+def _midnight(day: date, utc_offset: int) -> int:
+    """Return the beginning of a day where the offset is, in microseconds since 1970."""
+    return ((day - EPOCH).days * DAY_SECONDS - utc_offset) * MICROSECONDS

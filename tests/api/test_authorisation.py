@@ -98,6 +98,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ),
     ("GET", CUSTOMER + "/wallets"): Row(all_of(EVERYONE, 200)),
     ("GET", CUSTOMER + "/transactions"): Row(all_of(EVERYONE, 200)),
+    ("GET", CUSTOMER + "/statement"): Row(all_of(EVERYONE, 200)),
     ("GET", CUSTOMER + "/transactions/{transaction_id}"): Row(
         all_of(EVERYONE, 200), None, (404, "transaction_not_found")
     ),
@@ -177,6 +178,9 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", CASHIER + "/password"): Row(
         all_of(ADMINISTRATORS, 400), {"password": "short"}, FORBIDDEN
     ),
+    ("GET", "/v1/settlements"): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),
+    ("GET", BRAND + "/liability"): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),
+    ("GET", "/v1/trial-balance"): Row({"network": 200}, None, FORBIDDEN),
     ("GET", "/v1/sessions/current"): Row({"cashier": 200}, None, FORBIDDEN),
     ("DELETE", "/v1/sessions/current"): Row({"cashier": 200}, None, FORBIDDEN),
     ("GET", "/v1/keys"): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),

@@ -28,7 +28,7 @@ from verbs import (
 )
 
 from engine.ledger.core import COPY_HEADER, COPY_TRAILER, Auditor, Ledger
-from engine.ledger.statements import Statements
+from engine.ledger.statements import Page, Statements
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import COINS, FLAG_BLOCKED, Counter, Kind, Outcome, Refusal
 from engine.postgres.connections import create_read_pool
@@ -376,7 +376,7 @@ async def test_history_tells_of_a_block_once_and_of_gifts_and_of_no_refusal(
     assert await append(journal, ledger, *asked) is Verdict.DURABLE
     pool = await create_read_pool(database, connections_max=1, statement_timeout_ms=2000)
     page = {"asset": None, "brand_id": None, "before": None, "limit": 20}
-    rows = await Statements(pool).history(customer_id, **page)
+    rows = await Statements(pool).history(customer_id, Page(**page))
     receipt = await Statements(pool).receipt(customer_id, blocked.transaction_id)
     pool.terminate()
     listed = sorted((row["kind"], row["asset"]) for row in rows)

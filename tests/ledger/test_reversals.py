@@ -42,7 +42,7 @@ from engine.ledger.committer import Committer
 from engine.ledger.core import Leg, Operation
 from engine.ledger.journal import append_statement
 from engine.ledger.receipts import legs_of
-from engine.ledger.statements import Statements
+from engine.ledger.statements import Page, Statements
 from engine.ledger.vocabulary import COINS, DEBT_DAY, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.metrics import Metrics
 from engine.postgres.connections import create_read_pool
@@ -537,7 +537,7 @@ async def test_history_tells_of_a_reversal_leg_by_leg_and_of_no_repayment(
         for undo in (sale, gift):
             await one.submit(await reversal_of(statements, undo))
     page = {"asset": None, "brand_id": None, "before": None, "limit": 20}
-    rows = await statements.history(ana, **page)
+    rows = await statements.history(ana, Page(**page))
     told = [(row["kind"], row["asset"], row["amount"]) for row in rows]
     assert told[:3] == [(16, CAFE, 0), (16, CAFE, -10), (16, COINS, -20)]
     assert Kind.REPAYMENT not in {row["kind"] for row in rows}

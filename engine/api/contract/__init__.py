@@ -31,6 +31,7 @@ from engine.api.contract import (
     operations,
     payments,
     principals,
+    reports,
     transactions,
 )
 from engine.api.contract.row import Row, Rows
@@ -89,6 +90,12 @@ SECTIONS: tuple[Section, ...] = (
         "Cashiers and keys",
         "Who may ask: cashiers sign in, systems have keys.",
         principals.ROWS,
+    ),
+    Section(
+        "Reports",
+        "For finance, at any moment: sums that are folded in the background, and what was posted "
+        "since, together.",
+        reports.ROWS,
     ),
     Section("Operations", "For those who run the engine; no key is needed.", operations.ROWS),
 )

@@ -30,7 +30,14 @@ from engine.api.shapes.people import (
     ShownQr,
     Standing,
 )
-from engine.api.shapes.scalars import Asset, Id
+from engine.api.shapes.reports import (
+    ExpiringSoon,
+    Statement,
+    StatementTotals,
+    StatementWallet,
+    WalletState,
+)
+from engine.api.shapes.scalars import Asset, Day, Id
 from engine.api.shapes.transactions import Nothing
 from engine.api.shapes.wallets import Expiring, Posting, Postings, Wallet, Wallets
 
@@ -82,9 +89,36 @@ SALE = Posting(
     occurred_at=NOW,
     recorded_at=NOW,
 )
+STATEMENT = Statement(
+    customer_id=CUSTOMER_ID,
+    start=date(2026, 10, 24),
+    end=date(2026, 11, 22),
+    as_of=NOW,
+    wallets=[
+        StatementWallet(
+            asset="points",
+            brand_id=BRAND_ID,
+            opening=WalletState(balance=1186, held=0),
+            closing=WalletState(balance=1240, held=0),
+            totals=StatementTotals(
+                earned=54, converted=0, spent=0, paid=0, donated=0, expired=0, reversed=0
+            ),
+            expiring=ExpiringSoon(within_30_days=0, within_60_days=120, within_90_days=120),
+        )
+    ],
+    transactions=[SALE],
+    next_cursor=None,
+)
 DOCUMENT = Document(type="CC", number="1032456789")
 
 QR = "L1J5WQ4ZK7XM2PVB6TN3RYHC8DFG9SAE5U2K4Q7"
+
+PAGE = {
+    "limit": Annotated[int, Meta(ge=1, le=100, description="Postings on one page.")],
+    "cursor": Annotated[str, Meta(description="The `next_cursor` of the page before.")],
+    "asset": Asset,
+    "brand_id": Annotated[Id, Meta(description="Only of this brand.")],
+}
 
 ROWS: Rows = {
     ("POST", CUSTOMERS): Row(
@@ -160,12 +194,23 @@ ROWS: Rows = {
         operation="listTransactions",
         answers={200: Postings(transactions=[SALE], next_cursor=None)},
         problems=("not_found",),
-        query={
-            "limit": Annotated[int, Meta(ge=1, le=100, description="Postings on one page.")],
-            "cursor": Annotated[str, Meta(description="The `next_cursor` of the page before.")],
-            "asset": Asset,
-            "brand_id": Annotated[Id, Meta(description="Only of this brand.")],
-        },
+        query=PAGE,
         summary="List a customer's postings, newest first",
+    ),
+    ("GET", CUSTOMER + "/statement"): Row(
+        operation="readStatement",
+        answers={200: STATEMENT},
+        problems=("not_found",),
+        query=PAGE
+        | {
+            "from": Annotated[
+                Day, Meta(description="The first day; 29 days before `to` where it is left out.")
+            ],
+            "to": Annotated[Day, Meta(description="The last day; today where it is left out.")],
+        },
+        summary="Read a customer's statement: balances, totals, postings, what expires (PTS-4)",
+        about="Days are those of each brand's country, and of Colombia for coins. Of coins, a brand"
+        " sees the balances, and the totals of what happened at its stores; so does who asks for"
+        " one `brand_id`.",
     ),
 }

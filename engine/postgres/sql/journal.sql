@@ -96,9 +96,11 @@ select w.asset, h.seq, h.balance, h.held, h.flags, array_send(h.lots) as lots, h
 -- A block or an unblock is listed once: by its row in the wallet of coins.
 -- $2: only this asset, or NULL. $3: only what happened at this brand, or NULL.
 -- $4, $5, $6: before this (recorded_at, asset, seq), or NULLs. $7: so many. $8: points only.
--- $9: with blocks and unblocks.
+-- $9: with blocks and unblocks. $10, $11: only what was recorded from this day to before that one,
+-- days of the asset's country; or NULLs.
 select h.*
   from wallet w
+  left join brand b on b.brand_id = w.asset
  cross join lateral (
        select j.transaction_id, j.leg, j.kind, j.amount, j.held_amount, j.balance, j.held, j.asset,
               j.seq, j.brand_id, j.store_id, j.reference, j.occurred_at, j.recorded_at,
@@ -111,12 +113,44 @@ select h.*
           and ($3::integer is null or j.brand_id = $3)
           and ($4::timestamptz is null
                or (j.recorded_at, j.asset, j.seq) < ($4, $5::integer, $6::bigint))
+          and ($10::date is null or (local_day(j.recorded_at, b.country) >= $10
+                                     and local_day(j.recorded_at, b.country) < $11::date))
         order by j.seq desc
         limit $7) h
  where w.customer_id = $1 and ($2::integer is null or w.asset = $2)
    and not ($8::boolean and w.asset = 0)
  order by h.recorded_at desc, h.asset desc, h.seq desc
  limit $7
+
+-- states --
+-- The newest row of each wallet of one customer before the day $2, before the day $3, and of all.
+-- Days are those of the asset's country.
+select s.at, w.asset, h.seq, h.balance, h.held, h.flags, array_send(h.lots) as lots, h.holds,
+       h.hash, timestamptz_send(h.recorded_at) as recorded_at
+  from wallet w
+  left join brand b on b.brand_id = w.asset
+ cross join (values ('opening', $2::date), ('closing', $3::date), ('now', 'infinity'))
+       as s (at, day)
+ cross join lateral (
+       select j.seq, j.balance, j.held, j.flags, j.lots, j.holds, j.hash, j.recorded_at
+         from journal j
+        where j.customer_id = w.customer_id and j.asset = w.asset
+          and local_day(j.recorded_at, b.country) < s.day
+        order by j.seq desc
+        limit 1) h
+ where w.customer_id = $1
+
+-- moved --
+-- What the postings of one customer moved by kind, available and held together, from the day $2 to
+-- before the day $3. $4: of coins only what happened at this brand, or NULL.
+select w.asset, j.kind, sum(j.amount + j.held_amount)::bigint as amount
+  from wallet w
+  left join brand b on b.brand_id = w.asset
+  join journal j on j.customer_id = w.customer_id and j.asset = w.asset
+ where w.customer_id = $1
+   and local_day(j.recorded_at, b.country) >= $2 and local_day(j.recorded_at, b.country) < $3
+   and ($4::integer is null or w.asset = $4 or j.brand_id = $4)
+ group by w.asset, j.kind
 
 -- timeline --
 -- Which server this is, and the time line that it writes: a failover or a restore to a point in

@@ -1,0 +1,240 @@
+"""Reports for finance: settlement between brands, what a brand owes its customers, the books."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from io import StringIO
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from engine.api.door import Call, answer
+from engine.api.periods import query_as_of, query_period
+from engine.api.places import brand_of
+from engine.api.problems import Problem
+from engine.api.reply import Reply
+from engine.api.services import Services
+from engine.ledger.receipts import microseconds
+from engine.ledger.vocabulary import COINS, DEBT_DAY, Counter
+from engine.network.reports import Account, AssetBooks, Party, Position, Reach
+from engine.network.reports import Settlement as Settled
+from engine.programme.calendar import COINS_COUNTRY, CURRENCIES, EPOCH, UTC_OFFSETS, iso_moment
+from engine.programme.catalogue import Snapshot
+
+COINS_OFFSET = UTC_OFFSETS[COINS_COUNTRY]
+CURRENCY = CURRENCIES[COINS_COUNTRY]
+MINOR_UNITS = 100
+"""Minor units of the currency that a coin is worth: it is a peso (COI-1)."""
+CSV = "text/csv"
+BYTE_ORDER_MARK = "\ufeff"
+"""By it spreadsheets know that a file is UTF-8."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet would carry out."""
+PARTY_OF_BRAND = (
+    *(Counter.POINTS_ISSUED, Counter.POINTS_REDEEMED, Counter.POINTS_EXPIRED),
+    *(Counter.COINS_ISSUED, Counter.COINS_SETTLED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """Lots by whether they can be spent: by month those that can, and what cannot any more."""
+
+    months: dict[str, int]
+    expired: int
+    owed: int
+
+
+async def settlement(services: Services, call: Call) -> Reply:
+    """`GET /v1/settlements`: whose coins went where, and who owes whom (COI-9)."""
+    as_csv = _wants_csv(call.request)
+    days_max = services.settings.settlement_days_max
+    period = query_period(call.request, COINS_OFFSET, days_max)
+    brand_id = call.principal.brand_id
+    found = await services.reports.settlement(*period.cuts, brand_id)
+    snapshot = services.catalogue.now
+    if as_csv:
+        return _csv_reply(found, snapshot, f"settlement-{period.start}-{period.end}.csv")
+    positions = [one for one in found.positions if brand_id is None or one.party.id == brand_id]
+    if brand_id is not None:
+        positions = [one for one in positions if one.party.kind == "brand"]
+    coins = sum(flow.coins for flow in found.flows)
+    net = sum(position.net for position in found.positions)
+    body = {
+        "from": period.start,
+        "to": period.end,
+        "currency": CURRENCY,
+        "settlements": [
+            {
+                "issuer": party_body(snapshot, flow.issuer),
+                "receiver": party_body(snapshot, flow.receiver),
+                "reason": flow.reason,
+                "coins": flow.coins,
+                "amount": flow.coins * MINOR_UNITS,
+            }
+            for flow in found.flows
+        ],
+        "positions": [_position_body(snapshot, position) for position in positions],
+        "totals": {
+            "coins": coins,
+            "amount": coins * MINOR_UNITS,
+            "net": net,
+            "net_amount": net * MINOR_UNITS,
+        },
+        "folded": _folded_body(found.reach),
+    }
+    return answer(orjson.dumps(body))
+
+
+async def liability(services: Services, call: Call) -> Reply:
+    """`GET /v1/brands/{brand_id}/liability`: what a brand owes its customers, by month (PTS-4)."""
+    brand = brand_of(services.catalogue.now, call.principal, call.params["brand_id"])
+    as_of = query_as_of(call.request, brand.utc_offset)
+    places = [(brand.brand_id, 0), (COINS, brand.brand_id)]
+    (points, coins), reach = await services.reports.outstanding(as_of.cut, places)
+    body: dict[str, Any] = {
+        "brand_id": brand.brand_id,
+        "as_of": as_of.told,
+        "points": _outstanding_body(aged(points, as_of.day)),
+        "coins": None,
+        "folded": _folded_body(reach),
+    }
+    if coins:
+        told = _outstanding_body(aged(coins, as_of.day))
+        worth = told["outstanding"] * MINOR_UNITS
+        body["coins"] = told | {"outstanding_amount": worth, "currency": CURRENCY}
+    return answer(orjson.dumps(body))
+
+
+async def trial_balance(services: Services, call: Call) -> Reply:
+    """`GET /v1/trial-balance`: the balance of every account."""
+    as_of = query_as_of(call.request, COINS_OFFSET)
+    books, reach = await services.reports.trial_balance(as_of.cut)
+    snapshot = services.catalogue.now
+    body = {
+        "as_of": as_of.told,
+        "books": [_books_body(snapshot, one) for one in books],
+        "difference": sum(abs(one.difference) for one in books),
+        "folded": _folded_body(reach),
+    }
+    return answer(orjson.dumps(body))
+
+
+def aged(lots: dict[int, int], today: date) -> Aged:
+    """Return lots, given by their last day, as they are on a day: its last moment still counts."""
+    months: dict[str, int] = defaultdict(int)
+    expired = 0
+    for day, amount in sorted(lots.items()):
+        last = EPOCH + timedelta(days=day)
+        if day == DEBT_DAY:
+            continue
+        if last < today:
+            expired += amount
+        else:
+            months[f"{last:%Y-%m}"] += amount
+    return Aged(months, expired, -lots.get(DEBT_DAY, 0))
+
+
+def party_body(snapshot: Snapshot, party: Party) -> dict[str, Any]:
+    """Return who takes part, with the name that the catalogue has."""
+    return {"type": party.kind, "id": party.id, "name": _name_of(snapshot, party)}
+
+
+def _name_of(snapshot: Snapshot, party: Party) -> str | None:
+    named: Any = {
+        "brand": snapshot.brands,
+        "partner": snapshot.partners,
+        "organisation": snapshot.organisations,
+    }[party.kind]
+    found = named.get(party.id)
+    return None if found is None else str(found.name)
+
+
+def _position_body(snapshot: Snapshot, position: Position) -> dict[str, Any]:
+    return {
+        "party": party_body(snapshot, position.party),
+        "receives": position.receives,
+        "pays": position.pays,
+        "net": position.net,
+        "net_amount": position.net * MINOR_UNITS,
+        "issued": position.issued,
+        "expired": position.expired,
+    }
+
+
+def _outstanding_body(found: Aged) -> dict[str, Any]:
+    return {
+        "outstanding": sum(found.months.values()),
+        "months": [{"month": month, "amount": amount} for month, amount in found.months.items()],
+        "expired": found.expired,
+        "owed": found.owed,
+    }
+
+
+def _books_body(snapshot: Snapshot, books: AssetBooks) -> dict[str, Any]:
+    body: dict[str, Any] = {"asset": "coins" if books.asset == COINS else "points"}
+    if books.asset != COINS:
+        body["brand_id"] = books.asset
+    return body | {
+        "customers": {"available": books.available, "held": books.held, "lots": books.lots},
+        "accounts": [_account_body(snapshot, account) for account in books.accounts],
+        "difference": books.difference,
+    }
+
+
+def _account_body(snapshot: Snapshot, account: Account) -> dict[str, Any]:
+    party = None
+    if account.counter in PARTY_OF_BRAND:
+        party = Party("brand", account.party)
+    elif account.counter == Counter.PARTNER_CLEARING:
+        party = Party("partner", account.party)
+    elif account.counter == Counter.COINS_DONATED:
+        party = Party("organisation", account.party)
+    return {
+        "account": account.counter.name.lower(),
+        "party": None if party is None else party_body(snapshot, party),
+        "balance": account.balance,
+    }
+
+
+def _folded_body(reach: Reach) -> dict[str, Any]:
+    return {"until": iso_moment(microseconds(reach.until)), "rows_added": reach.rows_added}
+
+
+def _wants_csv(request: web.BaseRequest) -> bool:
+    """Return whether a spreadsheet is asked for, by `format` or by the header Accept."""
+    asked = request.query.get("format")
+    if asked not in (None, "json", "csv"):
+        raise Problem("invalid_request", "`format` is json or csv.")
+    accepted = request.headers.get("Accept", "").partition(",")[0].partition(";")[0]
+    return asked == "csv" or (asked is None and accepted.strip().lower() == CSV)
+
+
+def _csv_reply(found: Settled, snapshot: Snapshot, name: str) -> Reply:
+    """Return the flows as a table that a spreadsheet opens, one row each."""
+    text = StringIO(BYTE_ORDER_MARK)
+    text.seek(0, 2)
+    csv.writer(text).writerows(_csv_rows(found, snapshot))
+    headers = {"Content-Disposition": f'attachment; filename="{name.replace(":", "")}"'}
+    return Reply(text.getvalue().encode(), content_type=f"{CSV}; charset=utf-8", headers=headers)
+
+
+def _csv_rows(found: Settled, snapshot: Snapshot) -> Iterator[list[Any]]:
+    parts = ("type", "id", "name")
+    head = [f"{side}_{part}" for side in ("issuer", "receiver") for part in parts]
+    yield [*head, "reason", "coins", "amount", "currency"]
+    for flow in found.flows:
+        cells: list[Any] = []
+        for party in (flow.issuer, flow.receiver):
+            cells += [party.kind, party.id, _cell(_name_of(snapshot, party) or "")]
+        yield [*cells, flow.reason, flow.coins, flow.coins * MINOR_UNITS, CURRENCY]
+
+
+def _cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
