@@ -54,7 +54,7 @@ class Postings:
         validity_days: int = 365,
     ) -> None:
         self._dice = Random(f"postings {seed}")
-        self._customers, self._offsets, self._issuers = customers, offsets, issuers
+        self.customers, self._offsets, self._issuers = customers, offsets, issuers
         self._brands = list(offsets)
         self._validity_days = validity_days
         self._holds: list[tuple[bytes, bytes]] = []
@@ -84,7 +84,7 @@ class Postings:
         if verb == "reverse" and self.reversible:
             return self._reversal(now)
         brand = self._dice.choice(self._brands)
-        facts = self._facts(now, self._dice.choice(self._customers), self._offsets[brand])
+        facts = self._facts(now, self._dice.choice(self.customers), self._offsets[brand])
         if verb in ("redeem", "donate", "convert"):
             return self._online(verb, facts | {"brand_id": brand})
         facts |= {"brand_id": brand, "store_id": brand}

@@ -89,14 +89,14 @@ class Traffic:
             [dice.randbytes(16) for _ in range(12)],
             {brand: UTC_OFFSETS[countries[brand]] for brand in brands},
             [brand for brand in brands if brand in colombian],
-            validity_days=15,
+            validity_days=10,
         )
         self.now = microseconds(datetime.now(UTC) - timedelta(days=DAYS))
         self._pace = dice
 
     def batch(self, size: int) -> Batch:
         """Decide operations at a later time, and remember what of them can be reversed."""
-        self.now += self._pace.choice((1_000, 3_600_000_000, DAY // 2))
+        self.now += self._pace.choice((1_000, DAY // 24, DAY // 2, 3 * DAY // 2))
         batch = next(self.postings.batches(1, self.now, self.now, size=size))
         transactions: dict[tuple[bytes, bytes], list[Any]] = {}
         for row in decode(batch.journal):
