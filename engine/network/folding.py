@@ -17,8 +17,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from time import perf_counter
 from typing import Any, Final
 
@@ -32,7 +34,7 @@ from engine.postgres.sql import queries
 log = structlog.get_logger()
 SQL = queries("sums")
 
-SUMS: Final = ("fold_accounts", "fold_lots", "fold_coins", "fold_hours")
+SUMS: Final = ("fold_accounts", "fold_lots", "fold_coins")
 TRANSACTIONS_MAX: Final = 10_000
 """How many numbers of transactions a step looks through."""
 SUMMARISE_LOCK_MS: Final = 100
@@ -50,15 +52,17 @@ class SumsOfAnotherServer(EngineError):
 class Step:
     """What a step can fold: the rows of the transactions from `first` to before `end`.
 
+    `hours` are those in which they were recorded, with the first and the last transaction of each.
     `waiting` are the rows that were not folded before it, as far as it looked, and `oldest` is when
     the first of them was recorded.
     """
 
     first: int
     end: int
-    rows: int
-    waiting: int
-    oldest: datetime | None
+    rows: int = 0
+    hours: dict[datetime, tuple[int, int]] = field(default_factory=dict)
+    waiting: int = 0
+    oldest: datetime | None = None
 
 
 class Folder:
@@ -128,7 +132,7 @@ class Folder:
         if not rows and first + TRANSACTIONS_MAX < ended:
             # Others have used the numbers. What comes next may be far.
             following = await connection.fetchval(SQL["next"], first, ended)  # network op
-            return Step(first, ended if following is None else following, 0, 0, None)
+            return Step(first, ended if following is None else following)
         return _step_of(first, min(ended, first + TRANSACTIONS_MAX), rows, self._rows_max)
 
     async def _fold(self, connection: Connection, step: Step) -> bool:
@@ -139,6 +143,10 @@ class Folder:
             if step.rows:
                 for name in SUMS:
                     await connection.execute(SQL[name], step.first, step.end)  # network op
+                first_last = zip(*step.hours.values(), strict=True)
+                await connection.execute(  # network op
+                    SQL["fold_hours"], list(step.hours), *map(list, first_last)
+                )
             await connection.execute(SQL["move_on"], step.end, self._pages)  # network op
         return True
 
@@ -161,13 +169,18 @@ def _step_of(first: int, end: int, rows: list[Any], rows_max: int) -> Step:
     """
     waiting = sum(row["rows"] for row in rows)
     oldest = min((row["recorded_at"] for row in rows), default=None)
-    taken = 0
-    for row in rows:
-        if row["xid"] < end and taken and taken + row["rows"] > rows_max:
-            end = row["xid"]
-        if row["xid"] < end:
-            taken += row["rows"]
-    return Step(first, end if taken else first, taken, waiting, oldest)
+    taken, hours = 0, dict[datetime, tuple[int, int]]()
+    for xid, group in groupby(rows, itemgetter("xid")):
+        of_transaction = list(group)
+        count = sum(row["rows"] for row in of_transaction)
+        if xid < end and taken and taken + count > rows_max:
+            end = xid
+        if xid >= end:
+            break
+        taken += count
+        for row in of_transaction:
+            hours[row["hour"]] = hours.get(row["hour"], (xid, xid))[0], xid
+    return Step(first, end if taken else first, taken, hours, waiting, oldest)
 
 
 async def adopt(connection: Connection) -> bool:

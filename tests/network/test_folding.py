@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
+from asyncio.subprocess import PIPE
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -17,9 +20,11 @@ from engine.metrics import Metrics
 from engine.network.folding import Folder, SumsOfAnotherServer, adopt
 from engine.network.reports import NOW, Cut
 from engine.network.sums_audit import audit_sums
+from engine.postgres.sql import queries
 from engine.programme.calendar import EPOCH, UTC_OFFSETS, local_day
 
 EVERYTHING = 10**9
+TODAY = datetime.now(UTC).date()
 OF_CUSTOMER_SERVICE = {Kind.BLOCK, Kind.UNBLOCK, Kind.RESEND}
 """They move nothing."""
 SINCE_EVER = Cut(day=datetime(1970, 1, 1, tzinfo=UTC).date())
@@ -336,3 +341,49 @@ async def test_days_are_those_of_the_calendar(connection, country, dice):
         day = EPOCH + timedelta(days=local_day(second, UTC_OFFSETS[country]))
         moment = datetime.fromtimestamp(second, UTC)
         assert await connection.fetchval("select local_day($1, $2)", moment, country) == day
+
+
+async def test_the_command_audits_the_sums_too(
+    database, open_traffic, open_folder, folder, connection
+):
+    await (await open_traffic()).append(60)
+    await fold_all(folder(EVERYTHING), await open_folder())
+    invented = "insert into sum_of_coins values ('2001-01-01', 1, 5, 2, 7)"
+    await connection.execute(invented)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "engine", "audit", "--database-url", database),
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    said = b"".join(await process.communicate()).decode()
+    await connection.execute("delete from sum_of_coins where day = '2001-01-01'")
+    assert process.returncode == 1
+    assert "sum_of_coins (day 2001-01-01, issuer 1, counter 5, party 2) says 7" in said
+
+
+READ_OF_THE_JOURNAL = {
+    "waiting": (1, 2),
+    "next": (1, 2),
+    "fold_accounts": (1, 2),
+    "fold_lots": (1, 2),
+    "fold_coins": (1, 2),
+    "tail": (1,),
+    "settlement": (1, TODAY, None, TODAY, None, 1, 0, 1, 0, None),
+    "outstanding": (1, TODAY, None, 1, 0, 0, 1),
+    "accounts": (1, TODAY, None, 1, 0),
+    "lots_in_all": (1, TODAY, None, 1, 0),
+}
+
+
+@pytest.mark.parametrize(("name", "arguments"), READ_OF_THE_JOURNAL.items())
+async def test_rows_are_found_by_the_transactions_that_wrote_them(
+    open_traffic, open_folder, name, arguments
+):
+    await (await open_traffic()).append(200)
+    own = await open_folder()
+    plan = "\n".join(
+        row[0] for row in await own.fetch(f"explain {queries('sums')[name]}", *arguments)
+    )
+    indexes = set(re.findall(r"(?:Index Scan(?: using| on)|Index Only Scan using) (\w+)", plan))
+    assert {one for one in indexes if one.startswith("journal")} == {"journal_xid"}
+    assert "Seq Scan on journal" not in plan

@@ -16,12 +16,13 @@ select f.xid, f.pages, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as 
   from fold f, pg_control_system() c
 
 -- waiting --
--- The rows of each transaction from $1 to before $2, in their order.
-select j.xid, count(*) as rows, min(j.recorded_at) as recorded_at
+-- The rows of each transaction from $1 to before $2, in their order, by the hour of the recording.
+select j.xid, date_trunc('hour', j.recorded_at, 'UTC') as hour, count(*) as rows,
+       min(j.recorded_at) as recorded_at
   from journal j
  where j.xid >= $1 and j.xid < $2
- group by j.xid
- order by j.xid
+ group by 1, 2
+ order by 1, 2
 
 -- next --
 -- The first transaction from $1 on and before $2 that wrote a row.
@@ -32,38 +33,46 @@ select min(j.xid) from journal j where j.xid >= $1 and j.xid < $2
 select true from fold where xid = $1 for update skip locked
 
 -- fold_accounts --
+-- By the hour first: no country's day begins within one, so a brand's country is asked for seldom.
 insert into sum_of_accounts as s (day, asset, counter, party, available, held)
-select m.day, m.asset, m.counter, m.party, sum(m.available), sum(m.held)
-  from account_move m
- where m.xid >= $1 and m.xid < $2
- group by m.day, m.asset, m.counter, m.party
+select local_day(m.hour, b.country) as day, m.asset, m.counter, m.party, sum(m.available),
+       sum(m.held)
+  from (select date_trunc('hour', m.recorded_at, 'UTC') as hour, m.asset, m.counter, m.party,
+               sum(m.available) as available, sum(m.held) as held
+          from account_move m
+         where m.xid >= $1 and m.xid < $2
+         group by 1, 2, 3, 4) m
+  left join brand b on b.brand_id = m.asset
+ group by 1, 2, 3, 4
     on conflict (day, asset, counter, party)
     do update set available = s.available + excluded.available, held = s.held + excluded.held
 
 -- fold_lots --
 insert into sum_of_lots as s (asset, issuer, day, expires_day, amount)
-select m.asset, m.issuer, m.day, m.expires_day, sum(m.amount)
-  from lot_move m
- where m.xid >= $1 and m.xid < $2
- group by m.asset, m.issuer, m.day, m.expires_day
+select m.asset, m.issuer, local_day(m.hour, b.country) as day, m.expires_day, sum(m.amount)
+  from (select date_trunc('hour', m.recorded_at, 'UTC') as hour, m.asset, m.issuer, m.expires_day,
+               sum(m.amount) as amount
+          from lot_move m
+         where m.xid >= $1 and m.xid < $2
+         group by 1, 2, 3, 4) m
+  left join brand b on b.brand_id = m.asset
+ group by 1, 2, 3, 4
     on conflict (asset, issuer, day, expires_day)
     do update set amount = s.amount + excluded.amount
 
 -- fold_coins --
 insert into sum_of_coins as s (day, issuer, counter, party, coins)
-select m.day, m.issuer, m.counter, m.party, sum(m.coins)
+select local_day(m.recorded_at, null) as day, m.issuer, m.counter, m.party, sum(m.coins)
   from coin_move m
  where m.xid >= $1 and m.xid < $2
- group by m.day, m.issuer, m.counter, m.party
+ group by 1, 2, 3, 4
     on conflict (day, issuer, counter, party)
     do update set coins = s.coins + excluded.coins
 
 -- fold_hours --
+-- $1: hours, $2, $3: the first and the last transaction that wrote what was recorded in each.
 insert into hour_folded as h (hour, xid_first, xid_last)
-select date_trunc('hour', j.recorded_at, 'UTC'), min(j.xid), max(j.xid)
-  from journal j
- where j.xid >= $1 and j.xid < $2
- group by 1
+select * from unnest($1::timestamptz[], $2::bigint[], $3::bigint[])
     on conflict (hour)
     do update set xid_first = least(h.xid_first, excluded.xid_first),
                   xid_last = greatest(h.xid_last, excluded.xid_last)
@@ -119,18 +128,19 @@ select s.issuer, s.counter, s.party, sum(s.coins)::bigint as coins
        select m.issuer, m.counter, m.party, m.coins
          from coin_move m
         where m.xid >= $1
-          and (m.day >= $2 or m.recorded_at >= $3)
-          and (m.day < $4 or m.recorded_at < $5)
+          and (local_day(m.recorded_at, null) >= $2 or m.recorded_at >= $3)
+          and (local_day(m.recorded_at, null) < $4 or m.recorded_at < $5)
         union all
        select m.issuer, m.counter, m.party, m.coins
          from coin_move m
         where m.xid >= $8 and m.xid <= $9 and m.xid < $1
-          and m.day = local_day($5, null) and m.recorded_at < $5
+          and local_day(m.recorded_at, null) = local_day($5, null) and m.recorded_at < $5
         union all
        select m.issuer, m.counter, m.party, -m.coins
          from coin_move m
         where m.xid >= $6 and m.xid <= $7 and m.xid < $1
-          and m.day = local_day($3::timestamptz, null) and m.recorded_at < $3) s
+          and local_day(m.recorded_at, null) = local_day($3::timestamptz, null)
+          and m.recorded_at < $3) s
  where $10::integer is null or s.issuer = $10 or (s.counter in (0, 5) and s.party = $10)
  group by s.issuer, s.counter, s.party
 having sum(s.coins) <> 0
@@ -139,6 +149,7 @@ having sum(s.coins) <> 0
 -- outstanding --
 -- The lots of asset $6 and issuer $7 by their last day. $1: how far the sums reach. $2, $3: up to
 -- before this day, or before this moment. $4, $5: the transactions that wrote the day of the moment.
+-- For `+ 0` see the view coin_move.
 select s.expires_day, sum(s.amount)::bigint as amount
   from (
        select s.expires_day, s.amount
@@ -148,15 +159,18 @@ select s.expires_day, sum(s.amount)::bigint as amount
         union all
        select m.expires_day, m.amount
          from lot_move m
-        where m.xid >= $1 and (m.day < $2 or m.recorded_at < $3)
-          and m.asset = $6 and m.issuer = $7
+         left join brand b on b.brand_id = m.asset
+        where m.xid >= $1
+          and (local_day(m.recorded_at, b.country) < $2 or m.recorded_at < $3)
+          and m.asset + 0 = $6 and m.issuer = $7
         union all
        select m.expires_day, m.amount
          from lot_move m
          left join brand b on b.brand_id = m.asset
         where m.xid >= $4 and m.xid <= $5 and m.xid < $1
-          and m.asset = $6 and m.issuer = $7
-          and m.day = local_day($3::timestamptz, b.country) and m.recorded_at < $3) s
+          and local_day(m.recorded_at, b.country) = local_day($3::timestamptz, b.country)
+          and m.recorded_at < $3
+          and m.asset + 0 = $6 and m.issuer = $7) s
  group by s.expires_day
 having sum(s.amount) <> 0
  order by s.expires_day
@@ -173,13 +187,16 @@ select s.asset, s.counter, s.party, sum(s.available)::bigint as available,
         union all
        select m.asset, m.counter, m.party, m.available, m.held
          from account_move m
-        where m.xid >= $1 and (m.day < $2 or m.recorded_at < $3)
+         left join brand b on b.brand_id = m.asset
+        where m.xid >= $1
+          and (local_day(m.recorded_at, b.country) < $2 or m.recorded_at < $3)
         union all
        select m.asset, m.counter, m.party, m.available, m.held
          from account_move m
          left join brand b on b.brand_id = m.asset
         where m.xid >= $4 and m.xid <= $5 and m.xid < $1
-          and m.day = local_day($3::timestamptz, b.country) and m.recorded_at < $3) s
+          and local_day(m.recorded_at, b.country) = local_day($3::timestamptz, b.country)
+          and m.recorded_at < $3) s
  group by s.asset, s.counter, s.party
  order by s.asset, s.counter, s.party
 
@@ -194,13 +211,16 @@ select s.asset, sum(s.amount)::bigint as amount
         union all
        select m.asset, m.amount
          from lot_move m
-        where m.xid >= $1 and (m.day < $2 or m.recorded_at < $3)
+         left join brand b on b.brand_id = m.asset
+        where m.xid >= $1
+          and (local_day(m.recorded_at, b.country) < $2 or m.recorded_at < $3)
         union all
        select m.asset, m.amount
          from lot_move m
          left join brand b on b.brand_id = m.asset
         where m.xid >= $4 and m.xid <= $5 and m.xid < $1
-          and m.day = local_day($3::timestamptz, b.country) and m.recorded_at < $3) s
+          and local_day(m.recorded_at, b.country) = local_day($3::timestamptz, b.country)
+          and m.recorded_at < $3) s
  group by s.asset
 
 -- check_accounts --
@@ -208,11 +228,12 @@ select s.asset, sum(s.amount)::bigint as amount
 select day, asset, counter, party, s.available, s.held, coalesce(j.available, 0) as rows_available,
        coalesce(j.held, 0) as rows_held
   from sum_of_accounts s
-  full join (select m.day, m.asset, m.counter, m.party, sum(m.available) as available,
-                    sum(m.held) as held
+  full join (select local_day(m.recorded_at, b.country) as day, m.asset, m.counter, m.party,
+                    sum(m.available) as available, sum(m.held) as held
                from account_move m
+               left join brand b on b.brand_id = m.asset
               where m.xid < $1
-              group by m.day, m.asset, m.counter, m.party) j using (day, asset, counter, party)
+              group by 1, 2, 3, 4) j using (day, asset, counter, party)
  where (coalesce(s.available, 0), coalesce(s.held, 0))
        <> (coalesce(j.available, 0), coalesce(j.held, 0))
  order by day, asset, counter, party
@@ -220,21 +241,23 @@ select day, asset, counter, party, s.available, s.held, coalesce(j.available, 0)
 -- check_lots --
 select day, asset, issuer, expires_day, s.amount, coalesce(j.amount, 0) as rows_amount
   from sum_of_lots s
-  full join (select m.asset, m.issuer, m.day, m.expires_day, sum(m.amount) as amount
+  full join (select local_day(m.recorded_at, b.country) as day, m.asset, m.issuer, m.expires_day,
+                    sum(m.amount) as amount
                from lot_move m
+               left join brand b on b.brand_id = m.asset
               where m.xid < $1
-              group by m.asset, m.issuer, m.day, m.expires_day) j
-       using (asset, issuer, day, expires_day)
+              group by 1, 2, 3, 4) j using (asset, issuer, day, expires_day)
  where coalesce(s.amount, 0) <> coalesce(j.amount, 0)
  order by day, asset, issuer, expires_day
 
 -- check_coins --
 select day, issuer, counter, party, s.coins, coalesce(j.coins, 0) as rows_coins
   from sum_of_coins s
-  full join (select m.day, m.issuer, m.counter, m.party, sum(m.coins) as coins
+  full join (select local_day(m.recorded_at, null) as day, m.issuer, m.counter, m.party,
+                    sum(m.coins) as coins
                from coin_move m
               where m.xid < $1
-              group by m.day, m.issuer, m.counter, m.party) j using (day, issuer, counter, party)
+              group by 1, 2, 3, 4) j using (day, issuer, counter, party)
  where coalesce(s.coins, 0) <> coalesce(j.coins, 0)
  order by day, issuer, counter, party
 
