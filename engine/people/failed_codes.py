@@ -4,7 +4,8 @@ Whoever may start payments could start one for each of many customers, and guess
 of them. So wrong codes are also counted by where they are typed. Each is a row that is inserted in
 the transaction of its posting, so none is missed, and no row is waited for. Where a cap is reached
 in the window, no payment by code begins there and none is confirmed, until the first of them is out
-of the window; payments by QR go on.
+of the window; payments by QR go on. A cashier alone reaches their own cap long before the store's,
+and a store its own before the brand's, so that nobody shuts the others out.
 
 A code counts once it is committed. Those that are being judged count as well, as if they were
 wrong, so that a worker evaluates no more of parallel guesses than of one after the other: who finds

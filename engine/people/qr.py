@@ -7,6 +7,9 @@ It has 39 characters of A–Z and 0–9, which a keyboard-wedge scanner types al
 Who has no secret can but guess those 48 bits, and only here, where each guess is a request: at a
 thousand requests a second one guess succeeds in some 8 900 years. What is shown is no secret after
 it is shown: a photograph of it is as good as the telephone for as long as it lives.
+
+Workers' clocks differ. One that is up to SKEW_S seconds behind the maker's reads what is of its
+future; one that is ahead reads it for as much less than the LIFETIME_S seconds.
 """
 
 from __future__ import annotations

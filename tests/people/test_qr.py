@@ -126,6 +126,14 @@ def test_a_customer_id_has_sixteen_bytes() -> None:
             make_qr(SECRET, customer_id, NOW_S)
 
 
+@pytest.mark.parametrize("ahead_s", [-SKEW_S, -1, 0, 1, SKEW_S])
+def test_a_fresh_one_is_read_by_a_clock_that_is_ahead_or_behind(ahead_s: int) -> None:
+    text = make_qr(SECRET, CUSTOMER, NOW_S)
+    for shown_s in (0, 1, LIFETIME_S - SKEW_S):
+        assert read_qr(SECRET, text, NOW_S + shown_s + ahead_s) == Shown(CUSTOMER, NOW_S)
+    assert read_qr(SECRET, text, NOW_S + LIFETIME_S + 1 + max(ahead_s, 0)) is None
+
+
 def test_only_a_qr_looks_like_one() -> None:
     assert looks_like_qr(f"{make_qr(SECRET, CUSTOMER, NOW_S).lower()}\n")
     assert looks_like_qr("X" * QR_CHARACTERS)
