@@ -179,7 +179,7 @@ class Metrics:
         self.failed_codes_refused = Counter(
             "leal_failed_codes_refused_total",
             "Payments and codes refused for too many wrong codes before, by whose cap was reached.",
-            ["place"],
+            ["reason"],
             registry=self.registry,
         )
         for outcome in ("sent", "retried", "failed", "dropped"):

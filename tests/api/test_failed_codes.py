@@ -86,7 +86,7 @@ def refused(reply):
 
 async def refusals(api, place):
     told = (await api.anonymous.request("GET", "/metrics")).json.decode()
-    found = re.search(rf'leal_failed_codes_refused_total\{{place="{place}"\}} (\d+)', told)
+    found = re.search(rf'leal_failed_codes_refused_total\{{reason="{place}"\}} (\d+)', told)
     return int(found[1])
 
 
