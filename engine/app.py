@@ -56,6 +56,7 @@ from engine.postgres.connections import (
 from engine.programme.administration import Administration
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.catalogue import Catalogue
+from engine.programme.funds import Funds
 from engine.programme.stock import Stock
 from engine.settings import Settings
 
@@ -86,8 +87,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         stack.callback(pool.terminate)
         async with pool.acquire() as connection:
             await refuse_unsafe_server(connection, allow_data_loss=settings.allow_data_loss)
-        metrics = Metrics()
-        catalogue = Catalogue(pool, settings.catalogue_refresh_ms)
+        metrics, catalogue = Metrics(), Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
         open_listener = _listener_of(settings, dsn)
         committer = await stack.enter_async_context(committer_of(settings, dsn, metrics))
@@ -130,6 +130,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             events=events,
             uploads=Turns(settings.bulk_uploads_max, settings.bulk_uploads_waiting_max),
             stock=Stock(pool, settings.stock_remembered_ms),
+            funds=Funds(pool, settings),
             committer=committer,
             statements=Statements(pool),
             reports=reports,

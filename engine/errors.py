@@ -38,6 +38,14 @@ class ItemTaken(EngineError):
     """Another redemption took this unit or turn; nothing was done: pick again."""
 
 
+class AllotmentClosed(EngineError):
+    """The allotment that pays for the coins is closed; nothing was done: take another."""
+
+
+class FundBusy(EngineError):
+    """Others have the coins of this fund and may be about to issue them; nothing was done."""
+
+
 class Quarantined(EngineError):
     """The database refused this operation; it was taken out of its batch and not done."""
 

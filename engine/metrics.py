@@ -47,6 +47,7 @@ class Metrics:
         self._make_http()
         self._make_committer()
         self._make_sweep()
+        self._make_funds()
         self._make_rest()
         self._make_folding()
         self.stage = {stage: self.batch_stage.labels(stage).observe for stage in STAGES}
@@ -153,6 +154,14 @@ class Metrics:
         self.last_sweep = Gauge(
             "leal_last_sweep_timestamp_seconds",
             "When this worker last came to the end of a sweep, as a Unix time.",
+            registry=self.registry,
+        )
+
+    def _make_funds(self) -> None:
+        """Prepaid issuers."""
+        self.coins_not_issued = Counter(
+            "leal_coins_not_issued_total",
+            "Coins not issued because the fund of a prepaid issuer had not so many.",
             registry=self.registry,
         )
 

@@ -104,6 +104,11 @@ class Settings:
     occurred_days_max: Annotated[int, "how far back a sale may lie"] = 7
     programme_ahead_days_max: Annotated[int, "how far ahead a programme may begin"] = 3650
 
+    # Prepaid issuers (COI-2).
+    allotment_coins_max: Annotated[int, "coins of a fund that a lane is given at once"] = 1_000_000
+    allotment_lease_ms: Annotated[int, "how long a lane keeps them where others run short"] = 500
+    fund_remembered_ms: Annotated[int, "how long a fund is believed to have no more"] = 1000
+
     # The sweep of what is due (PTS-5, COI-4).
     sweep_tick_ms: Annotated[int, "how often the sweep goes on, and looks for holds to release"] = (
         1000

@@ -67,8 +67,11 @@ cdef int give_cashback(Ledger ledger, Batch batch, Customer customer, Operation 
         return refuse(batch, customer, coins, operation, operation.barred)
     if not has_room(coins, operation.requested):
         return refuse(batch, customer, coins, operation, LIMIT_REACHED)
-    return receive(ledger, batch, customer, coins, operation, operation.brand_id, COINS_ISSUED,
-                   operation.brand_id)
+
+    # Nothing can fail from here but for want of memory.
+    receive(ledger, batch, customer, coins, operation, operation.brand_id, COINS_ISSUED,
+            operation.brand_id)
+    return batch.draw(operation.allotment_id, operation.requested)
 
 
 cdef int receive(Ledger ledger, Batch batch, Customer customer, Wallet coins,
@@ -79,7 +82,8 @@ cdef int receive(Ledger ledger, Batch batch, Customer customer, Wallet coins,
     posting.amount = operation.requested
     posting.counter = counter
     posting.counter_party = party
-    batch.put(customer, coins, &posting, operation.transaction_id, operation.reference, operation)
+    batch.put(customer, coins, &posting, operation.transaction_id, payer_of_coins(operation),
+              operation)
     operation.succeed(operation.requested, coins)
     operation.earned_expires_day = operation.expires_day if operation.requested else 0
     if lots_are_mixed(&coins.planned.lots):

@@ -15,7 +15,8 @@ cdef inline bint spends(int kind) noexcept:
 cdef class Leg:
     """A row of the transaction that is to be reversed, and the unit and turn that it took.
 
-    `taker` is the transaction that took them: of a capture that is its payment.
+    `taker` is the transaction that took them: of a capture that is its payment. `allotment_id` is
+    what paid for the coins that a prepaid issuer gave.
     """
 
     cdef:
@@ -30,12 +31,13 @@ cdef class Leg:
         readonly int32_t unit
         readonly int32_t turn
         readonly bytes taker
+        readonly bytes allotment_id
         Lots lots_moved
 
     def __init__(self, *, int32_t asset, int kind, moved, int refusal=NOT_REFUSED,
                  int64_t amount=0, int64_t held_amount=0, int counter=NO_COUNTER,
                  int32_t counter_party=0, int32_t item_id=0, int32_t unit=0, int32_t turn=0,
-                 bytes taker=None):
+                 bytes taker=None, bytes allotment_id=None):
         self.lots_moved.length = 0
         for key, moved_amount in moved:
             lots_add(&self.lots_moved, key, moved_amount)
@@ -50,8 +52,11 @@ cdef class Leg:
         self.unit = unit
         self.turn = turn
         self.taker = taker
+        self.allotment_id = allotment_id
         if (unit or turn) and taker is None:
             raise ValueError("a unit and a turn need the transaction that took them")
+        if allotment_id is not None and counter != COINS_ISSUED:
+            raise ValueError("nothing but what issues coins draws from an allotment")
         if self.reversible and not self.is_sound():
             raise ValueError("a leg does not move what its amounts say")
 

@@ -44,6 +44,7 @@ cdef class Operation:
         readonly int32_t party_id
         readonly bytes claim_reference
         readonly int64_t qr_issued_at
+        readonly bytes allotment_id
         readonly list original
         public int barred
         # What came of it.
@@ -76,8 +77,8 @@ cdef class Operation:
                  int32_t cashier_id=0, int64_t hold_expires_at=0, int32_t tries_max=0,
                  int32_t resends_max=0, bint needs_profile=False, int32_t item_id=0,
                  int32_t unit=0, int32_t turn=0, int32_t party_id=0,
-                 bytes claim_reference=None, int64_t qr_issued_at=0, list original=None,
-                 int barred=NOT_REFUSED):
+                 bytes claim_reference=None, int64_t qr_issued_at=0, bytes allotment_id=None,
+                 list original=None, int barred=NOT_REFUSED):
         if PyBytes_GET_SIZE(customer_id) != 16 or PyBytes_GET_SIZE(transaction_id) != 16:
             raise ValueError("an id has 16 bytes")
         if reference is not None and PyBytes_GET_SIZE(reference) != 16:
@@ -130,10 +131,12 @@ cdef class Operation:
         self.party_id = party_id
         self.claim_reference = claim_reference
         self.qr_issued_at = qr_issued_at
+        self.allotment_id = allotment_id
         self.original = original
         self.barred = barred
         self.check_kind()
         self.check_party()
+        self.check_allotment()
         self.check_original()
 
     cdef int check_kind(self) except -1:
@@ -166,6 +169,16 @@ cdef class Operation:
             raise ValueError("nothing but a payment is by a QR")
         return 0
 
+    cdef int check_allotment(self) except -1:
+        """Check what the coins are drawn from that a prepaid issuer gives."""
+        if self.allotment_id is None:
+            return 0
+        if PyBytes_GET_SIZE(self.allotment_id) != 16:
+            raise ValueError("an allotment's id has 16 bytes")
+        if not self.coins_issued:
+            raise ValueError("nothing but what issues coins draws from an allotment")
+        return 0
+
     cdef int check_original(self) except -1:
         """Check what is reversed, and take over whose it is and how much."""
         cdef Leg leg
@@ -186,6 +199,13 @@ cdef class Operation:
     def claimed_number(self):
         """The one spelling of the invoice number, which is what is claimed; None without one."""
         return None if self.invoice_number is None else claimed_spelling(self.invoice_number)
+
+    @property
+    def coins_issued(self):
+        """How many coins a brand issues by this, where it is not refused (COI-2)."""
+        if self.kind == CASHBACK:
+            return self.requested
+        return self.coins if self.kind == ACCUMULATION else 0
 
     cdef void forget(self) noexcept:
         """Start over: an operation may be decided again, on another state."""

@@ -56,6 +56,7 @@ cdef int reverse_leg(Ledger ledger, Batch batch, Customer customer, Wallet walle
         posting.bill_amount = NO_BILL
     batch.put(customer, wallet, &posting, operation.transaction_id, operation.reference,
               None if number else operation)
+    batch.refund(leg.counter_party, leg.allotment_id, leg.total())
     batch.free(operation.customer_id, leg.item_id, leg.unit, leg.turn, leg.taker)
     if number == 0:
         operation.succeed(amount, wallet)

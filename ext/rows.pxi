@@ -57,6 +57,8 @@ cdef class Batch:
         dict new_references             # (partner_id, reference): the operation that converted it
         dict new_qr_uses                # (customer_id, issued_at): the operation paid by it
         dict new_reversals              # (customer_id, transaction_id): what reversed it
+        dict new_draws                  # allotment_id: (coins issued from it, coins given back)
+        dict new_refunds                # brand_id: coins given back to its fund
         list freed                      # (customer_id, item_id, unit, turn, transaction_id)
         Buffer buffer
         Lots moved
@@ -73,6 +75,8 @@ cdef class Batch:
         self.new_references = {}
         self.new_qr_uses = {}
         self.new_reversals = {}
+        self.new_draws = {}
+        self.new_refunds = {}
         self.freed = []
         self.touched = []
         self.customers = []
@@ -184,6 +188,16 @@ cdef class Batch:
                        for customer_id, item_id, _, turn, taker in self.freed if turn])
 
     @property
+    def draws(self):
+        """What allotments pay in this batch: (allotment_id, coins issued, coins given back)."""
+        return [(allotment_id, *coins) for allotment_id, coins in sorted(self.new_draws.items())]
+
+    @property
+    def refunds(self):
+        """The coins that reversals give back to the funds of their issuers: (brand_id, coins)."""
+        return sorted(self.new_refunds.items())
+
+    @property
     def predecessors(self):
         """The rows that this batch goes on from: (customer_id, asset, seq, hash); seq 0 is none."""
         cdef Customer customer
@@ -231,6 +245,21 @@ cdef class Batch:
             return False
         del taken[place]
         return True
+
+    cdef int draw(self, bytes allotment_id, int64_t coins) except -1:
+        """Let an allotment pay for coins that are issued, where their issuer is prepaid."""
+        if allotment_id is not None:
+            issued, returned = self.new_draws.get(allotment_id, (0, 0))
+            self.new_draws[allotment_id] = (issued + coins, returned)
+        return 0
+
+    cdef int refund(self, int32_t brand_id, bytes allotment_id, int64_t coins) except -1:
+        """Give the coins of an issuer that was prepaid back to its fund."""
+        if allotment_id is not None:
+            issued, returned = self.new_draws.get(allotment_id, (0, 0))
+            self.new_draws[allotment_id] = (issued, returned + coins)
+            self.new_refunds[brand_id] = self.new_refunds.get(brand_id, 0) + coins
+        return 0
 
     cdef bint converts_already(self, Operation operation) except -1:
         """Return whether an operation before this one converts its partner's reference (SYS-9)."""

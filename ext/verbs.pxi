@@ -46,8 +46,9 @@ cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation ope
         posting.counter = COINS_ISSUED
         posting.counter_party = operation.brand_id
         posting.bill_amount = NO_BILL
-        batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
+        batch.put(customer, coins, &posting, operation.transaction_id, payer_of_coins(operation),
                   None)
+        batch.draw(operation.allotment_id, operation.coins)
         operation.coins_amount = operation.coins
         operation.coins_balance = coins.planned.balance
         if lots_are_mixed(&coins.planned.lots):
@@ -314,6 +315,11 @@ cdef int spend(Batch batch, Customer customer, Wallet wallet, Operation operatio
     batch.put(customer, wallet, &posting, operation.transaction_id, operation.reference, operation)
     operation.succeed(-operation.requested, wallet)
     return 0
+
+
+cdef inline bytes payer_of_coins(Operation operation):
+    """Return the reference of a row that issues coins: the allotment, if one pays for them."""
+    return operation.reference if operation.allotment_id is None else operation.allotment_id
 
 
 cdef int credit(Batch batch, Wallet wallet, int64_t key, int64_t amount) except -1:

@@ -13,7 +13,7 @@ from struct import Struct, calcsize, pack, unpack_from
 from typing import Any
 
 from engine.ledger.core import Leg
-from engine.ledger.vocabulary import Kind
+from engine.ledger.vocabulary import ISSUING_KINDS, Counter, Kind
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + pack(">ii", 0, 0)
 TRAILER = pack(">h", -1)
@@ -111,8 +111,11 @@ def leg_of(posting: Posting, **item: int) -> Leg:
     """Return what a reversal needs to know of a row, and of the item that it took."""
     names = ("asset", "kind", "refusal", "amount", "held_amount", "counter", "counter_party")
     taker = posting.reference if posting.kind == Kind.CAPTURE else posting.transaction_id
-    moved = [(day << 32 | issuer, amount) for (day, issuer), amount in posting.moved.items()]
-    return Leg(**{name: getattr(posting, name) for name in names}, moved=moved, taker=taker, **item)
+    issues = posting.kind in ISSUING_KINDS and posting.counter == Counter.COINS_ISSUED
+    facts = {name: getattr(posting, name) for name in names} | {"taker": taker}
+    facts |= {"allotment_id": posting.reference if issues else None}
+    facts |= {"moved": [(day << 32 | issuer, n) for (day, issuer), n in posting.moved.items()]}
+    return Leg(**facts, **item)
 
 
 def encode_journal(postings: Iterable[Posting]) -> bytes:

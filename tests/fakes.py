@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +43,8 @@ class FakeDatabase:
         """Who took a unit, by (item, unit), or a turn, by (customer, item, turn)."""
         self.once: dict[tuple[Any, ...], bytes] = {}
         """Who used a QR, by (customer, second), or a reference, by (partner, text)."""
+        self.allotments: dict[bytes, tuple[int, int]] = {}
+        """The coins of an allotment, and those that were drawn from it."""
         self.script: deque[Step] = deque()
         self.bad: set[bytes] = set()
         """Transactions that the database refuses, whatever they come with."""
@@ -99,6 +101,14 @@ class FakeDatabase:
         once |= {(customer_id, second): tid for customer_id, second, tid in batch.qr_uses}
         if once.keys() & self.once.keys() or {undone(row) for row in rows} & self.reversed.keys():
             return Verdict.SEEN
+        allotments = self.allotments | {
+            id_: (coins - back, drawn + issued - back)
+            for id_, issued, back in batch.draws
+            for coins, drawn in [self.allotments.get(id_, (0, 0))]
+        }
+        if any(drawn > coins for coins, drawn in allotments.values()):
+            return Verdict.SEEN
+        self.allotments = allotments
         self.rows += rows
         self.claims |= new
         for place in freed:
@@ -193,11 +203,19 @@ class FakeJournal:
     async def find_taken(self, operations: Sequence[Operation]) -> set[bytes]:
         await asyncio.sleep(0)
         taken = self._database.taken
+        draws: Counter[bytes | None] = Counter()
+        for op in operations:
+            draws[op.allotment_id] += op.coins_issued
+        left = {id_: coins - drawn for id_, (coins, drawn) in self._database.allotments.items()}
         return {
             op.transaction_id
             for op in operations
             for wanted in ((op.item_id, op.unit), (op.customer_id, op.item_id, op.turn))
             if taken.get(wanted, op.transaction_id) != op.transaction_id
+        } | {
+            op.transaction_id
+            for op in operations
+            if op.allotment_id and draws[op.allotment_id] > left.get(op.allotment_id, 0)
         }
 
 
@@ -210,8 +228,8 @@ def undone(row: Posting) -> tuple[bytes, bytes] | None:
 
 def receipt_of_postings(rows: list[Posting]) -> Receipt:
     """Return the receipt of a transaction of the fake; holds are not looked into."""
-    first = rows[0]
-    coins = rows[1] if len(rows) > 1 else None
+    first, *others = sorted(rows, key=lambda row: row.leg)
+    coins = others[0] if others else None
     facts: dict[str, Any] = {
         name: getattr(first, name)
         for name in (

@@ -233,6 +233,19 @@ class Api:
     async def invoices(self, store_id: int, **query: Any) -> Reply:
         return await self.request("GET", f"/v1/stores/{store_id}/invoices", params=query)
 
+    async def fund(self, brand_id: int = 1) -> Reply:
+        return await self.request("GET", f"/v1/brands/{brand_id}/fund")
+
+    async def prepay(self, prepaid: bool = True, brand_id: int = 1) -> Reply:
+        path = f"/v1/brands/{brand_id}/fund"
+        return await self.request("PATCH", path, {"prepaid": prepaid})
+
+    async def deposit(self, coins: int, key: str | None = None, **body: Any) -> Reply:
+        """Deposit coins in the fund of a brand, 1 if `brand_id` says nothing else."""
+        path = f"/v1/brands/{body.pop('brand_id', 1)}/fund/deposits"
+        body = {"coins": coins, "reference": str(uuid4())} | body
+        return await self.request("POST", path, body, idempotency=key or str(uuid4()))
+
     async def upload(self, items: list[dict[str, Any]], **more: Any) -> Reply:
         """Send accumulations in bulk, a line for each."""
         body = b"\n".join(orjson.dumps({"type": "accumulation"} | item) for item in items)
@@ -526,6 +539,17 @@ async def until(holds: Callable[[], Any], seconds_max: float = 30.0) -> Any:
             return found
         assert time.monotonic() < deadline, "it never became true"
         await asyncio.sleep(0.01)
+
+
+async def answered(send: Callable[[], Any]) -> Reply:
+    """Send until there is an answer that is final; return it."""
+
+    async def once() -> Reply | None:
+        reply = await send()
+        return None if reply.status in (503, 504) else reply
+
+    reply: Reply = await until(once)
+    return reply
 
 
 def numbered(prefix: str) -> Iterator[str]:

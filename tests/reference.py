@@ -96,6 +96,8 @@ class Batch:
     freed_units: list[tuple[int, int, bytes]] = field(default_factory=list)
     freed_turns: list[tuple[bytes, int, int, bytes]] = field(default_factory=list)
     failed_codes: list[tuple[int, int, int, bytes]] = field(default_factory=list)
+    draws: list[tuple[bytes, int, int]] = field(default_factory=list)
+    refunds: list[tuple[int, int]] = field(default_factory=list)
     journal: bytes = b""
 
 
@@ -187,6 +189,8 @@ class Decision:
             moved = {(asks.coins_expires_day, asks.brand_id): asks.coins}
             issuer = (Counter.COINS_ISSUED, asks.brand_id)
             leg = {"leg": 1, "requested": asks.coins} | dict.fromkeys(TEXTS)
+            leg |= {"reference": asks.allotment_id or asks.reference}
+            self.draw(asks.allotment_id, issued=asks.coins)
             coins = self.post(coins.after(moved), moved, issuer, **leg)
             asks.has_coins, asks.coins_amount, asks.coins_balance = True, asks.coins, coins.balance
             self.settle(coins)
@@ -286,11 +290,21 @@ class Decision:
         if converts:
             issuer, counter = 2**31 + asks.party_id, (Counter.PARTNER_CLEARING, asks.party_id)
             self.batch.references.append((*reference, asks.customer_id, asks.transaction_id))
+        self.draw(asks.allotment_id, issued=asks.requested)
         moved = {(asks.expires_day, issuer): asks.requested} if asks.requested else {}
-        coins = self.post(coins.after(moved), moved, counter)
+        payer = {"reference": asks.allotment_id or asks.reference}
+        coins = self.post(coins.after(moved), moved, counter, **payer)
         self.answer(coins, asks.requested, earned_expires_day=asks.expires_day * bool(moved))
         self.settle(coins)
         return None
+
+    def draw(self, allotment_id: bytes | None, issued: int = 0, returned: int = 0) -> None:
+        """Let an allotment of a prepaid issuer pay for coins, or have them back (COI-2)."""
+        if allotment_id is not None:
+            draws = {id_: coins for id_, *coins in self.batch.draws}
+            before, back = draws.get(allotment_id, (0, 0))
+            draws[allotment_id] = [before + issued, back + returned]
+            self.batch.draws = [(id_, *coins) for id_, coins in draws.items()]
 
     def reverse(self, asks: Operation) -> None:
         """Undo all legs of a transaction, once (PTS-8, RED-7); a block is not in the way of it."""
@@ -309,6 +323,11 @@ class Decision:
         for number, leg in enumerate(asks.original):
             self.reverse_leg(number, leg)
             self.free(leg, leg.taker)
+            if leg.allotment_id is not None:  # what was paid for beforehand is there to issue again
+                self.draw(leg.allotment_id, returned=leg.amount)
+                refunds = dict(self.batch.refunds)
+                refunds[leg.counter_party] = refunds.get(leg.counter_party, 0) + leg.amount
+                self.batch.refunds = list(refunds.items())
         self.batch.reversals.append(undone)
         return None
 
@@ -558,6 +577,7 @@ def about(hold: Hold) -> dict[str, Any]:
 
 COMPANIONS = ("claims", "units", "turns", "references", "qr_uses", "freed_units", "freed_turns")
 COMPANIONS += ("failed_codes",)
+COMPANIONS += ("draws", "refunds")
 REVERSIBLE = {Kind.ACCUMULATION, Kind.REDEMPTION, Kind.CAPTURE, Kind.PAYMENT, Kind.CONVERSION}
 REVERSIBLE |= {Kind.CASHBACK, Kind.DONATION}
 STATE = ("customer_id", "asset", "balance", "held", "flags", "lots", "holds")

@@ -14,6 +14,7 @@ from engine.api.identity import (
     idempotency_key_of,
     transaction_id,
 )
+from engine.api.issues import Facts, issue, needs_funds
 from engine.api.places import store_of
 from engine.api.plain import PlainRequest
 from engine.api.problems import Problem
@@ -52,12 +53,12 @@ async def accumulate(services: Services, call: Call) -> Reply:
     try:
         store = store_of(services.catalogue.now, call.principal, body.store_id)
         printed = await _printed(services, store, body)
-        operation = earn(services, call.principal, store, customer_id, str(key), body, printed)
+        facts = earn(services, call.principal, store, customer_id, str(key), body, printed)
     except Problem as problem:
         return await retried(
             services, call.principal, customer_id, str(key), "accumulation", body, problem
         )
-    decided, replayed = await services.committer.submit(operation)
+    decided, replayed = await issue(services, store.brand, facts)
     raise_refusal(decided, replayed=replayed)
     return answer(accumulation_answer(decided), 201, replayed=replayed)
 
@@ -80,7 +81,9 @@ def accumulation_at_once(
         body.amount is None or not services.invoices.prints_nothing(store.store_id)
     ):
         return None
-    return earn(services, principal, store, customer_id, str(key), body, None)
+    facts = earn(services, principal, store, customer_id, str(key), body, None)
+    operation = Operation(**facts)
+    return None if needs_funds(store.brand, operation) else operation
 
 
 async def _printed(services: Services, store: Store, body: Accumulation) -> Invoice | None:
@@ -103,8 +106,8 @@ def earn(
     key: str,
     body: Accumulation,
     printed: Invoice | None,
-) -> Operation:
-    """Return the operation that a sale makes, by the programme in force at that time (PTS-2).
+) -> Facts:
+    """Return what a sale makes an operation of, by the programme in force at that time (PTS-2).
 
     What the point of sale has `printed` is what was sold, when it was issued unless the body says
     otherwise; nobody types another amount. Raises Problem.
@@ -127,23 +130,23 @@ def earn(
     points, coins = programme.points_for(amount), programme.coins_for(amount)
     if max(points, coins) > AMOUNT_MAX:
         raise Problem("invalid_request", f"`amount` earns more than {AMOUNT_MAX}.")
-    return Operation(
-        kind=Kind.ACCUMULATION,
-        customer_id=customer_id,
-        transaction_id=transaction_id(principal, customer_id, key),
-        fingerprint=_fingerprint(body, store),
-        brand_id=brand.brand_id,
-        store_id=store.store_id,
-        asset=brand.brand_id,
-        requested=points,
-        expires_day=programme.points_expire(local_day(occurred_s, brand.utc_offset)),
-        coins=coins,
-        coins_expires_day=coins_expire(local_day(occurred_s, UTC_OFFSETS[COINS_COUNTRY])),
-        utc_offset=brand.utc_offset,
-        occurred_at=int(occurred_s * 1_000_000),
-        bill_amount=amount,
-        invoice_number=None if body.invoice_number is None else body.invoice_number.encode(),
-    )
+    return {
+        "kind": Kind.ACCUMULATION,
+        "customer_id": customer_id,
+        "transaction_id": transaction_id(principal, customer_id, key),
+        "fingerprint": _fingerprint(body, store),
+        "brand_id": brand.brand_id,
+        "store_id": store.store_id,
+        "asset": brand.brand_id,
+        "requested": points,
+        "expires_day": programme.points_expire(local_day(occurred_s, brand.utc_offset)),
+        "coins": coins,
+        "coins_expires_day": coins_expire(local_day(occurred_s, UTC_OFFSETS[COINS_COUNTRY])),
+        "utc_offset": brand.utc_offset,
+        "occurred_at": int(occurred_s * 1_000_000),
+        "bill_amount": amount,
+        "invoice_number": None if body.invoice_number is None else body.invoice_number.encode(),
+    }
 
 
 def differing(kept: Printed) -> dict[str, Any]:

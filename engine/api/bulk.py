@@ -24,6 +24,7 @@ from engine.api.answers import accumulation_answer, raise_refusal
 from engine.api.customers import identity_of
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import bare_key
+from engine.api.issues import Facts, issue_many
 from engine.api.places import store_of
 from engine.api.problems import Problem, error_problem, language_of
 from engine.api.reply import REPLAYED, Reply
@@ -33,7 +34,7 @@ from engine.api.shapes.scalars import IdempotencyKey
 from engine.api.shapes.transactions import Accumulation, BulkItem
 from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, EngineError
-from engine.ledger.core import Operation, claimed_spelling, uuid_bytes
+from engine.ledger.core import claimed_spelling, uuid_bytes
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Refusal
 from engine.network.invoices import Invoice
@@ -110,6 +111,12 @@ class Entry:
         return self.customer_id
 
     @property
+    def placed(self) -> Store:
+        """The store, once it is known to be one."""
+        assert self.store is not None
+        return self.store
+
+    @property
     def invoice(self) -> tuple[int, str] | None:
         """The invoice that the item names, None where it names none."""
         if self.store is None or self.body.invoice_number is None:
@@ -151,7 +158,7 @@ class Upload:
             parts[entry.whose[15] % PARTS].append(entry)
         async with asyncio.TaskGroup() as tasks:
             for part in filter(None, parts):
-                asked = await self._operations(part)
+                asked = await self._facts(part)
                 tasks.create_task(self._commit(asked))
                 await self._give_way()
 
@@ -180,9 +187,10 @@ class Upload:
             return None
         return store_id, claimed_spelling(entry.body.invoice_number.encode())
 
-    async def _commit(self, asked: list[tuple[Entry, Operation]]) -> None:
+    async def _commit(self, asked: list[tuple[Entry, Facts]]) -> None:
         """Bring operations to their outcome, and keep it as their results."""
-        decided = await self._services.committer.submit_many([op for _, op in asked])
+        wanted = [(entry.placed.brand, facts) for entry, facts in asked]
+        decided = await issue_many(self._services, wanted)
         for (entry, _), outcome in zip(asked, decided, strict=True):
             self._settle(entry, outcome)
             if perf_counter() > self._slice_ends:
@@ -242,8 +250,8 @@ class Upload:
                 known.append(entry)
         return known
 
-    async def _operations(self, entries: list[Entry]) -> list[tuple[Entry, Operation]]:
-        """Return the operations that are asked for; what cannot be asked for has its result."""
+    async def _facts(self, entries: list[Entry]) -> list[tuple[Entry, Facts]]:
+        """Return what the operations are made of; what cannot be asked for has its result."""
         placed = []
         for entry in entries:
             try:
@@ -256,7 +264,7 @@ class Upload:
         for entry in placed:
             printed = None if entry.invoice is None else invoices.get(entry.invoice)
             try:
-                asked.append((entry, self._operation(entry, printed)))
+                asked.append((entry, self._earn(entry, printed)))
             except Problem as problem:
                 await self._retry(entry, problem)
             if perf_counter() > self._slice_ends:
@@ -274,12 +282,11 @@ class Upload:
         }
         return await invoices.find_many(wanted)
 
-    def _operation(self, entry: Entry, printed: Invoice | None) -> Operation:
-        assert entry.store is not None
+    def _earn(self, entry: Entry, printed: Invoice | None) -> Facts:
         return earn(
             self._services,
             self._principal,
-            entry.store,
+            entry.placed,
             entry.whose,
             entry.key,
             entry.body,

@@ -12,6 +12,7 @@ import orjson
 from engine.api.answers import raise_refusal, recorded_answer
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of, transaction_id
+from engine.api.issues import Facts, issue
 from engine.api.places import store_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
@@ -30,9 +31,6 @@ from engine.programme.earning import coins_expire
 CONVERSION = Wire(Conversion)
 CASHBACK = Wire(Cashback)
 DONATION = Wire(Donation)
-
-Facts = dict[str, Any]
-"""What an operation is made of, by name."""
 
 
 async def convert(services: Services, call: Call) -> Reply:
@@ -70,15 +68,18 @@ async def _post(
         recorded = await recorded_under(services, customer_id, own_id, meaning, problem)
         raise_refusal(recorded, replayed=True)
         return answer(recorded_answer(recorded), 201, replayed=True)
-    operation = Operation(
-        kind=kind,
-        customer_id=customer_id,
-        transaction_id=own_id,
-        fingerprint=meaning,
-        occurred_at=time.time_ns() // 1000,
-        **facts,
-    )
-    decided, replayed = await services.committer.submit(operation)
+    facts |= {
+        "kind": kind,
+        "customer_id": customer_id,
+        "transaction_id": own_id,
+        "fingerprint": meaning,
+        "occurred_at": time.time_ns() // 1000,
+    }
+    if kind is Kind.CASHBACK:
+        brand = services.catalogue.now.brands[facts["brand_id"]]
+        decided, replayed = await issue(services, brand, facts)
+    else:
+        decided, replayed = await services.committer.submit(Operation(**facts))
     raise_refusal(decided, replayed=replayed)
     return answer(recorded_answer(decided), 201, replayed=replayed)
 

@@ -118,6 +118,9 @@ PROBLEMS: dict[str, Row] = {
     "invoice_differs": Row(
         409, "The invoice was sent with another content", "La factura se envió con otro contenido"
     ),
+    "deposit_exists": Row(
+        409, "This reference has been deposited already", "Esta referencia ya fue depositada"
+    ),
     "payment_captured": Row(409, "The payment is done", "El pago ya se hizo"),
     "too_many_items": Row(413, "There are too many items", "Hay demasiadas transacciones"),
     "body_too_large": Row(413, "The body is too large", "El cuerpo es demasiado grande"),

@@ -21,6 +21,7 @@ from engine.people.sessions import Sessions
 from engine.postgres.connections import Pool
 from engine.programme.administration import Administration
 from engine.programme.catalogue import Catalogue
+from engine.programme.funds import Funds
 from engine.programme.stock import Stock
 from engine.settings import Settings
 
@@ -46,6 +47,7 @@ class Services:
     events: Events
     uploads: Turns
     stock: Stock
+    funds: Funds
     committer: Committer
     statements: Statements
     reports: Reports

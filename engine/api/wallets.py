@@ -22,7 +22,7 @@ from engine.errors import CustomerNotFound
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Receipt, microseconds
 from engine.ledger.statements import Page
-from engine.ledger.vocabulary import COINS, Kind
+from engine.ledger.vocabulary import COINS, ISSUING_KINDS, Kind
 from engine.people.keys import Principal, Role
 from engine.programme.calendar import iso_day, iso_moment
 
@@ -163,7 +163,7 @@ def _posting_body(row: Any) -> dict[str, Any]:
         "amount": row["amount"],
         "held_amount": row["held_amount"],
         "balance": row["balance"],
-        "payment_id": None if reversal else reference,
+        "payment_id": None if reversal or row["kind"] in ISSUING_KINDS else reference,
         "invoice_number": row["invoice_number"],
         "bill_amount": row["bill_amount"],
         "item": redeemed_item(details) if row["kind"] == Kind.REDEMPTION else None,

@@ -44,6 +44,12 @@ COMPANION_FAULTS = {
     "qr_uses_without_row": "qr_use ({customer_id}, {issued_at}) has paid nothing",
     "references_without_row": "partner_reference ({partner_id}, {reference}) was not converted",
     "rows_without_reference": "journal row ({customer_id}, {asset}, {seq}) converted no reference",
+    "funds_unbalanced": "the fund of brand {brand_id} and its allotments have {coins} coins, and"
+    " {deposited} were deposited",
+    "allotments_unbalanced": "allotment {allotment_id} has paid {drawn} coins, and the journal"
+    " issued {issued} from it",
+    "rows_not_prepaid": "journal row ({customer_id}, {asset}, {seq}) issued coins that no allotment"
+    " paid for",
     "reversals_of_nothing": "journal row ({customer_id}, {asset}, {seq}) is not the opposite of the"
     " row that it reverses",
     "legs_not_reversed": "journal row ({customer_id}, {asset}, {seq}) was not reversed with the"

@@ -53,7 +53,8 @@ class Committer:
         """Return (what the ledger says of `operation`, whether it had said so before).
 
         Returns only after COMMIT. Raises Overloaded and Unavailable (nothing was done),
-        OutcomeUnknown, KeyReused, CustomerNotFound, PaymentNotFound, ItemTaken, Quarantined.
+        OutcomeUnknown, KeyReused, CustomerNotFound, PaymentNotFound, ItemTaken, AllotmentClosed,
+        Quarantined.
         """
         decided = self._enter(operation)
         while decided.fingerprint != operation.fingerprint:
@@ -123,6 +124,10 @@ class Committer:
                     results[place] = error
         return [results[place] for place in range(len(operations))]
 
+    def lane_of(self, customer_id: bytes) -> int:
+        """Return the number of the lane that a customer's operations go to."""
+        return customer_id[15] % len(self.lanes)
+
     def start(self) -> None:
         """Start the loops of the lanes."""
         for lane in self.lanes:
@@ -178,7 +183,7 @@ class Committer:
             raise
 
     def _lane_of(self, operation: Operation) -> Lane:
-        return self.lanes[operation.customer_id[15] % len(self.lanes)]
+        return self.lanes[self.lane_of(operation.customer_id)]
 
     def _leave_key_to(self, decided: Operation, waiter: asyncio.Future[None]) -> None:
         """Raise where another request under the same key has it, now that this one is over.

@@ -72,9 +72,9 @@ class Wallet:
 class Leg:
     """A row of the transaction that is to be reversed, and the unit and turn that it took.
 
-    `taker` is the transaction that took them: of a capture that is its payment. `moved` are (lot
-    key, amount) as the row has them. Raises ValueError where it earned or spent and its lots are
-    not what its amounts say.
+    `taker` is the transaction that took them: of a capture that is its payment. `allotment_id` is
+    what paid for the coins that a prepaid issuer gave. `moved` are (lot key, amount) as the row has
+    them. Raises ValueError where it earned or spent and its lots are not what its amounts say.
     """
 
     asset: int
@@ -88,6 +88,7 @@ class Leg:
     unit: int
     turn: int
     taker: bytes | None
+    allotment_id: bytes | None
     @property
     def moved(self) -> list[tuple[int, int]]: ...
     @property
@@ -108,6 +109,7 @@ class Leg:
         unit: int = 0,
         turn: int = 0,
         taker: bytes | None = None,
+        allotment_id: bytes | None = None,
     ) -> None: ...
 
 @final
@@ -127,8 +129,9 @@ class Operation:
 
     `qr_issued_at` (seconds) is the QR that a payment uses up, 0 where it uses none. `party_id` is
     the partner of a conversion, whose `claim_reference` converts once, or the organisation of a
-    donation. `original` are all the legs of what a reversal undoes, leg 0 first: `asset` and
-    `requested` are then those of leg 0.
+    donation. `allotment_id` is what a prepaid issuer's coins are drawn from, None where nobody has
+    to pay for them beforehand. `original` are all the legs of what a reversal undoes, leg 0 first:
+    `asset` and `requested` are then those of leg 0.
 
     Raises ValueError for an id of another length, an amount out of 0 … 2^53, a unit or a turn of no
     item, and what another kind of operation has or what this kind lacks.
@@ -163,6 +166,7 @@ class Operation:
     party_id: int
     claim_reference: bytes | None
     qr_issued_at: int
+    allotment_id: bytes | None
     original: list[Leg] | None
     barred: int
 
@@ -183,6 +187,10 @@ class Operation:
     @property
     def claimed_number(self) -> bytes | None:
         """The one spelling of the invoice number, which is what is claimed (PTS-7)."""
+
+    @property
+    def coins_issued(self) -> int:
+        """How many coins a brand issues by this, where it is not refused (COI-2)."""
 
     waiter: Any
     waiting_since: float
@@ -222,6 +230,7 @@ class Operation:
         party_id: int = 0,
         claim_reference: bytes | None = None,
         qr_issued_at: int = 0,
+        allotment_id: bytes | None = None,
         original: list[Leg] | None = None,
         barred: int = 0,
     ) -> None: ...
@@ -255,6 +264,12 @@ class Batch:
     @property
     def qr_uses(self) -> list[tuple[bytes, int, bytes]]:
         """(customer_id, issued_at, transaction_id) of the QR codes that are used up, sorted."""
+    @property
+    def draws(self) -> list[tuple[bytes, int, int]]:
+        """(allotment_id, coins issued, coins given back) of prepaid issuers' allotments, sorted."""
+    @property
+    def refunds(self) -> list[tuple[int, int]]:
+        """(brand_id, coins) that reversals give back to the funds of prepaid issuers, sorted."""
     @property
     def freed_units(self) -> list[tuple[int, int, bytes]]:
         """(item_id, unit, transaction that took it) of the units that reversals free, sorted."""

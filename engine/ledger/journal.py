@@ -178,16 +178,21 @@ class Journal:
         return {row["transaction_id"].bytes: row["refusal"] for row in rows}
 
     async def find_taken(self, operations: Sequence[Operation]) -> set[bytes]:
-        """Return the transactions of those operations whose unit or turn another took (RED-5)."""
-        of_items = [operation for operation in operations if operation.unit or operation.turn]
-        if not of_items:
+        """Return the transactions of those operations that were to take what is not there any more.
+
+        That is a unit or a turn which another took (RED-5), or the coins of an allotment (COI-2).
+        """
+        wanted = [op for op in operations if op.unit or op.turn or op.allotment_id is not None]
+        if not wanted:
             return set()
         rows = await self._find_taken.fetch(  # network op
-            [UUID(operation.customer_id) for operation in of_items],
-            [UUID(operation.transaction_id) for operation in of_items],
-            [operation.item_id for operation in of_items],
-            [operation.unit for operation in of_items],
-            [operation.turn for operation in of_items],
+            [UUID(operation.customer_id) for operation in wanted],
+            [UUID(operation.transaction_id) for operation in wanted],
+            [operation.item_id for operation in wanted],
+            [operation.unit for operation in wanted],
+            [operation.turn for operation in wanted],
+            [None if op.allotment_id is None else UUID(op.allotment_id) for op in wanted],
+            [operation.coins_issued for operation in wanted],
         )
         return {row["transaction_id"].bytes for row in rows}
 
@@ -210,7 +215,7 @@ def append_statement(batch: Batch) -> str:
     reversal frees in one batch and another takes may, and is tried again. Raises ValueError for an
     invoice number that is not printable ASCII.
     """
-    statements = []
+    statements = [*_drawn(batch)]
     if batch.new_wallets:
         rows = ",".join([f"('{id_.hex()}',{asset})" for id_, asset in batch.new_wallets])
         statements.append(f"insert into wallet values {rows};")  # noqa: S608 - hexadecimal digits
@@ -219,6 +224,14 @@ def append_statement(batch: Batch) -> str:
     statements += _units_and_turns(batch)
     statements.append(COPY_ROWS)
     return "".join(statements)
+
+
+def _drawn(batch: Batch) -> Iterator[str]:
+    """Give the statements for the coins of prepaid issuers: funds before allotments, as always."""
+    for brand_id, coins in batch.refunds:
+        yield f"update issuer_fund set coins=coins+{coins} where brand_id={brand_id};"  # noqa: S608 - numbers
+    for allotment_id, issued, returned in batch.draws:
+        yield f"call draw_coins('{allotment_id.hex()}',{issued},{returned});"
 
 
 def _claimed(batch: Batch) -> Iterator[str]:

@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from engine.errors import (
+    AllotmentClosed,
     EngineError,
     ItemTaken,
     KeyReused,
@@ -269,8 +270,8 @@ class Lane:
         """Answer the operations whose key the journal has, and bar those that come second.
 
         That is by their invoice, QR, partner's reference, or what they reverse. Those whose unit or
-        turn another took are given up: who asked picks again. Where the connection fails on the way
-        nothing is lost: all are decided again.
+        turn another took, or whose allotment is closed, are given up: who asked picks again. Where
+        the connection fails on the way nothing is lost: all are decided again.
         """
         try:
             async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
@@ -285,7 +286,8 @@ class Lane:
         for operation in operations:
             receipt = receipts.get(operation.transaction_id)
             if receipt is None and operation.transaction_id in taken:
-                self.room.finish(operation, ItemTaken())
+                gone = ItemTaken() if operation.allotment_id is None else AllotmentClosed()
+                self.room.finish(operation, gone)
             elif receipt is None:
                 operation.barred = barred.get(operation.transaction_id, operation.barred)
                 unseen.append(operation)

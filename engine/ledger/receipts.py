@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from engine.ledger.core import Leg
-from engine.ledger.vocabulary import Kind
+from engine.ledger.vocabulary import ISSUING_KINDS, Counter, Kind
 
 MICROSECONDS = 1_000_000
 HOLD_EXPIRES_AT = slice(24, 32)
@@ -124,7 +124,8 @@ def legs_of(rows: Sequence[Any], *, item_id: int = 0, unit: int = 0, turn: int =
     """Return what a reversal of a transaction needs of its rows, leg 0 first.
 
     Each row has the columns of the query `find`. The unit and the turn are what the transaction
-    took of an item, to be given back; no column tells of them. A capture's are its payment's.
+    took of an item, to be given back; no column tells of them. A capture's are its payment's. The
+    reference of a row that issues coins is the allotment that paid for them.
     """
     return [
         Leg(
@@ -140,6 +141,7 @@ def legs_of(rows: Sequence[Any], *, item_id: int = 0, unit: int = 0, turn: int =
             unit=0 if row["leg"] else unit,
             turn=0 if row["leg"] else turn,
             taker=row["reference" if row["kind"] == Kind.CAPTURE else "transaction_id"].bytes,
+            allotment_id=_allotment_of(row),
         )
         for row in rows
     ]
@@ -148,6 +150,13 @@ def legs_of(rows: Sequence[Any], *, item_id: int = 0, unit: int = 0, turn: int =
 def microseconds(moment: datetime) -> int:
     """Return microseconds since 1970 of an aware `moment`, exactly."""
     return int(moment.replace(microsecond=0).timestamp()) * MICROSECONDS + moment.microsecond
+
+
+def _allotment_of(row: Any) -> bytes | None:
+    """Return what the coins of a prepaid issuer were drawn from, None where none were."""
+    if row["kind"] not in ISSUING_KINDS or row["counter"] != Counter.COINS_ISSUED:
+        return None
+    return None if row["reference"] is None else bytes(row["reference"].bytes)
 
 
 def _expires_day(row: Any) -> int:

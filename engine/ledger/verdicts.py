@@ -20,7 +20,8 @@ class Verdict(Enum):
     STALE = "stale"
     """Not applied: another writer has moved a wallet on. Load, and decide again."""
     SEEN = "seen"
-    """Not applied: what happens once has happened: a transaction, an invoice, a unit, a QR …"""
+    """Not applied: what happens once has happened: a transaction, an invoice, a unit, a QR …; or
+    an allotment has not the coins that were to be drawn from it."""
     RETRY = "retry"
     """Not applied, for a reason that passes: a deadlock, or a lock or statement too slow."""
     REFUSED = "refused"
@@ -42,6 +43,7 @@ _BY_CONSTRAINT = {
     "qr_use_pkey": Verdict.SEEN,
     "failed_code_pkey": Verdict.SEEN,
     "journal_reversal": Verdict.SEEN,
+    "issuer_allotment_drawn": Verdict.SEEN,
 }
 _BY_SQLSTATE = {
     "40001": Verdict.RETRY,
@@ -76,7 +78,7 @@ def verdict_of(error: BaseException) -> Verdict:
         sqlstate, constraint = "23505", found[1]
     elif sqlstate == "XX000":
         sqlstate = next((s for text, s in _CITUS_TEXTS.items() if text in message), sqlstate)
-    if sqlstate == "23505":
+    if sqlstate in ("23505", "23514"):
         return _BY_CONSTRAINT.get(constraint or "", Verdict.REFUSED)
     if sqlstate in _BY_SQLSTATE:
         return _BY_SQLSTATE[sqlstate]

@@ -52,6 +52,10 @@ class Kind(IntEnum):
     REPAYMENT = 17  # lots repaid debts: the amount is 0, the lots moved say whose paid whose
 
 
+ISSUING_KINDS = frozenset({Kind.ACCUMULATION, Kind.CASHBACK})
+"""What a brand issues coins by; the reference of their row is the allotment that paid, if any."""
+
+
 class Counter(IntEnum):
     """The account on the other side of a posting; `counter_party` says whose it is."""
 

@@ -11,7 +11,10 @@ from engine.programme.earning import Programme
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """A brand; `programmes` are its versions, oldest first, and `starts` when each began."""
+    """A brand; `programmes` are its versions, oldest first, and `starts` when each began.
+
+    Where it is `prepaid`, the coins that it issues are drawn from what it has `deposited` (COI-2).
+    """
 
     brand_id: int
     name: str
@@ -21,6 +24,8 @@ class Brand:
     programmes: tuple[Programme, ...]
     starts: tuple[float, ...]
     retired: bool = False
+    prepaid: bool = False
+    deposited: int = 0
 
     def programme_at(self, moment_s: float) -> Programme | None:
         """Return the version in force at `moment_s` (seconds since 1970), None before the first."""

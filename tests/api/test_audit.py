@@ -61,6 +61,32 @@ COMPANIONS = {
         "was taken by no redemption",
     ),
 }
+FUNDS = {
+    "a coin that nobody deposited": (
+        "update issuer_fund set coins = coins + 1",
+        "the fund of brand 1 and its allotments have 1001 coins, and 1000 were deposited",
+    ),
+    "a deposit that is gone": (
+        "delete from issuer_deposit",
+        "the fund of brand 1 and its allotments have 1000 coins, and 0 were deposited",
+    ),
+    "a coin that was issued and not drawn": (
+        "update issuer_allotment set drawn = drawn - 1",
+        "has paid 539 coins, and the journal issued 540 from it",
+    ),
+    "an allotment that is gone": (
+        "delete from issuer_allotment",
+        "has paid 0 coins, and the journal issued 540 from it",
+    ),
+    "an allotment of another brand": (
+        "update issuer_allotment set brand_id = 2",
+        "has paid 540 coins, and the journal issued 0 from it",
+    ),
+    "an issuer that was prepaid before": (
+        "update issuer_fund set prepaid_since = '2020-01-01'",
+        "issued coins that no allotment paid for",
+    ),
+}
 
 
 TWO_PROCESSES = ("--audit-processes-max", "2", "--audit-process-rows-min", "1")
@@ -86,10 +112,11 @@ async def sold(api, customer_id):
 async def changed_and_back(dsn, change, customer_id, *flags):
     """Make a change and audit; whatever it says, put the rows back as they were."""
     tables = ("journal", "wallet", "invoice_claim", "item_unit", "item_turn")
+    tables += ("issuer_fund", "issuer_deposit", "issuer_allotment")
     async with connection_to(dsn) as connection:
         for table in tables:
             await connection.execute(f"create temp table kept_{table} as table {table}")
-        await connection.execute(change, customer_id)
+        await connection.execute(change, *[customer_id] * ("$1" in change))
         said = await audit(dsn, *flags)
         async with connection.transaction():
             for table in tables:
@@ -192,3 +219,15 @@ async def test_what_does_not_agree_with_the_journal_is_named(sold, database, cha
     assert status == 1
     assert fault in said
     assert sold in said or "X-1" in said or "item_unit" in said
+
+
+@pytest.mark.parametrize(("change", "fault"), FUNDS.values(), ids=FUNDS)
+async def test_coins_that_were_not_paid_for_are_named(api, sold, database, change, fault):
+    if not (await api.network.fund()).json["deposited"]:
+        await api.network.deposit(1000)
+        await api.network.prepay()
+        assert (await api.store.accumulate(sold, amount=5_400_000, currency="COP")).status == 201
+        await api.network.prepay(False)
+    status, said = await changed_and_back(database, change, sold)
+    assert status == 1
+    assert fault in said

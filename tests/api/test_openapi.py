@@ -160,7 +160,8 @@ def test_a_body_that_is_taken_is_documented(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if " /v1/" in name])
 def test_an_idempotency_key_is_asked_for_where_value_moves(name):
     moves = re.fullmatch(
-        r"POST .*/(accumulations|redemptions|payments|conversions|cashbacks|donations|reversals)",
+        r"POST .*/(accumulations|redemptions|payments|conversions|cashbacks|donations|reversals"
+        r"|deposits)",
         name,
     )
     headers = {

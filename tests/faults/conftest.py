@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import HASTE, EngineProcess, Network, clients_of, connection_to
+from harness import HASTE, EngineProcess, Network, People, clients_of, connection_to
+from proxy import Proxy
 
 DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
@@ -61,3 +63,17 @@ async def two(engines: list[EngineProcess], database: str) -> AsyncIterator[tupl
         connection = await stack.enter_async_context(connection_to(database))
         yield one, other, connection
         assert await connection.fetchval(DEADLOCKS) == 0
+
+
+@pytest.fixture
+async def broken(
+    loaded_network: Network, dsn: str, make_engine: Callable[..., EngineProcess]
+) -> AsyncIterator[tuple[Any, ...]]:
+    """Give (a proxy that breaks, clients of an engine behind it, a direct connection, people)."""
+    async with Proxy(dsn) as proxy:
+        engine = make_engine(loaded_network, proxy.dsn, "--lanes", "1")
+        await asyncio.to_thread(engine.start)
+        async with clients_of(engine) as clients, connection_to(dsn) as connection:
+            yield proxy, clients, connection, People(engine.demo)
+        proxy.silent = False
+        proxy.cut_all()

@@ -10,7 +10,7 @@ from itertools import count
 from time import monotonic
 
 import pytest
-from harness import Network, People, clients_of, connection_to, until
+from harness import Network, People, answered, clients_of, connection_to, until
 from proxy import Fault, Proxy
 from torture import progress, record, size
 from traffic import Intent, faults_of, plan, send_all, settle
@@ -205,28 +205,6 @@ async def test_who_waits_no_longer_than_an_append_takes_is_never_told_a_falsehoo
 
 
 # The connection breaks exactly around COMMIT.
-
-
-@pytest.fixture
-async def broken(loaded_network, dsn, make_engine):
-    """Give (a proxy that breaks, clients of an engine behind it, a direct connection, people)."""
-    async with Proxy(dsn) as proxy:
-        engine = make_engine(loaded_network, proxy.dsn, "--lanes", "1")
-        await asyncio.to_thread(engine.start)
-        async with clients_of(engine) as clients, connection_to(dsn) as connection:
-            yield proxy, clients, connection, People(engine.demo)
-        proxy.silent = False
-        proxy.cut_all()
-
-
-async def answered(send):
-    """Send until there is an answer; return it."""
-
-    async def once():
-        reply = await send()
-        return None if reply.status in (503, 504) else reply
-
-    return await until(once)
 
 
 COPY_REPLY_BYTES = len(b"C\0\0\0\x0bCOPY 2\0Z\0\0\0\x05I")

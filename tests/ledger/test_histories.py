@@ -128,6 +128,8 @@ def operation_from(ask, number, now, payments, books):
         keywords |= {"code_mac": code(chances.of(2))}
     if kind in (Kind.PAYMENT, Kind.DONATION, Kind.CONVERSION, Kind.CASHBACK):
         keywords |= {"requested": ask["amount"], "expires_day": today + 2 * ask["days"]}
+    if keywords.get("coins") or (kind == Kind.CASHBACK and ask["amount"]):
+        keywords["allotment_id"] = [None, b"a" * 16, b"b" * 16][chances.of(3)]
     if kind == Kind.PAYMENT:
         keywords |= {"qr_issued_at": chances.of(3) and number // 3}
     if kind in (Kind.DONATION, Kind.CONVERSION):

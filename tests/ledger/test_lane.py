@@ -12,6 +12,7 @@ from fakes import FakeDatabase, Step
 from time_machine import travel
 
 from engine.errors import (
+    AllotmentClosed,
     CustomerNotFound,
     ItemTaken,
     KeyReused,
@@ -64,7 +65,17 @@ async def committer(database):
         yield committer
 
 
-def earn(customer_id=ANA, points=10, *, key=None, invoice=None, fingerprint=1, store_id=1, coins=0):
+def earn(
+    customer_id=ANA,
+    points=10,
+    *,
+    key=None,
+    invoice=None,
+    fingerprint=1,
+    store_id=1,
+    coins=0,
+    **more,
+):
     return Operation(
         kind=Kind.ACCUMULATION,
         customer_id=customer_id,
@@ -79,6 +90,7 @@ def earn(customer_id=ANA, points=10, *, key=None, invoice=None, fingerprint=1, s
         coins_expires_day=TODAY + 3650,
         utc_offset=COLOMBIA,
         invoice_number=invoice,
+        **more,
     )
 
 
@@ -663,6 +675,60 @@ async def test_all_who_ask_with_one_key_are_told_that_the_unit_is_taken(database
     tasks += submit(committer, take(ANA, unit=2), *(take(CARLA, unit=2, key=6) for _ in range(2)))
     told = await results(tasks)
     assert [isinstance(one, ItemTaken) for one in told] == [*[True] * 3, False, *[True] * 2]
+
+
+# Coins of allotments (COI-2).
+
+
+def issue(customer_id=ANA, *, allotment=b"a", coins=5, key=None):
+    """Return an accumulation whose coins are drawn from an allotment."""
+    return earn(customer_id, coins=coins, allotment_id=allotment * 16, key=key)
+
+
+async def test_whose_allotment_is_closed_is_told_and_its_neighbours_are_done(database, committer):
+    database.allotments = {b"a" * 16: (10, 0), b"b" * 16: (5, 5)}
+    tasks = submit(committer, issue(ANA), issue(BEA, allotment=b"b"), earn(CARLA), issue(CARLA))
+    done, closed, *others = await results(tasks)
+    assert isinstance(closed, AllotmentClosed)
+    assert [answer.refusal for answer, _ in (done, *others)] == [0, 0, 0]
+    assert done[0].coins_amount == 5
+    assert database.allotments[b"a" * 16] == (10, 10)
+    (lost,) = await results(submit(committer, issue(allotment=b"c")))
+    assert isinstance(lost, AllotmentClosed)
+    assert committer.lanes[0].idle
+
+
+async def test_a_retry_whose_allotment_is_closed_is_answered_from_its_row(database, committer):
+    database.allotments = {b"a" * 16: (5, 0)}
+    ((first, _),) = await results(submit(committer, issue(key=5)))
+    for allotment in (b"a", b"b"):
+        tasks = submit(committer, issue(key=5, allotment=allotment))
+        ((again, replayed),) = await results(tasks)
+        assert (again.coins_amount, again.balance, replayed) == (5, first.balance, True)
+    assert database.allotments[b"a" * 16] == (5, 5)
+
+
+@pytest.mark.parametrize("landed", [True, False])
+@pytest.mark.parametrize("closed", [True, False])
+async def test_an_unknown_outcome_draws_once_or_not_at_all(database, committer, landed, closed):
+    """It is settled by the identical batch, also where somebody closed the allotment meanwhile."""
+    database.allotments = {b"a" * 16: (20, 0)}
+    step = database.next(Step(Verdict.AMBIGUOUS, lands=landed))
+    task = submit(committer, issue(ANA), issue(BEA))
+    await step.started.wait()
+    if closed:
+        while not database.balance(BEA, COINS) and landed:
+            await asyncio.sleep(0)
+        drawn = 10 * landed
+        database.allotments = {b"a" * 16: (drawn, drawn)}
+    outcomes = await results(task)
+    if closed and not landed:
+        assert [type(one) for one in outcomes] == [AllotmentClosed] * 2
+    else:
+        assert [(answer.coins_amount, replayed) for answer, replayed in outcomes] == [
+            (5, False)
+        ] * 2
+    assert database.allotments[b"a" * 16][1] == database.balance(ANA, COINS) * 2
 
 
 @pytest.mark.parametrize("landed", [True, False])

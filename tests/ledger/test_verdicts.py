@@ -98,6 +98,17 @@ async def test_a_transaction_that_is_reversed_is_seen(connection):
     assert verdict_of(error) is Verdict.SEEN
 
 
+@pytest.mark.parametrize("drawn", [6, -1])
+async def test_an_allotment_that_has_not_so_many_coins_is_seen(connection, drawn):
+    allotment = uuid4()
+    opened = "insert into issuer_allotment values ($1, 1, 5, 0, now())"
+    await connection.execute(opened, allotment)
+    for of in (allotment, uuid4()):
+        error = await error_of(connection.execute("call draw_coins($1, $2, 0)", of, drawn))
+        assert error.constraint_name == "issuer_allotment_drawn"
+        assert (verdict_of(error), sqlstate_of(error)) == (Verdict.SEEN, "23514")
+
+
 async def test_another_unique_key_is_refused(connection):
     await connection.execute("create temporary table numbers (n int constraint other_key unique)")
     await connection.execute("insert into numbers values (1)")

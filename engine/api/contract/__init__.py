@@ -26,6 +26,7 @@ from engine.api.contract import (
     brands,
     coins,
     customers,
+    funds,
     invoices,
     items,
     operations,
@@ -85,6 +86,11 @@ SECTIONS: tuple[Section, ...] = (
         "Brands and stores",
         "Who belongs to the network, and what a sale earns there; partners and organisations too.",
         brands.ROWS,
+    ),
+    Section(
+        "Funds",
+        "Issuers that pay for their coins before they issue them.",
+        funds.ROWS,
     ),
     Section(
         "Cashiers and keys",

@@ -92,7 +92,7 @@ select u.item_id, u.unit, u.transaction_id
                       and j.leg = 0 and j.kind in (2, 3, 12) and j.refusal = 0)
     or exists (select from journal j
                 where j.customer_id = u.customer_id and j.reference = u.transaction_id
-                  and j.kind in (4, 5, 6) and j.amount > 0)
+                  and j.leg = 0 and j.kind in (4, 5, 6) and j.amount > 0)
  limit 100
 
 -- turns_without_row --
@@ -103,7 +103,7 @@ select t.customer_id, t.item_id, t.turn, t.transaction_id
                       and j.leg = 0 and j.kind in (2, 3, 12) and j.refusal = 0)
     or exists (select from journal j
                 where j.customer_id = t.customer_id and j.reference = t.transaction_id
-                  and j.kind in (4, 5, 6) and j.amount > 0)
+                  and j.leg = 0 and j.kind in (4, 5, 6) and j.amount > 0)
  limit 100
 
 -- qr_uses_without_row --
@@ -132,6 +132,46 @@ select j.customer_id, j.asset, j.seq
    and not exists (select from partner_reference r
                     where r.partner_id = j.counter_party and r.customer_id = j.customer_id
                       and r.transaction_id = j.transaction_id)
+ limit 100
+
+-- funds_unbalanced --
+-- What was deposited is in the fund or in allotments, and those that are closed have issued it all.
+select brand_id, sum(deposited)::bigint as deposited, sum(coins)::bigint as coins
+  from (select brand_id, coins as deposited, 0 as coins from issuer_deposit
+         union all select brand_id, 0, coins from issuer_fund
+         union all select brand_id, 0, case when closed_at is null then coins else drawn end
+                     from issuer_allotment) parts
+ group by brand_id
+having sum(deposited) <> sum(coins)
+ limit 100
+
+-- allotments_unbalanced --
+-- What was drawn from an allotment is what the journal issued from it, less what was reversed.
+with moved as (
+    select j.reference as allotment_id, j.counter_party as brand_id, j.amount as coins
+      from journal j
+     where j.counter = 4 and j.kind in (1, 14) and j.reference is not null
+     union all
+    select o.reference, o.counter_party, r.amount
+      from journal r
+      join journal o on o.customer_id = r.customer_id and o.transaction_id = r.reference
+                    and o.leg = r.leg
+     where r.counter = 4 and r.kind = 16 and o.reference is not null),
+issued as (select allotment_id, brand_id, sum(coins)::bigint as coins from moved group by 1, 2)
+select allotment_id, coalesce(a.drawn, 0) as drawn, coalesce(i.coins, 0) as issued
+  from issuer_allotment a
+  full join issued i using (allotment_id, brand_id)
+ where coalesce(a.drawn, 0) <> coalesce(i.coins, 0)
+ limit 100
+
+-- rows_not_prepaid --
+-- Coins of an issuer that was prepaid by then. A worker may learn of that a moment later, and what
+-- it had taken by then may wait for a while.
+select j.customer_id, j.asset, j.seq
+  from issuer_fund f
+  join journal j on j.counter = 4 and j.counter_party = f.brand_id and j.kind in (1, 14)
+                and j.amount > 0 and j.reference is null
+                and j.recorded_at > f.prepaid_since + interval '1 minute'
  limit 100
 
 -- reversals_of_nothing --

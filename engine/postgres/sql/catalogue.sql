@@ -6,7 +6,12 @@ select version from catalogue_version
 
 -- brands --
 -- Retired ones too, here and below: the books speak of them, and what is theirs can be read.
-select brand_id, name, country, currency, retired_at is not null as retired from brand
+select b.brand_id, b.name, b.country, b.currency, b.retired_at is not null as retired,
+       f.prepaid_since is not null as prepaid,
+       (select coalesce(sum(d.coins), 0) from issuer_deposit d
+         where d.brand_id = f.brand_id)::bigint as deposited
+  from brand b
+  left join issuer_fund f on f.brand_id = b.brand_id
 
 -- programmes --
 -- Oldest first.

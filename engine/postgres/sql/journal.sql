@@ -55,8 +55,10 @@ select k.transaction_id, 15
  where j.transaction_id <> k.transaction_id
 
 -- find_taken --
--- Which of these transactions want a unit or a turn that another transaction took.
--- $1: customers, $2: transactions, $3: items, $4: units, $5: turns; unit or turn 0 is none.
+-- Which of these transactions want a unit or a turn that another transaction took, or coins of an
+-- allotment that is closed, or has not as many as all of them want.
+-- $1: customers, $2: transactions, $3: items, $4: units, $5: turns, $6: allotments, $7: coins;
+-- unit or turn 0 is none.
 select k.transaction_id
   from unnest($2::uuid[], $3::integer[], $4::integer[]) as k (transaction_id, item_id, unit)
   join item_unit u on u.item_id = k.item_id and u.unit = k.unit
@@ -67,6 +69,14 @@ select k.transaction_id
        as k (customer_id, transaction_id, item_id, turn)
   join item_turn t on t.customer_id = k.customer_id and t.item_id = k.item_id and t.turn = k.turn
  where t.transaction_id <> k.transaction_id
+ union
+select k.transaction_id
+  from (select transaction_id, allotment_id, sum(coins) over (partition by allotment_id) as coins
+          from unnest($2::uuid[], $6::uuid[], $7::bigint[])
+               as w (transaction_id, allotment_id, coins)
+         where allotment_id is not null) k
+  left join issuer_allotment a on a.allotment_id = k.allotment_id
+ where k.coins > coalesce(a.coins - a.drawn, 0)
 
 -- payment --
 -- Every posting of a payment, newest last: its hold, tries, resends, and how it ended.
@@ -75,7 +85,7 @@ select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j
        j.store_id, j.missing_fields, j.moved, j.holds, j.reference, j.fingerprint, j.occurred_at,
        j.recorded_at, j.bill_amount, j.invoice_number, j.details, j.hash
   from journal j
- where j.customer_id = $1 and j.reference = $2
+ where j.customer_id = $1 and j.reference = $2 and j.leg = 0
  order by j.seq
 
 -- wallets --

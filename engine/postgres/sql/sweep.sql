@@ -44,7 +44,7 @@ update sweep
 select j.customer_id, j.recorded_at,
        not exists (select from journal e
                     where e.customer_id = j.customer_id and e.reference = j.transaction_id
-                      and e.held_amount < 0) as is_open
+                      and e.leg = 0 and e.held_amount < 0) as is_open
   from (select customer_id, transaction_id, recorded_at
           from journal
          where kind = 3 and refusal = 0 and recorded_at > $1 and recorded_at <= $2
