@@ -106,6 +106,12 @@ class Metrics:
             ("kind", "refusal"),
         )
         self.registry.register(self.operations)
+        self.tries = Tally(
+            "leal_operation_tries",
+            "Operations that were decided more than once before they were durable, by how often.",
+            ("tries",),
+        )
+        self.registry.register(self.tries)
         self.conflicts = Counter(
             "leal_batch_conflicts_total",
             "Batches decided again because another writer had moved a wallet on.",

@@ -320,6 +320,8 @@ class Lane:
         for operation in operations:
             if operation.outcome == POSTED:
                 count((KIND_WORDS[operation.kind], REFUSAL_WORDS[operation.refusal]))
+                if operation.tries:
+                    self._metrics.tries.add((str(operation.tries + 1),))
             self.room.finish(operation)
         self.ledger.trim(self._settings.wallets_cached_max, self.room.locked)
 

@@ -328,6 +328,7 @@ async def test_a_stale_state_is_loaded_again_and_decided_again(database, committ
     answer, _ = (await results(submit(committer, earn(ANA))))[0]
     assert answer.balance == 25
     assert counted(committer, "leal_batch_conflicts_total") == 1
+    assert counted(committer, "leal_operation_tries_total", tries="2") == 1
     seqs = [row.seq for row in database.rows if row.asset == POINTS]
     assert seqs == [1, 2, 3]
 
