@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.conftest import BATCH_SIZES, Database, sales_of
+from bench.conftest import BATCH_SIZES, Database
+from bench.sales import sales_of
 from engine.ledger.core import Batch, Ledger
 from engine.ledger.verdicts import Verdict
 

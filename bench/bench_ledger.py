@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.conftest import BATCH_SIZES, NOW, sales_of
+from bench.conftest import BATCH_SIZES
+from bench.sales import NOW, sales_of
 from engine.ledger.core import Ledger, hash_row
 
 ROW = bytes(range(256)) + bytes(130)

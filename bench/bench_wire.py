@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.conftest import NOW, sales_of
+from bench.sales import NOW, sales_of
 from engine.api.answers import accumulation_answer
 from engine.api.identity import fingerprint
 from engine.api.shapes.transactions import Accumulation

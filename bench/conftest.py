@@ -6,9 +6,8 @@ pytest bench -o python_files='bench_*.py' --benchmark-json=bench/results/micro.j
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,56 +15,15 @@ from typing import Any
 import pytest
 import uvloop
 
+from bench.sales import COLOMBIA, NOW, sales_of
 from engine.demo import prepare as demo_network
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
-from engine.ledger.vocabulary import Kind
 from engine.postgres.connections import connect
 from engine.postgres.embedded import EmbeddedPostgres
 from engine.postgres.migrations import migrate
 
-COLOMBIA = -5 * 3600
-NOW = time.time_ns() // 1000
-TODAY = NOW // 86_400_000_000
 BATCH_SIZES = (1, 64, 512)
-
-STREAMS = itertools.count(1)
-"""No two streams of sales share an id or an invoice, for all of them may meet in one database."""
-
-Sales = Callable[[int], list[Operation]]
-
-
-def sales_of(customer_ids: list[bytes], *, invoices: bool) -> Sales:
-    """Return what makes that many sales, each of another customer: two postings, one claim each."""
-    stream = next(STREAMS)
-    dice, numbers = Random(f"sales {stream}"), itertools.count(1)
-
-    def make(count: int) -> list[Operation]:
-        operations = []
-        for customer_id in dice.sample(customer_ids, count):
-            number = b"F%d-%d" % (stream, next(numbers))
-            operations.append(
-                Operation(
-                    kind=Kind.ACCUMULATION,
-                    customer_id=customer_id,
-                    transaction_id=dice.randbytes(16),
-                    fingerprint=dice.getrandbits(62),
-                    brand_id=1,
-                    store_id=1,
-                    asset=1,
-                    requested=54,
-                    expires_day=TODAY + 365,
-                    coins=540,
-                    coins_expires_day=TODAY + 730,
-                    utc_offset=COLOMBIA,
-                    occurred_at=NOW,
-                    bill_amount=5_400_000,
-                    invoice_number=number if invoices else None,
-                )
-            )
-        return operations
-
-    return make
 
 
 @pytest.fixture

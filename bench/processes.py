@@ -19,16 +19,15 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
 
 
-def cpu_seconds(pid: int, *, with_children: bool = False) -> float:
-    """Return the CPU time of a process, its threads, and, where asked, its living children."""
-    total = sum(_stat(pid)[11:13])
-    if with_children:
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError, IndexError):
-                    facts = _stat(int(entry.name))
-                    if facts[1] == pid:
-                        total += sum(facts[11:13])
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process, of its threads and of its children, living and gone."""
+    total = sum(_stat(pid)[11:15])
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                facts = _stat(int(entry.name))
+                if facts[1] == pid:
+                    total += sum(facts[11:15])
     return total / TICKS
 
 

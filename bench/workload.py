@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -24,6 +24,7 @@ REDEMPTIONS: Final = CUSTOMER + "/redemptions"
 PAYMENTS: Final = CUSTOMER + "/payments"
 CONFIRM: Final = PAYMENTS + "/{payment_id}/confirm"
 WALLETS: Final = CUSTOMER + "/wallets"
+QR: Final = CUSTOMER + "/qr"
 TRANSACTIONS: Final = "/v1/transactions"
 UPLOAD_ITEMS: Final = 1000
 
@@ -38,6 +39,9 @@ BILLS_SIGMA: Final = 0.8
 
 CODE_TEXT: Final = re.compile(r"pagar (\d+) coins .*\bes (\d{4,6})\.")
 """What the message with a payment's code says: how many coins, and the code."""
+
+FUNDING_AMOUNT: Final = 10**12
+"""The bill of a sale that leaves a customer with more than a benchmark can spend."""
 
 DONE: Final = frozenset({200, 201})
 DONE_OR_REFUSED: Final = DONE | {409}
@@ -70,6 +74,10 @@ class Request:
         return "\r\n".join((*lines, "", "")).encode() + self.body
 
 
+Answer = Mapping[str, Any]
+Step = Request | Callable[[Answer], Request | None]
+"""A request, or what makes it of the answer before; None where it cannot yet."""
+
 HABITS: Final = 3
 """At how many brands a customer buys."""
 
@@ -81,7 +89,7 @@ class Workload:
     exponents given (0: all alike). With `one_brand` every request is at the brand of the demo's
     store key, which issues coins; with `issuers_only` they are at brands that all do, which is the
     same work. `invoices` is the share of sales that carry an invoice number, as those of an
-    integrated point of sale do.
+    integrated point of sale do. `customers` takes the first so many of them, 0 takes all.
     """
 
     def __init__(
@@ -94,6 +102,7 @@ class Workload:
         one_brand: bool = False,
         issuers_only: bool = False,
         invoices: float = 1.0,
+        customers: int = 0,
     ) -> None:
         self.seed = seed
         self._dice = Random(f"workload {seed}")
@@ -107,19 +116,20 @@ class Workload:
             and (brand["issuer"] or not issuers_only)
         ]
         self._issuers = [b for b in self._brands if b["issuer"]]
+        self._home = home
         self._stores = _by_brand(demo["stores"])
         self._rewards = _by_brand(demo["rewards"])
         self._tills = [s for s in demo["stores"] if s["accepts_coins"]]
         if one_brand:
             self._tills = [s for s in self._tills if s["brand_id"] == home]
-        self._customers: list[Mapping[str, Any]] = demo["customers"]
+        self._customers: list[Mapping[str, Any]] = demo["customers"][: customers or None]
         self._complete: list[Mapping[str, Any]] = [
             c for c in self._customers if c["profile_complete"]
         ]
         # The same for every seed of the stream: people keep going where they went.
         habits = Random("habits")
         weights = zipf(len(self._brands), zipf_brands)
-        self._habits = {
+        self.habits = {
             customer["customer_id"]: habits.choices(self._brands, cum_weights=weights, k=HABITS)
             for customer in self._customers
         }
@@ -146,9 +156,42 @@ class Workload:
             customer = self._customer()
             yield self.lookup(customer), self.accumulate(customer)
 
-    def till_requests(self) -> Iterator[Request]:
-        """Yield the requests of `tills` one after the other."""
-        return itertools.chain.from_iterable(self.tills())
+    def lookups(self) -> Iterator[Request]:
+        """Yield look-ups and nothing else."""
+        while True:
+            yield self.lookup(self._customer())
+
+    def looks(self) -> Iterator[Request]:
+        """Yield readings of wallets and nothing else."""
+        while True:
+            yield self.wallets(self._customer())
+
+    def funding(self) -> Iterator[Request]:
+        """Yield a sale for each complete customer, after which they can redeem and pay for long."""
+        for customer in self._complete:
+            yield self.accumulate(customer, self._home, amount=FUNDING_AMOUNT)
+
+    def redemptions(self) -> Iterator[Request]:
+        """Yield rewards of the home brand, for customers who were funded."""
+        while True:
+            yield self.redeem(self._customer(complete=True), self._home)
+
+    def code_payments(self, outbox: Outbox) -> Iterator[tuple[Step, ...]]:
+        """Yield holds of coins and the codes that capture them, for customers who were funded."""
+        while True:
+            customer = self._customer(complete=True)
+            hold = self.pay(customer)
+            yield hold, partial(self._typed, customer, hold, outbox)
+
+    def qr_payments(self) -> Iterator[tuple[Step, ...]]:
+        """Yield what the app shows and the till takes for coins, for customers who were funded.
+
+        In turn, for a customer shows but one QR a second.
+        """
+        for customer in itertools.cycle(self._complete):
+            path = QR.format(customer_id=customer["customer_id"])
+            shown = Request("show", "POST", QR, path, "app", b"", None, DONE)
+            yield shown, partial(self._scanned, customer)
 
     def visits(self) -> Iterator[tuple[Request, ...]]:
         """Yield what one customer's visit to a till asks for, in order, by the shares of VISITS.
@@ -178,11 +221,13 @@ class Workload:
 
     # Single requests.
 
-    def accumulate(self, customer: Mapping[str, Any], brand_id: int | None = None) -> Request:
+    def accumulate(
+        self, customer: Mapping[str, Any], brand_id: int | None = None, *, amount: int | None = None
+    ) -> Request:
         """A sale at some store of a brand, by default of any; the customer earns."""
         store = self._dice.choice(self._stores[brand_id or self._brand(customer)["brand_id"]])
         body = {
-            "amount": self._bill(store["currency"]),
+            "amount": amount or self._bill(store["currency"]),
             "currency": store["currency"],
             "store_id": store["store_id"],
         }
@@ -210,13 +255,18 @@ class Workload:
         number = next(self._number)
         return self._posted("redeem", REDEMPTIONS, customer, body, number, DONE_OR_REFUSED)
 
-    def pay(self, customer: Mapping[str, Any]) -> Request:
-        """Part of a bill in coins: the hold, which sends a code; who has too few is refused."""
+    def pay(self, customer: Mapping[str, Any], qr: str | None = None) -> Request:
+        """Part of a bill in coins; who has too few is refused.
+
+        At once by the QR of the app; else it is the hold, which sends a code.
+        """
         body = {
             "coins": self._dice.randint(1, 400),
             "document_checked": True,
             "store_id": self._dice.choice(self._tills)["store_id"],
         }
+        if qr is not None:
+            body["qr"] = qr
         number = next(self._number)
         return self._posted("pay", PAYMENTS, customer, body, number, DONE_OR_REFUSED)
 
@@ -237,10 +287,21 @@ class Workload:
                 **orjson.loads(sale.body),
             }
 
+    def _typed(
+        self, customer: Mapping[str, Any], hold: Request, outbox: Outbox, held: Answer
+    ) -> Request | None:
+        """The code of a hold, None as long as it is not sent."""
+        code = outbox.code(customer, held["coins"])
+        return None if code is None else self.confirmation(hold, held["payment_id"], code)
+
+    def _scanned(self, customer: Mapping[str, Any], shown: Answer) -> Request:
+        """The payment by a QR that was shown."""
+        return self.pay(customer, shown["qr"])
+
     # Dice.
 
     def _brand(self, customer: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self._dice.choice(self._habits[customer["customer_id"]])
+        return self._dice.choice(self.habits[customer["customer_id"]])
 
     def _customer(self, *, complete: bool = False) -> Mapping[str, Any]:
         if complete:

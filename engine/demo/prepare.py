@@ -18,6 +18,7 @@ from engine.postgres.connections import Connection
 from engine.postgres.sql import queries
 
 SEED = 2026
+CUSTOMERS = 5000
 FILE = "demo.json"
 PASSWORD_BYTES = 9
 
@@ -25,12 +26,12 @@ CATALOGUE = queries("catalogue")
 DEMO = queries("demo")
 
 
-async def prepare(connection: Connection, data_dir: Path) -> bool:
+async def prepare(connection: Connection, data_dir: Path, *, customers: int = CUSTOMERS) -> bool:
     """Load the demo network where the database is empty; return whether the database has it.
 
     Where it has it but the data folder does not describe it, keys and a password are made afresh.
     """
-    network = invent(SEED)
+    network = invent(SEED, customers=customers)
     if await is_empty(connection):
         await load(connection, network)
     elif await connection.fetchval(DEMO["first_brand"]) != network.brands[0].name:  # network op
