@@ -78,9 +78,7 @@ class Requests:
 async def drive(options: argparse.Namespace, requests: Requests) -> dict[str, Any]:
     """Run the loop that the options ask for; return its figures."""
     if options.rate:
-        open_loop = OpenLoop(
-            options.url, requests.allowed, options.rate, options.connections_max
-        )
+        open_loop = OpenLoop(options.url, requests.allowed, options.rate, options.connections_max)
         return await open_loop.run(requests.flows, options.warm, options.seconds, options.watch)
     closed = ClosedLoop(options.url, requests.allowed, requests.flows)
     return await closed.run(options.connections, options.warm, options.seconds, options.watch)

@@ -1,52 +1,152 @@
 """Puts the figures of the last runs into the READMEs of bench and load, between their marks.
 
-python -m bench.figures
+Each benchmark does it for itself at its end; all at once: python -m bench.figures
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 BENCH: Final = Path(__file__).parent
+RESULTS: Final = BENCH / "results"
 LOAD: Final = BENCH.parent / "load"
 
 
 def side_by_side(found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines on a run side by side."""
-    how = found["conditions"]
-    yield from _where(found)
-    yield (
-        f"{len(found['rounds'])} rounds of {how['seconds']:g} s, {how['connections']} connections;"
-        f" the client alone reaches {found['client_ceiling']['per_second']:,.0f}/s; audit:"
-        f" {found['audit']['said']} (exit code {found['audit']['exit_code']})."
-    )
-    yield ""
-    yield "| contestant | per s (min … max) | p50 / p99 ms | batch | CPU µs: server, postgres |"
-    yield "|---|---|---|---|---|"
-    for name, facts in found["summary"]["contestants"].items():
-        rate, times, cpu = (
-            facts[key] for key in ("per_second", "latency_ms", "cpu_us_per_operation")
-        )
-        batch = f"{facts['batch_operations']:.0f}" if "batch_operations" in facts else ""
-        yield (
-            f"| {name} | {rate['median']:,.0f} ({rate['min']:,.0f} … {rate['max']:,.0f})"
-            f" | {times['p50']:.1f} / {times['p99']:.1f} | {batch}"
-            f" | {cpu['server']:.0f} + {cpu['postgres']:.0f} |"
-        )
-    yield ""
-    yield "| ratio | per second, median (min … max) | per CPU second, median (min … max) |"
-    yield "|---|---|---|"
-    for name in found["summary"]["ratios"]:
-        both = [found["summary"][kind][name] for kind in ("ratios", "cpu_ratios")]
-        cells = [f"{one['median']:.2f} ({one['min']:.2f} … {one['max']:.2f})" for one in both]
-        yield f"| {name.replace('/', ' / ')} | {cells[0]} | {cells[1]} |"
+    yield from _conditions(found)
+    ceiling = found["client_ceiling"]["per_second"]
+    pools = ", ".join(f"{name} {next(iter(sizes))}" for name, sizes in found["pools"].items())
+    yield f"The client alone reaches {ceiling:,.0f}/s. Connections of the pools: {pools}."
+    for connections, one in found["summary"].items():
+        yield from _side_by_side_at(connections, one)
     yield ""
     yield "![The medians as bars, the rounds as dots](results/side_by_side.png)"
+    if len(found["summary"]) > 1:
+        yield "![The rates by the number of connections](results/connections.png)"
+
+
+def _side_by_side_at(connections: str, found: dict[str, Any]) -> Iterator[str]:
+    yield from (
+        "",
+        f"| {connections} connections | per s (min … max) | p50 / p99 ms | batch"
+        " | CPU µs: server, postgres, client |",
+        "|---|---|---|---|---|",
+    )
+    for name, facts in found["contestants"].items():
+        times, cpu = facts["latency_ms"], facts["cpu_us_per_operation"]
+        batch = f"{facts['batch_operations']['median']:.0f}" if "batch_operations" in facts else ""
+        parts = " + ".join(f"{cpu.get(part, 0):.0f}" for part in ("server", "postgres", "client"))
+        yield (
+            f"| {name} | {_told(facts['per_second'], ',.0f')}"
+            f" | {times['p50']:.1f} / {times['p99']:.1f} | {batch} | {parts} |"
+        )
+    yield from (
+        "",
+        "| ratio | per second, median (min … max) | per CPU second, median (min … max) |",
+        "|---|---|---|",
+    )
+    for name in found["ratios"]:
+        both = " | ".join(_told(found[kind][name]) for kind in ("ratios", "cpu_ratios"))
+        yield f"| {name.replace('/', ' ÷ ')} | {both} |"
+
+
+def open_loop(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on latency against offered rate."""
+    yield from _conditions(found)
+    yield from (
+        "",
+        "| flow | peak/s | at half of it: p50 ms | p99 ms | p99.9 ms | good at 1.5 × peak | shed |",
+        "|---|---|---|---|---|---|---|",
+    )
+    for verb, one in found["summary"].items():
+        half, past = one["shares"]["0.5"], one["shares"]["1.5"]
+        times = " | ".join(_told(spread, ".1f") for spread in half["latency_ms"].values())
+        yield (
+            f"| {verb} | {one['peak_per_second']['median']:,.0f} | {times}"
+            f" | {past['good_per_second']['median']:,.0f} | {past['shed']:,} |"
+        )
+    yield ""
+    yield "![Latency and goodput by offered rate](results/open_loop.png)"
+
+
+def bulk(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on bulk uploads."""
+    yield from _conditions(found)
+    yield from ("", "| run | items a second | ÷ single calls |", "|---|---|---|")
+    for name, facts in found["summary"].items():
+        ratio = _told(facts["ratio"]) if "ratio" in facts else ""
+        yield f"| {name} | {_told(facts['items_per_second'], ',.0f')} | {ratio} |"
+
+
+def profile(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on the cost of an operation, newest run last."""
+    yield from _conditions(found)
+    runs = found["runs"][-3:]
+    yield ""
+    yield "| CPU µs of a durable sale | " + " | ".join(_run_name(run) for run in runs) + " |"
+    yield "|---" * (len(runs) + 1) + "|"
+    for part in runs[-1]["parts"]:
+        cells = " | ".join(f"{run['parts'].get(part, 0):.1f}" for run in runs)
+        yield f"| {part} | {cells} |"
+    totals = " | ".join(f"**{sum(run['parts'].values()):.0f}**" for run in runs)
+    yield f"| **all** | {totals} |"
+    yield ""
+    yield "![The parts, before and after](results/profile.png)"
+
+
+def growth(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on how cost grows."""
+    yield from _conditions(found)
+    for group, one in found["summary"].items():
+        yield from (
+            "",
+            f"| {one['about']} | per s (min … max) | batch | CPU µs: server + postgres"
+            f" | ÷ {one['base']} | per CPU second |",
+            "|---|---|---|---|---|---|",
+        )
+        for name, facts in one["contestants"].items():
+            cpu = facts["cpu_us_per_operation"]
+            both = (
+                ("", "")
+                if name == one["base"]
+                else (_told(one["ratios"][name]), _told(one["cpu_ratios"][name]))
+            )
+            yield (
+                f"| {name} | {_told(facts['per_second'], ',.0f')}"
+                f" | {facts['batch_operations']['median']:.0f}"
+                f" | {cpu['server']:.0f} + {cpu['postgres']:.0f} | {both[0]} | {both[1]} |"
+            )
+        yield ""
+        yield f"![{one['about']}](results/growth_{group}.png)"
+
+
+def workers(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on two workers without affinity."""
+    yield from _conditions(found)
+    yield from (
+        "",
+        "| engine | per s (min … max) | batch | tries a commit | most tries | share tried again |",
+        "|---|---|---|---|---|---|",
+    )
+    for name, facts in found["summary"]["contestants"].items():
+        tries = {int(n): count for n, count in found["summary"]["tries"][name].items()}
+        again = sum(count for n, count in tries.items() if n > 1) / max(1, sum(tries.values()))
+        yield (
+            f"| {name} | {_told(facts['per_second'], ',.0f')}"
+            f" | {facts['batch_operations']['median']:.0f} | {_told(facts['tries_per_commit'])}"
+            f" | {max(tries)} | {again:.1%} |"
+        )
+    yield ""
+    ratio = found["summary"]["ratios"]["workers_2/workers_1"]
+    yield f"Two workers ÷ one: {_told(ratio)}."
+    yield ""
+    yield "![Rates and tries](results/workers.png)"
 
 
 def micro(found: dict[str, Any]) -> Iterator[str]:
@@ -109,7 +209,7 @@ def memory(found: dict[str, Any]) -> Iterator[str]:
 
 def load(found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines on a load test."""
-    yield from _where(found)
+    yield _where(found)
     audit = " ".join((found["audit"] or {}).get("said", []))
     yield f"{found['users']} users, {found['seconds']} s; audit: {audit}."
     yield ""
@@ -121,27 +221,67 @@ def load(found: dict[str, Any]) -> Iterator[str]:
             f"| `{name}` | {facts['requests']:,} | {facts['failures']} | {facts['per_second']}"
             f" | {times} |"
         )
+    yield ""
+    yield "![Rate and latency over the run](../bench/results/load.png)"
 
 
-def _where(found: dict[str, Any]) -> Iterator[str]:
-    where, versions = found["machine"], found["versions"]
+def _conditions(found: dict[str, Any]) -> Iterator[str]:
+    """Yield where and how it was measured, and what the audits said."""
+    how = found["conditions"]
+    yield _where(found)
     yield (
-        f"{found['at'][:10]}, {where['cpu']}, {where['cores']} cores (shared, noisy), Python"
-        f" {versions['Python']}, aiohttp {versions['aiohttp']}, uvloop {versions['uvloop']},"
-        f" asyncpg {versions['asyncpg']}, PostgreSQL {versions.get('PostgreSQL', 'embedded')}."
+        f"{how['rounds']} interleaved rounds of {how['seconds']:g} s, {how['connections']}"
+        " connections where nothing else is said; medians (smallest … largest)."
     )
+    for database, audit in found["audits"].items():
+        yield f"Audit of {database}: {audit['said'].splitlines()[-1]}."
+
+
+def _where(found: dict[str, Any]) -> str:
+    where, versions = found["machine"], found["versions"]
+    load = f", load average {where['load_average'][0]}" if "load_average" in where else ""
+    return (
+        f"{found['at'][:10]}, {where['cpu']}, {where['cores']} cores{load}, Python"
+        f" {versions['Python']}, aiohttp {versions['aiohttp']}, uvloop {versions['uvloop']},"
+        f" asyncpg {versions['asyncpg']}, PostgreSQL {versions.get('PostgreSQL', 'embedded')},"
+        f" commit {versions.get('commit', 'unknown')}."
+    )
+
+
+def _told(one: Mapping[str, float], form: str = ".2f") -> str:
+    return f"{one['median']:{form}} ({one['min']:{form}} … {one['max']:{form}})"
+
+
+def _run_name(run: Mapping[str, Any]) -> str:
+    return f"{run['at'][:10]} {run['commit']}"
 
 
 def _time(seconds: float) -> str:
     return f"{seconds * 1e6:,.1f} µs" if seconds < 1e-3 else f"{seconds * 1e3:,.2f} ms"
 
 
+SECTIONS: Final[dict[str, tuple[Path, Callable[[dict[str, Any]], Iterator[str]]]]] = {
+    "side_by_side": (BENCH / "README.md", side_by_side),
+    "open_loop": (BENCH / "README.md", open_loop),
+    "bulk": (BENCH / "README.md", bulk),
+    "profile": (BENCH / "README.md", profile),
+    "growth": (BENCH / "README.md", growth),
+    "workers": (BENCH / "README.md", workers),
+    "micro": (BENCH / "README.md", micro),
+    "load": (LOAD / "README.md", load),
+}
+
+
+def update(name: str) -> None:
+    """Write the section of one benchmark by its last result."""
+    readme, lines = SECTIONS[name]
+    put(readme, name, lines(orjson.loads((RESULTS / f"{name}.json").read_bytes())))
+
+
 def put(readme: Path, name: str, lines: Iterator[str]) -> None:
     """Replace what stands between the marks of `name`."""
     begin, end = f"<!-- figures: {name} -->", f"<!-- end: {name} -->"
     text = readme.read_text()
-    if end not in text:
-        text = text.replace(begin, f"{begin}\n{end}")
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     block = "\n".join((begin, "", *lines, "", end))
     readme.write_text(pattern.sub(lambda _: block, text))
@@ -149,15 +289,9 @@ def put(readme: Path, name: str, lines: Iterator[str]) -> None:
 
 def main() -> None:
     """Write what results there are."""
-    for readme, name, path, lines in (
-        (BENCH / "README.md", "side_by_side", BENCH / "results/side_by_side.json", side_by_side),
-        (BENCH / "README.md", "micro", BENCH / "results/micro.json", micro),
-        (BENCH / "README.md", "audit", BENCH / "results/audit.json", audit),
-        (BENCH / "README.md", "memory", BENCH / "results/memory.json", memory),
-        (LOAD / "README.md", "load", LOAD / "results/last.json", load),
-    ):
-        if path.exists():
-            put(readme, name, lines(orjson.loads(path.read_bytes())))
+    for name in SECTIONS:
+        if (RESULTS / f"{name}.json").exists():
+            update(name)
 
 
 if __name__ == "__main__":

@@ -1,289 +1,274 @@
-"""The engine beside bare aiohttp and the textbook service, on one machine in one run.
+"""The engine beside what its users would otherwise write or run, on one machine in one run.
 
-Every contestant is a server in a process of its own; the same client drives each in turn, round
-after round, so that a noisy neighbour hits all of them alike. What counts are the ratios within a
-round. All databases are on one embedded PostgreSQL with fsync on; the books are audited at the end.
+Bare aiohttp, a textbook row-lock service, FastAPI with SQLAlchemy, pgbench, a bare COPY of the same
+rows, and the engine with one worker and with two, all on one PostgreSQL, in turn.
 
-    python -m bench.side_by_side [--quick]
+    python -m bench.side_by_side [--quick] [--connections 1 8 64 512]
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
-import orjson
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-from bench import report
-from bench.processes import fetch, free_port, server
-from engine.postgres.embedded import EmbeddedPostgres
+from bench import pictures, report
+from bench.contestants import pgbench
+from bench.pictures import BLUES, GREEN, GREY, ORANGE, SAND
+from bench.stage import Contestant, Stage, stage
 
-RESULTS: Final = Path(__file__).parent / "results"
 POOL_SIZES: Final = (8, 16, 32)
-SEED: Final = 2026
-TABLE_WIDTH_MIN: Final = 100
+POOL_SECONDS: Final = 1.0
 CANNED_OPTIONS: Final = ("--per-second-max", "120000", "--warm", "0.2")
-TEXTBOOK_PER_SECOND_MAX: Final = 5_000
+SLOW_OPTIONS: Final = ("--per-second-max", "5000")
+POOLED: Final = {"textbook": "textbook", "fastapi": "fastapi_sqlalchemy"}
+"""The services that have a pool, and their modules."""
+WITHOUT_CLIENT: Final = ("pgbench", "copy")
+"""Those that connections say nothing of."""
+
+LABELS: Final = {
+    "bare": "bare aiohttp\n(no database)",
+    "textbook": "textbook\naiohttp +\nasyncpg",
+    "fastapi": "FastAPI +\nSQLAlchemy",
+    "pgbench": "pgbench -N\n16 clients",
+    "engine": "engine\n1 worker",
+    "engine_2": "engine\n2 workers",
+    "issuers": "engine\n9 issuers",
+    "one_brand": "engine\n1 issuer",
+    "copy": "bare COPY\n512 a commit",
+}
+COLOURS: Final = {
+    "bare": GREY,
+    "textbook": ORANGE,
+    "fastapi": SAND,
+    "pgbench": GREEN,
+    "engine": BLUES[0],
+    "engine_2": BLUES[4],
+    "issuers": BLUES[1],
+    "one_brand": BLUES[2],
+    "copy": GREY,
+}
+RATIOS: Final = (
+    ("engine", "textbook"),
+    ("engine", "fastapi"),
+    ("engine", "pgbench"),
+    ("engine", "bare"),
+    ("engine_2", "engine"),
+    ("engine", "copy"),
+    ("one_brand", "issuers"),
+)
 
 
-@dataclass(slots=True)
-class Contestant:
-    """A server that runs, and how the client is told to drive it."""
-
-    name: str
-    url: str
-    pid: int
-    options: list[str] = field(default_factory=list)
-    has_metrics: bool = False
+def pooled(stage: Stage, name: str, pool: int) -> contextlib.AbstractContextManager[Contestant]:
+    """A service with one transaction for each request, on a pool of that many connections."""
+    options = ["--demo", str(stage.demo), "--pool", str(pool)]
+    return stage.served(name, POOLED[name], *options, "--database-url", stage.dsn_of(name))
 
 
-@dataclass(slots=True)
-class Bench:
-    """What all contestants share: the machine's one PostgreSQL, the demo network, the clock."""
-
-    folder: Path
-    dsn: str
-    connections: int
-    seconds: float
-    warm: float
-    runs: int = 0
-
-    @property
-    def demo(self) -> Path:
-        return self.folder / "demo.json"
-
-    @property
-    def postgres_pid(self) -> int:
-        return int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
-
-    def run(self, contestant: Contestant, *, seconds: float | None = None) -> dict[str, Any]:
-        """Drive a contestant once, with a seed of its own; raises RuntimeError where it errs."""
-        self.runs += 1
-        before = _batches(contestant)
-        command = [
-            *(sys.executable, "-m", "bench.client", "--url", contestant.url),
-            *("--demo", str(self.demo), "--seed", str(SEED * 1000 + self.runs)),
-            *("--connections", str(self.connections), "--warm", str(self.warm)),
-            *("--seconds", str(seconds or self.seconds), "--watch", f"server={contestant.pid}"),
-            *("--watch", f"postgres={self.postgres_pid}", *contestant.options),
-        ]
-        done = subprocess.run(command, capture_output=True, check=False)
-        if done.returncode != 0:
-            raise RuntimeError(f"the client broke on {contestant.name}: {done.stderr.decode()}")
-        figures: dict[str, Any] = orjson.loads(done.stdout)
-        if figures["errors"] or figures["replays"]:
-            raise RuntimeError(f"{contestant.name} answered: {figures['errors'][:1]}")
-        after = _batches(contestant)
-        if contestant.has_metrics:
-            figures["batch_operations"] = (after[0] - before[0]) / (after[1] - before[1])
-        return figures
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _batches(contestant: Contestant) -> tuple[float, float]:
-    """Return (operations, batches) that the engine has committed so far."""
-    if not contestant.has_metrics:
-        return 0.0, 0.0
-    samples = {
-        sample.name: sample.value
-        for family in text_string_to_metric_families(fetch(f"{contestant.url}/metrics"))
-        for sample in family.samples
-        if family.name == "leal_batch_operations"
-    }
-    return samples["leal_batch_operations_sum"], samples["leal_batch_operations_count"]
-
-
-@contextlib.contextmanager
-def bare(bench: Bench, name: str = "bare", *options: str) -> Iterator[Contestant]:
-    """The ceiling of aiohttp; with the name `canned`, the ceiling of the client."""
-    port = free_port()
-    command = [sys.executable, "-m", f"bench.contestants.{name}", "--port", str(port)]
-    url = f"http://127.0.0.1:{port}"
-    with server(command, f"{url}/readyz", bench.folder / f"{name}.log") as process:
-        yield Contestant(name, url, process.pid, list(options))
-
-
-@contextlib.contextmanager
-def textbook(bench: Bench, pool: int) -> Iterator[Contestant]:
-    """One transaction for each request, with a pool of that many connections."""
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "bench.contestants.textbook", "--port", str(port)),
-        *("--demo", str(bench.demo), "--pool", str(pool)),
-        *("--database-url", bench.dsn.replace("/leal?", "/textbook?")),
-    ]
-    url = f"http://127.0.0.1:{port}"
-    options = ["--per-second-max", str(TEXTBOOK_PER_SECOND_MAX)]
-    with server(command, f"{url}/readyz", bench.folder / "textbook.log") as process:
-        yield Contestant("textbook", url, process.pid, options)
-
-
-@contextlib.contextmanager
-def engine(bench: Bench) -> Iterator[Contestant]:
-    """The engine as it is served: one worker, every default, and the demo network."""
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "engine", "serve", "--demo", "--port", str(port)),
-        *("--data-dir", str(bench.folder), "--database-url", bench.dsn),
-    ]
-    url = f"http://127.0.0.1:{port}"
-    with server(command, f"{url}/readyz", bench.folder / "engine.log") as process:
-        yield Contestant("engine", url, process.pid, has_metrics=True)
-
-
-@contextlib.contextmanager
-def engine_alone(
-    options: argparse.Namespace, console: Console
-) -> Iterator[tuple[Bench, Contestant, Progress, dict[str, Any]]]:
-    """The engine on a server of its own; its audit and conditions end up in the dict."""
-    with (
-        _folder() as folder,
-        EmbeddedPostgres(folder) as postgres,
-        Progress(console=console) as progress,
-    ):
-        bench = Bench(folder, postgres.start(), options.connections, options.seconds, options.warm)
-        about: dict[str, Any] = {}
-        with engine(bench) as served:
-            yield bench, served, progress, about
-        about["audit"] = audit(bench.dsn, folder)
-        about |= report.conditions(bench.connections, bench.seconds, bench.warm, bench.dsn)
-
-
-def best_pool(bench: Bench, progress: Progress) -> dict[int, float]:
-    """Try pool sizes for the textbook service, twice; return the best of each, the best one first.
+def best_pool(stage: Stage, name: str) -> dict[int, float]:
+    """Try pool sizes, twice; return the best rate of each, the best size first.
 
     The best, not the mean: whatever else the machine does can only slow a run down.
     """
-    task = progress.add_task("textbook: which pool", total=2 * len(POOL_SIZES))
+    task = stage.progress.add_task(f"{name}: which pool", total=2 * len(POOL_SIZES))
     reached = dict.fromkeys(POOL_SIZES, 0.0)
     for size in (*POOL_SIZES, *POOL_SIZES):
-        with textbook(bench, size) as contestant:
-            figures = bench.run(contestant, seconds=max(0.6, bench.seconds / 4))
+        with pooled(stage, name, size) as contestant:
+            figures = stage.run(contestant, *SLOW_OPTIONS, seconds=POOL_SECONDS)
         reached[size] = max(reached[size], figures["per_second"])
-        progress.advance(task)
+        stage.progress.advance(task)
     return dict(sorted(reached.items(), key=lambda item: -item[1]))
 
 
-def rounds(
-    bench: Bench, contestants: list[Contestant], count: int, progress: Progress
-) -> list[dict[str, Any]]:
-    """Run all contestants in turn, `count` times; every other round goes backwards."""
-    task = progress.add_task("rounds", total=count * len(contestants))
-    found = []
-    for number in range(count):
-        results = {}
-        for contestant in contestants[:: -1 if number % 2 else 1]:
-            progress.update(task, description=f"round {number + 1}: {contestant.name}")
-            results[contestant.name] = bench.run(contestant)
-            progress.advance(task)
-        found.append(results)
-    return found
-
-
-def audit(dsn: str, folder: Path) -> dict[str, Any]:
-    """Run the audit command on the engine's database."""
-    started = time.perf_counter()
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "engine", "audit"),
-            *("--data-dir", str(folder), "--database-url", dsn),
-        ],
-        capture_output=True,
-        check=False,
-    )
-    said = (done.stdout + done.stderr).decode().strip()
-    seconds = round(time.perf_counter() - started, 2)
-    return {"exit_code": done.returncode, "seconds": seconds, "said": said[-2000:]}
-
-
-def compare(bench: Bench, count: int, progress: Progress) -> dict[str, Any]:
-    """Run everything on a fresh database; return all figures."""
-    asyncio.run(_execute(bench.dsn, "create database textbook"))
+@contextlib.contextmanager
+def servers(stage: Stage, pools: dict[str, dict[int, float]]) -> Iterator[list[Contestant]]:
+    """Start all contestants, in the order in which they are shown."""
     with contextlib.ExitStack() as stack:
-        spread = stack.enter_context(engine(bench))
-        with bare(bench, "canned", *CANNED_OPTIONS) as canned:
-            ceiling = bench.run(canned, seconds=1.0)
-        pools = best_pool(bench, progress)
-        issuers, one_brand = (
-            Contestant(name, spread.url, spread.pid, [flag], has_metrics=True)
-            for name, flag in (("issuers", "--issuers-only"), ("one_brand", "--one-brand"))
-        )
-        contestants = [
-            stack.enter_context(bare(bench)),
-            stack.enter_context(textbook(bench, next(iter(pools)))),
-            spread,
-            issuers,
-            one_brand,
+        enter = stack.enter_context
+        found = [enter(stage.served("bare", "bare"))]
+        for name, reached in pools.items():
+            slow = enter(pooled(stage, name, next(iter(reached))))
+            found.append(slow.driven(name, *SLOW_OPTIONS))
+        if pgbench.found() is not None:
+            found.append(_alone("pgbench", "pgbench", stage.dsn_of("pgbench")))
+        engine = enter(stage.engine())
+        found += [
+            engine,
+            enter(stage.engine("engine_2", database="leal_2", workers=2)),
+            engine.driven("issuers", "--issuers-only"),
+            engine.driven("one_brand", "--one-brand"),
+            _alone("copy", "copying", stage.dsn_of("copying")),
         ]
-        found = rounds(bench, contestants, count, progress)
+        yield found
+
+
+def _alone(name: str, module: str, dsn: str) -> Contestant:
+    """A contestant that is no server: it drives PostgreSQL by itself."""
+    return Contestant(name, (f"bench.contestants.{module}", "--database-url", dsn))
+
+
+def prepare(stage: Stage, console: Console) -> None:
+    """Make the databases of all contestants."""
+    for name in ("leal_2", "copying"):
+        stage.database(name, template="leal")
+    for name in POOLED:
+        stage.database(name)
+    if pgbench.found() is None:
+        console.print(f"[yellow]pgbench is left out.[/yellow] {pgbench.MISSING}")
+        return
+    dsn = stage.database("pgbench")
+    module = "bench.contestants.pgbench"
+    command = [sys.executable, "-m", module, "--database-url", dsn, "--initialise"]
+    subprocess.run(command, check=True)
+
+
+def compare(stage: Stage, connections: Sequence[int], count: int) -> dict[str, Any]:
+    """Run everything; return the figures, by the number of connections."""
+    stage.connections = connections[0]
+    with stage.served("canned", "canned") as canned:
+        ceiling = stage.run(canned.driven("canned", *CANNED_OPTIONS), seconds=1.0)
+    pools = {name: best_pool(stage, name) for name in POOLED}
+    sweep: dict[int, Any] = {}
+    with servers(stage, pools) as contestants:
+        for number in connections:
+            stage.connections = number
+            taking = [one for one in contestants if not sweep or one.name not in WITHOUT_CLIENT]
+            sweep[number] = stage.rounds(taking, count)
+    stage.connections = connections[0]
+    return {"client_ceiling": ceiling, "pools": pools, "sweep": sweep}
+
+
+def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return medians over the rounds; a ratio is taken within each round, then its median."""
     return {
-        "client_ceiling": ceiling,
-        "textbook_pools": pools,
-        "rounds": found,
-        "audit": audit(bench.dsn, bench.folder),
+        "contestants": {
+            name: report.contestant([one[name] for one in rounds]) for name in rounds[0]
+        },
+        "ratios": report.ratios(rounds, RATIOS),
+        "cpu_ratios": {
+            f"{one}/{other}": report.spread(
+                [report.serving_cpu(r[other]) / report.serving_cpu(r[one]) for r in rounds]
+            )
+            for one, other in RATIOS
+            if one in rounds[0] and other in rounds[0]
+        },
     }
 
 
-@contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="leal-bench-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)  # the user of the embedded server must reach its cluster
-        yield Path(name)
+def show(found: dict[str, Any], console: Console) -> None:
+    """Print the tables."""
+    for connections, one in found["summary"].items():
+        table = Table(
+            title=f"{connections} connections",
+            caption="server, postgres (with its backends), client: CPU µs of an operation",
+        )
+        table.add_column("contestant")
+        for heading in ("per s", "p50 ms", "p99 ms", "batch", "server", "postgres", "client"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name, facts in one["contestants"].items():
+            cpu = facts["cpu_us_per_operation"]
+            table.add_row(
+                name,
+                report.told(facts["per_second"], ",.0f"),
+                f"{facts['latency_ms']['p50']:.1f}",
+                f"{facts['latency_ms']['p99']:.1f}",
+                f"{facts['batch_operations']['median']:.0f}" if "batch_operations" in facts else "",
+                *(f"{cpu.get(part, 0):.0f}" for part in ("server", "postgres", "client")),
+            )
+        console.print(table)
+        ratios = Table("", "per second", "per CPU second", title="Ratios, each within a round")
+        for name in one["ratios"]:
+            both = (report.told(one[kind][name]) for kind in ("ratios", "cpu_ratios"))
+            ratios.add_row(name.replace("/", " ÷ "), *both)
+        console.print(ratios)
+    for name, reached in found["pools"].items():
+        sizes = ", ".join(f"{size}: {rate:,.0f}" for size, rate in reached.items())
+        console.print(f"{name} by pool size, per second: {sizes}; the best one was taken.")
+    ceiling = found["client_ceiling"]["per_second"]
+    console.print(f"The client alone reaches {ceiling:,.0f} per second.")
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Draw the medians as bars and the rounds as dots, for the first number of connections."""
+    first = next(iter(found["summary"]))
+    one, rounds = found["summary"][first], found["sweep"][first]
+    names = list(one["contestants"])
+    with pictures.picture(path, found, _headline(one["ratios"]), size=(11.0, 5.8)) as (axes,):
+        pictures.bars(
+            axes,
+            [LABELS[name] for name in names],
+            [one["contestants"][name]["per_second"]["median"] for name in names],
+            [[r[name]["per_second"] for r in rounds] for name in names],
+            [COLOURS[name] for name in names],
+        )
+        axes.set_ylabel("operations a second")
+
+
+def draw_sweep(found: dict[str, Any], path: Path) -> None:
+    """Draw the rate of each server over the number of connections."""
+    sizes = list(found["summary"])
+    title = "Operations a second by the number of connections"
+    with pictures.picture(path, found, title) as (axes,):
+        for name in found["summary"][sizes[-1]]["contestants"]:
+            facts = [found["summary"][at]["contestants"][name]["per_second"] for at in sizes]
+            label = LABELS[name].replace("\n", " ")
+            axes.plot(sizes, [f["median"] for f in facts], "o-", color=COLOURS[name], label=label)
+            low, high = [f["min"] for f in facts], [f["max"] for f in facts]
+            axes.fill_between(sizes, low, high, color=COLOURS[name], alpha=0.15)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, [str(at) for at in sizes])
+        axes.set_xlabel("connections")
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=8, frameon=False)
+
+
+def _headline(ratios: dict[str, Any]) -> str:
+    def ratio(name: str) -> float:
+        median: float = ratios[name]["median"]
+        return median
+
+    first = f"{ratio('engine/textbook'):.1f} × the textbook service,"
+    first += f" {ratio('engine/fastapi'):.1f} × FastAPI with SQLAlchemy"
+    if "engine/pgbench" in ratios:
+        first += f", {ratio('engine/pgbench'):.1f} × pgbench -N"
+    return (
+        f"{first};\n{ratio('engine/bare'):.0%} of bare aiohttp; all on one issuer:"
+        f" {ratio('one_brand/issuers'):.2f} × of spread over 9"
+    )
 
 
 def main() -> None:
-    """Run, show a table, and write the figures and the picture."""
+    """Run, show tables, and write the figures and the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="3 short rounds, in about 40 s")
+    parser.add_argument("--quick", action="store_true", help="3 short rounds")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument(
+        "--connections", type=int, nargs="+", default=[64], help="several make a sweep"
+    )
+    parser.add_argument("--results", type=Path, default=report.RESULTS)
     options = parser.parse_args()
     count = options.rounds or (3 if options.quick else 5)
-    seconds = options.seconds or (1.2 if options.quick else 4.0)
-    console = Console()
-    console.width = max(console.width, TABLE_WIDTH_MIN)
-    columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn())
-    with (
-        _folder() as folder,
-        EmbeddedPostgres(folder) as postgres,
-        Progress(*columns, TimeElapsedColumn(), console=console) as progress,
-    ):
-        warm = 0.4 if options.quick else 1.0
-        bench = Bench(folder, postgres.start(), options.connections, seconds, warm)
-        figures = compare(bench, count, progress)
-        about = report.conditions(bench.connections, seconds, bench.warm, bench.dsn)
-    figures = about | {"summary": report.summary(figures["rounds"])} | figures
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "side_by_side.json").write_bytes(
-        orjson.dumps(figures, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
-    )
-    report.draw(figures, options.results / "side_by_side.png")
-    report.show(figures, console)
-    if figures["audit"]["exit_code"] != 0:
-        console.print("[red]The books do not balance.[/red]")
-        sys.exit(1)
+    console = report.console()
+    with stage(console) as made:
+        made.seconds = options.seconds or (1.2 if options.quick else 4.0)
+        made.warm = 0.4 if options.quick else 1.0
+        prepare(made, console)
+        found = compare(made, options.connections, count)
+        about = report.conditions(made, count)
+    found = about | {"summary": {n: summary(one) for n, one in found["sweep"].items()}} | found
+    show(found, console)
+    draw(found, options.results / "side_by_side.png")
+    if len(options.connections) > 1:
+        draw_sweep(found, options.results / "connections.png")
+    report.save("side_by_side", found, options.results, console)
 
 
 if __name__ == "__main__":

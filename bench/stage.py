@@ -115,8 +115,15 @@ class Stage:
             figures |= Scrape.of(contestant.url).since(before)
         return figures
 
-    def rounds(self, contestants: Sequence[Contestant], count: int) -> list[dict[str, Any]]:
-        """Run all contestants in turn, `count` times; every other round goes backwards."""
+    def rounds(
+        self, contestants: Sequence[Contestant], count: int, *, rehearsed: bool = False
+    ) -> list[dict[str, Any]]:
+        """Run all contestants in turn, `count` times; every other round goes backwards.
+
+        With `rehearsed` each runs once before, so that no round pays for filling caches.
+        """
+        for contestant in contestants if rehearsed else ():
+            self.run(contestant)
         task = self.progress.add_task("rounds", total=count * len(contestants))
         found = []
         for number in range(count):
