@@ -22,6 +22,7 @@ import uvloop
 from bench import workload
 from bench.connection import Flow, Step
 from bench.loops import ClosedLoop, OpenLoop
+from bench.tally import SHED
 from bench.workload import Outbox, Request, Workload, demo_of, keys_of
 
 STREAMS: Final = (
@@ -58,6 +59,8 @@ class Requests:
         count = int((options.warm + options.seconds) * (options.rate or options.per_second_max)) + 1
         statuses = workload.DONE_OR_REFUSED if options.stream in SPENDING else workload.DONE
         self.allowed = frozenset(str(status).encode() for status in statuses)
+        if options.rate or options.shed:
+            self.allowed |= SHED
         self.flows = [self._flow(one) for one in itertools.islice(found, count)]
 
     def _flow(self, made: Any) -> Flow:
@@ -103,6 +106,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--connections-max", type=int, default=CONNECTIONS_MAX, help="of the open loop"
+    )
+    parser.add_argument(
+        "--shed", action="store_true", help="let the closed loop go on when the server is full too"
     )
     parser.add_argument("--warm", type=float, default=1.0, help="seconds before the clock starts")
     parser.add_argument("--seconds", type=float, default=4.0)

@@ -131,8 +131,8 @@ def workers(found: dict[str, Any]) -> Iterator[str]:
     yield from _conditions(found)
     yield from (
         "",
-        "| engine | per s (min … max) | batch | tries a commit | most tries | share tried again |",
-        "|---|---|---|---|---|---|",
+        "| engine | per s (min … max) | batch | tries a commit | most | tried again | given up |",
+        "|---|---|---|---|---|---|---|",
     )
     for name, facts in found["summary"]["contestants"].items():
         tries = {int(n): count for n, count in found["summary"]["tries"][name].items()}
@@ -140,7 +140,7 @@ def workers(found: dict[str, Any]) -> Iterator[str]:
         yield (
             f"| {name} | {_told(facts['per_second'], ',.0f')}"
             f" | {facts['batch_operations']['median']:.0f} | {_told(facts['tries_per_commit'])}"
-            f" | {max(tries)} | {again:.1%} |"
+            f" | {max(tries)} | {again:.1%} | {found['summary']['given_up'][name]:,} |"
         )
     yield ""
     ratio = found["summary"]["ratios"]["workers_2/workers_1"]

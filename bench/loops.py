@@ -17,12 +17,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bench.connection import Connection, Flow
-from bench.tally import CpuWatch, Tally, latency_ms
+from bench.tally import SHED, CpuWatch, Tally, latency_ms
 
 DRAIN_SECONDS_MAX: Final = 8.0
 LATE_STARTS_IN_A_ROW_MAX: Final = 16
-SHED: Final = frozenset({b"503", b"504"})
-"""What an open loop takes for an answer: past saturation an engine says that it is full."""
 
 
 class Loop:
@@ -104,7 +102,8 @@ class ClosedLoop(Loop):
 
     def ended(self, connection: Connection, status: bytes) -> None:
         """Count a flow, and begin the next."""
-        self.tally.latencies_ns.append(perf_counter_ns() - connection.due)
+        if status not in SHED:
+            self.tally.latencies_ns.append(perf_counter_ns() - connection.due)
         self._next(connection)
 
     def _next(self, connection: Connection) -> None:
@@ -126,7 +125,7 @@ class OpenLoop(Loop):
     def __init__(
         self, url: str, allowed: frozenset[bytes], rate: float, connections_max: int
     ) -> None:
-        super().__init__(url, allowed | SHED)
+        super().__init__(url, allowed)
         self._interval = 1e9 / rate
         self._connections_max = connections_max
         self._free: list[Connection] = []
@@ -159,7 +158,6 @@ class OpenLoop(Loop):
         return self.tally.figures(seconds, cpu) | {
             "offered_per_second": offered,
             "good_per_second": self._good / seconds,
-            "shed": sum(self.tally.statuses[status] for status in SHED),
             "unanswered": unanswered,
             "connections": len(self._connections),
             "begun_late_ms": latency_ms(self._late_ns),

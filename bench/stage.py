@@ -49,6 +49,10 @@ class Contestant:
     pid: int = 0
     has_metrics: bool = False
 
+    def operations(self) -> float:
+        """Return how many operations an engine has committed so far."""
+        return Scrape.of(self.url).operations
+
     def driven(self, name: str, *options: str) -> Self:
         """Return the same server under another name, driven in another way."""
         return replace(self, name=name, command=(*self.command, *options))

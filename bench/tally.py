@@ -14,6 +14,8 @@ from hdrh.histogram import HdrHistogram
 from bench.processes import cpu_seconds
 
 LATENCY_US_MAX: Final = 60_000_000
+SHED: Final = frozenset({b"503", b"504"})
+"""What is taken for an answer where an engine may say that it is full; it is no operation."""
 PERCENTILES: Final = (50, 90, 99, 99.9)
 ERRORS_TOLD_MAX: Final = 10
 
@@ -36,6 +38,7 @@ class Tally:
             "seconds": seconds,
             "per_second": operations / seconds,
             "statuses": {status.decode(): count for status, count in self.statuses.items()},
+            "shed": sum(self.statuses[status] for status in SHED),
             "replays": self.replays,
             "errors": self.errors[:ERRORS_TOLD_MAX],
             "answer_bytes": self.answer_bytes // max(1, sum(self.statuses.values())),

@@ -39,17 +39,21 @@ def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "contestants": {name: report.contestant([one[name] for one in rounds]) for name in names},
         "ratios": report.ratios(rounds, [("workers_2", "workers_1")]),
         "tries": {name: dict(found) for name, found in tries.items()},
+        "given_up": {name: sum(one[name]["shed"] for one in rounds) for name in names},
     }
 
 
 def show(found: dict[str, Any], console: Console) -> None:
     """Print a table, and what is asked for."""
-    table = Table("engine", "per s", "batch", "tries a commit", "operations by tries")
+    table = Table("engine", "per s", "batch", "tries a commit", "operations by tries", "given up")
     for name, facts in found["contestants"].items():
         by_tries = ", ".join(f"{n}: {count:,.0f}" for n, count in found["tries"][name].items())
         batch = f"{facts['batch_operations']['median']:.0f}"
         rate, tries = facts["per_second"], facts["tries_per_commit"]
-        table.add_row(name, report.told(rate, ",.0f"), batch, report.told(tries), by_tries)
+        given_up = f"{found['given_up'][name]:,}"
+        table.add_row(
+            name, report.told(rate, ",.0f"), batch, report.told(tries), by_tries, given_up
+        )
     console.print(table)
     console.print(
         f"two workers ÷ one: {report.told(found['ratios']['workers_2/workers_1'])};"
@@ -95,7 +99,7 @@ def main() -> None:
             made.engine("workers_2", database="workers_2", workers=2) as both,
         ):
             driven = [
-                one.driven(one.name, "--zipf-customers", str(ZIPF), "--customers", str(CUSTOMERS))
+                one.driven(one.name, "--zipf-customers", str(ZIPF), "--shed")
                 for one in (alone, both)
             ]
             rounds = made.rounds(driven, options.rounds, rehearsed=True)
