@@ -41,9 +41,9 @@ def picture(
         one.grid(axis="y", color="#e3e6ea", zorder=0)
         one.set_axisbelow(True)
     yield flat
-    canvas.suptitle(title, x=0.012, y=0.985, ha="left", va="top", fontsize=12.5, fontweight="bold")
+    canvas.text(0.012, 0.985, title, va="top", fontsize=12.5, fontweight="bold")
     canvas.text(0.012, 0.012, small_print(found), fontsize=7.2, color=SMALL)
-    above, below = (0.25 + 0.22 * (1 + title.count("\n"))) / size[1], 0.4 / size[1]
+    above, below = (0.2 + 0.22 * (1 + title.count("\n"))) / size[1], 0.4 / size[1]
     canvas.tight_layout(rect=(0, below, 1, 1 - above))
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path)

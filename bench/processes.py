@@ -22,13 +22,30 @@ STOP_SECONDS_MAX = 30.0
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a process, of its threads and of its children, living and gone."""
     total = sum(_stat(pid)[11:15])
+    for child in children(pid):
+        with contextlib.suppress(OSError):
+            total += sum(_stat(child)[11:15])
+    return total / TICKS
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of a process that live."""
+    found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with contextlib.suppress(OSError, IndexError):
-                facts = _stat(int(entry.name))
-                if facts[1] == pid:
-                    total += sum(facts[11:15])
-    return total / TICKS
+            with contextlib.suppress(OSError):
+                if _stat(int(entry.name))[1] == pid:
+                    found.append(int(entry.name))
+    return found
+
+
+def set_apart(pid: int, others: Sequence[int]) -> None:
+    """Give a process a core of its own, and others, what they start and this one the rest."""
+    core, *rest = sorted(os.sched_getaffinity(0))
+    if rest:
+        os.sched_setaffinity(pid, {core})
+        for other in (0, *others, *(child for one in others for child in children(one))):
+            os.sched_setaffinity(other, rest)
 
 
 def cpu_seconds_in_all(pid: int) -> float:

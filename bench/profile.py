@@ -4,7 +4,8 @@ How much CPU time the engine and PostgreSQL spend on a sale is read from /proc w
 How the engine's is split comes from py-spy's samples of a second run, Python and C together: a
 sample belongs to the part of its innermost frame that is somebody's own, by the path of the module.
 What serves everybody (the event loop, libc, the interpreter) counts for whoever called it, and for
-HTTP where nobody did.
+HTTP where nobody did. A sample tells that the engine ran or wanted to, so it has a core of its own
+meanwhile: else whatever wakes PostgreSQL, and loses the core to it, would look dear.
 
 The last runs are kept in `results/profile.json`, and drawn side by side.
 
@@ -31,6 +32,7 @@ from rich.table import Table
 
 from bench import pictures, report
 from bench.pictures import PALETTE
+from bench.processes import set_apart
 from bench.stage import Contestant, Stage, stage
 
 RUNS_KEPT: Final = 6
@@ -194,6 +196,7 @@ def main() -> None:
         made.seconds, made.connections = options.seconds, options.connections
         with made.engine() as engine:
             rounds = made.rounds([engine], options.rounds, rehearsed=True)
+            set_apart(engine.pid, [made.postgres_pid])
             shares = sampled(made, engine, py_spy)
         about = report.conditions(made, options.rounds)
     run = {

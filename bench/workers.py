@@ -75,8 +75,8 @@ def draw(found: dict[str, Any], path: Path) -> None:
         tries.set_ylabel("tries a commit")
         tries.axhline(TRIES_TARGET, color=RED, linewidth=0.8, linestyle="--")
         counts = one["tries"][names[-1]]
-        share.bar(list(counts), [count / sum(counts.values()) for count in counts.values()])
-        share.set_yscale("log")
+        shares = [count / sum(counts.values()) for count in counts.values()]
+        share.bar(list(counts), shares, color=BLUES[4])
         share.set_xlabel("tries, two workers")
         share.set_ylabel("share of operations")
 

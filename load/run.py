@@ -3,6 +3,8 @@
     python -m load.run            # headless: LOAD_SECONDS (30) and LOAD_USERS (64)
     python -m load.run --ui       # Locust's page on http://127.0.0.1:8089; Ctrl-C ends it
 
+Locust's report, a picture and the figures go to `bench/results`, as `load.html`, `.png`, `.json`.
+
 With LEAL_DEMO set to the `demo.json` of an engine that runs, that one is loaded; its books are then
 its operator's to audit. The test fails where a request failed that should not have, and where the
 books do not balance.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import os
 import signal
 import subprocess
@@ -19,7 +22,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,11 +29,14 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from bench import figures, pictures
+from bench.pictures import BLUES, GREY, ORANGE
 from bench.processes import free_port, server
-from bench.report import machine, versions
+from bench.report import RESULTS, versions, where
 
 ROOT: Final = Path(__file__).parent.parent
-RESULTS: Final = Path(__file__).parent / "results"
+RAW: Final = Path(__file__).parent / "results"
+"""Where Locust writes; what is kept goes to RESULTS."""
 UI_PORT: Final = 8089
 
 console = Console()
@@ -58,8 +63,8 @@ def locust(demo: Path, users: int, seconds: int, *, ui: bool) -> int:
     command = [
         *(sys.executable, "-m", "locust", "-f", str(ROOT / "load" / "locustfile.py")),
         *("--users", str(users), "--spawn-rate", str(max(8, users // 2))),
-        *("--html", str(RESULTS / "report.html"), "--csv", str(RESULTS / "load")),
-        *("--json-file", str(RESULTS / "load")),
+        *("--html", str(RESULTS / "load.html"), "--json-file", str(RAW / "load")),
+        *("--csv", str(RAW / "load"), "--csv-full-history"),
     ]
     if ui:
         command += ["--web-host", "127.0.0.1", "--web-port", str(UI_PORT)]
@@ -94,12 +99,11 @@ def audit(folder: Path) -> dict[str, Any]:
     return {"exit_code": done.returncode, "said": said.strip().splitlines()[-20:]}
 
 
-def figures(users: int, seconds: int) -> dict[str, Any]:
+def figures_of(users: int, seconds: int) -> dict[str, Any]:
     """Return what Locust measured, by route, and the conditions."""
-    entries = orjson.loads((RESULTS / "load.json").read_bytes())
+    entries = orjson.loads((RAW / "load.json").read_bytes())
     return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        **where(),
         "versions": versions(),
         "users": users,
         "seconds": seconds,
@@ -124,6 +128,26 @@ def percentile(counts: dict[str, int], at: float) -> float:
         if left <= 0:
             return milliseconds
     return 0.0
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Draw the rate and the latencies over the run, as Locust wrote them down every second."""
+    with (RAW / "load_stats_history.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["Name"] == "Aggregated"]
+    rows = [row for row in rows if row["50%"] != "N/A"]
+    seconds = [int(row["Timestamp"]) - int(rows[0]["Timestamp"]) for row in rows]
+    title = f"The mix of tills: {found['users']} users for {found['seconds']} s"
+    with pictures.picture(path, found, title, columns=2, size=(11.0, 4.6)) as (rate, latency):
+        rate.plot(seconds, [float(row["Requests/s"]) for row in rows], color=BLUES[0])
+        rate.plot(seconds, [float(row["User Count"]) for row in rows], color=GREY, label="users")
+        rate.set_ylabel("requests a second")
+        for name, colour in (("50%", BLUES[2]), ("95%", BLUES[0]), ("99%", ORANGE)):
+            latency.plot(seconds, [float(row[name]) for row in rows], color=colour, label=name)
+        latency.set_ylabel("ms")
+        for axes in (rate, latency):
+            axes.set_xlabel("seconds")
+            axes.set_ylim(bottom=0)
+            axes.legend(fontsize=8, frameon=False)
 
 
 def show(found: dict[str, Any]) -> None:
@@ -156,7 +180,8 @@ def main() -> None:
     options = parser.parse_args()
     users = int(os.environ.get("LOAD_USERS", "64"))
     seconds = int(os.environ.get("LOAD_SECONDS", "30"))
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    for folder in (RAW, RESULTS):
+        folder.mkdir(parents=True, exist_ok=True)
     failed = []
     if "LEAL_DEMO" in os.environ:
         status = locust(Path(os.environ["LEAL_DEMO"]), users, seconds, ui=options.ui)
@@ -174,10 +199,12 @@ def main() -> None:
         if books["exit_code"] != 0:
             failed.append("The books do not balance.")
     if not options.ui:
-        found = figures(users, seconds) | {"audit": books}
-        (RESULTS / "last.json").write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        found = figures_of(users, seconds) | {"audit": books}
+        (RESULTS / "load.json").write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        draw(found, RESULTS / "load.png")
+        figures.update("load")
         show(found)
-    console.print(f"The report is in {RESULTS / 'report.html'}.")
+    console.print(f"The report is in {RESULTS / 'load.html'}.")
     if failed:
         sys.exit(" ".join(failed))
 
