@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
-.PHONY: run test torture mutants lint bench load load-ui audit clean
+.PHONY: run test lint bench bench-full load load-ui audit clean
 
 run: .venv/.run ## start PostgreSQL and the engine with the demo network
 	@exec $(BIN)/python -m engine serve --demo
@@ -25,9 +25,23 @@ lint: .venv/.dev ## style and types, as the house rules have them
 	$(BIN)/mypy
 	$(BIN)/cython-lint ext
 
-bench: .venv/.bench ## micro-benchmarks, then this engine beside a bare handler and a textbook service
-	$(BIN)/python -m pytest bench -o python_files='bench_*.py' -o python_functions='bench_*' --benchmark-json=bench/results/micro.json
-	$(BIN)/python -m bench.side_by_side
+bench: .venv/.bench ## every benchmark, in a quarter of an hour; the figures go to bench/README.md
+	$(BIN)/python -m bench.micro
+	$(BIN)/python -m bench.side_by_side --seconds 3
+	$(BIN)/python -m bench.open_loop --rounds 2
+	$(BIN)/python -m bench.profile
+	$(BIN)/python -m bench.workers --seconds 2
+	$(BIN)/python -m bench.bulk --seconds 2
+	$(BIN)/python -m bench.growth --quick
+
+bench-full: .venv/.bench ## the same with longer runs, 1 to 512 connections, and 10 million rows
+	$(BIN)/python -m bench.micro
+	$(BIN)/python -m bench.side_by_side --connections 64 1 4 16 256 512
+	$(BIN)/python -m bench.open_loop --seconds 5
+	$(BIN)/python -m bench.profile
+	$(BIN)/python -m bench.workers
+	$(BIN)/python -m bench.bulk
+	$(BIN)/python -m bench.growth --full
 
 load: .venv/.bench ## Locust without a window, then the audit of the books
 	$(BIN)/python -m load.run

@@ -28,7 +28,7 @@ from bench.stage import Contestant, Stage, stage
 ROWS: Final = {"rows_1m": 1_000_000}
 ROWS_FULL: Final = ROWS | {"rows_10m": 10_000_000}
 LOTS: Final = (1, 20, 300)
-LOTS_CUSTOMERS: Final = 100
+LOTS_CUSTOMERS: Final = 50
 """So few, for each of their wallets has a row for every lot."""
 LOTS_ROWS_A_WALLET: Final = 1.1
 CONNECTIONS: Final = (64, 1, 4, 16, 256, 512)

@@ -36,6 +36,7 @@ from bench.processes import set_apart
 from bench.stage import Contestant, Stage, stage
 
 RUNS_KEPT: Final = 6
+LABELLED_US_MIN: Final = 5.0
 SAMPLES_A_SECOND: Final = 200
 SAMPLED_SECONDS_MIN: Final = 8.0
 MARGIN_S: Final = 1.0
@@ -164,6 +165,8 @@ def draw(found: dict[str, Any], path: Path) -> None:
             spent = [run["parts"].get(part, 0.0) for run in runs]
             axes.bar(range(len(runs)), spent, 0.55, floor, color=colour, label=label, zorder=2)
             for at, (height, low) in enumerate(zip(spent, floor, strict=True)):
+                if height < LABELLED_US_MIN:
+                    continue
                 axes.annotate(f"{height:.0f}", (at, low + height / 2), ha="center", va="center")
             floor = [low + height for low, height in zip(floor, spent, strict=True)]
         labels = [f"{run['at'][:16].replace('T', ' ')}\n{run['commit']}" for run in runs]

@@ -22,7 +22,7 @@ from bench import figures
 from bench.stage import Stage
 
 RESULTS: Final = Path(__file__).parent / "results"
-TABLE_WIDTH_MIN: Final = 100
+TABLE_WIDTH_MIN: Final = 120
 PACKAGES: Final = (
     *("aiohttp", "asyncpg", "Cython", "msgspec", "orjson", "uvloop"),
     *("fastapi", "SQLAlchemy", "uvicorn", "httptools"),

@@ -138,9 +138,13 @@ def draw(found: dict[str, Any], path: Path) -> None:
     seconds = [int(row["Timestamp"]) - int(rows[0]["Timestamp"]) for row in rows]
     title = f"The mix of tills: {found['users']} users for {found['seconds']} s"
     with pictures.picture(path, found, title, columns=2, size=(11.0, 4.6)) as (rate, latency):
-        rate.plot(seconds, [float(row["Requests/s"]) for row in rows], color=BLUES[0])
+        rate.plot(
+            seconds,
+            [float(row["Requests/s"]) for row in rows],
+            color=BLUES[0],
+            label="requests a second",
+        )
         rate.plot(seconds, [float(row["User Count"]) for row in rows], color=GREY, label="users")
-        rate.set_ylabel("requests a second")
         for name, colour in (("50%", BLUES[2]), ("95%", BLUES[0]), ("99%", ORANGE)):
             latency.plot(seconds, [float(row[name]) for row in rows], color=colour, label=name)
         latency.set_ylabel("ms")
