@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
-.PHONY: run test lint bench bench-full load load-ui audit clean
+.PHONY: run test torture mutants lint bench bench-full load load-ui audit clean
 
 run: .venv/.run ## start PostgreSQL and the engine with the demo network
 	@exec $(BIN)/python -m engine serve --demo
@@ -32,6 +32,8 @@ bench: .venv/.bench ## every benchmark, in a quarter of an hour; the figures go 
 	$(BIN)/python -m bench.profile
 	$(BIN)/python -m bench.workers --seconds 2
 	$(BIN)/python -m bench.bulk --seconds 2
+	$(BIN)/python -m bench.audit --rounds 3
+	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.growth --quick
 
 bench-full: .venv/.bench ## the same with longer runs, 1 to 512 connections, and 10 million rows
@@ -41,6 +43,8 @@ bench-full: .venv/.bench ## the same with longer runs, 1 to 512 connections, and
 	$(BIN)/python -m bench.profile
 	$(BIN)/python -m bench.workers
 	$(BIN)/python -m bench.bulk
+	$(BIN)/python -m bench.audit
+	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.growth --full
 
 load: .venv/.bench ## Locust without a window, then the audit of the books

@@ -20,14 +20,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import orjson
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from bench import report
 from bench.books import Shape, fill
-from bench.processes import cpu_seconds_in_all
+from bench.processes import cpu_seconds
 from engine.ledger.audit import Report, Shared, audit_journal
 from engine.ledger.auditors import STREAMS
 from engine.ledger.core import Auditor
@@ -36,7 +35,6 @@ from engine.postgres.connections import Connection, connect
 from engine.postgres.embedded import EmbeddedPostgres
 from engine.postgres.migrations import migrate
 
-RESULTS: Final = Path(__file__).parent / "results"
 STATEMENT_SECONDS_MAX: Final = 600
 KEPT_ROWS: Final = 100_000
 """How many rows are kept in memory for the check alone."""
@@ -131,7 +129,7 @@ def measured(dsn: str, processes: int, postmaster: int) -> dict[str, float]:
 def _cpu(postmaster: int) -> tuple[float, float]:
     """CPU seconds so far: of this process with the auditors that have ended, and of the server."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used), cpu_seconds_in_all(postmaster)
+    return sum(one.ru_utime + one.ru_stime for one in used), cpu_seconds(postmaster)
 
 
 def show(summary: dict[str, Any], check: dict[str, float], console: Console) -> None:
@@ -164,7 +162,7 @@ def main() -> None:
     parser.add_argument(
         "--processes", type=int, nargs="*", default=sorted({1, os.cpu_count() or 1})
     )
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=report.RESULTS)
     options = parser.parse_args()
     console = Console()
     with tempfile.TemporaryDirectory() as name, EmbeddedPostgres(Path(name)) as server:
@@ -196,8 +194,7 @@ def main() -> None:
         "summary": summary,
         "rounds": rounds,
     }
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "audit.json").write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+    report.save("audit", figures, options.results, console)
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def audit(found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines on the audit."""
     books, check = found["books"], found["check_alone"]
     loads = [one["load_before"] for each in found["rounds"] for one in each.values()]
-    yield from _where(found)
+    yield _where(found)
     yield (
         f"{books['rows']:,} rows of {books['wallets']:,} wallets ({books['lots_of_a_row']:.1f} lots"
         f" and {check['row_bytes']:.0f} bytes a row), {books['invoice_claims']:,} claimed invoices;"
@@ -268,6 +268,8 @@ SECTIONS: Final[dict[str, tuple[Path, Callable[[dict[str, Any]], Iterator[str]]]
     "growth": (BENCH / "README.md", growth),
     "workers": (BENCH / "README.md", workers),
     "micro": (BENCH / "README.md", micro),
+    "audit": (BENCH / "README.md", audit),
+    "memory": (BENCH / "README.md", memory),
     "load": (LOAD / "README.md", load),
 }
 

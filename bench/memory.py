@@ -28,7 +28,6 @@ from bench.books import COLOMBIA
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.vocabulary import Kind
 
-RESULTS: Final = Path(__file__).parent / "results"
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 NOW: Final = 1_767_000_000_000_000
 TODAY: Final = NOW // 86_400_000_000
@@ -101,7 +100,7 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=200_000)
     parser.add_argument("--lots", type=int, default=10)
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=report.RESULTS)
     options = parser.parse_args()
     if options.once:
         sys.stdout.buffer.write(orjson.dumps(measure(options.customers, options.lots)))
@@ -114,8 +113,7 @@ def main() -> None:
         figures["bytes_by_lots"][str(lots)] = found = orjson.loads(run.stdout)
         print(f"{lots:3} lots: {found['loaded']:.0f} bytes loaded, {found['traded']:.0f} traded")
     figures |= {"machine": report.machine(), "versions": report.versions()}
-    options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "memory.json").write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+    report.save("memory", figures, options.results, report.console())
 
 
 if __name__ == "__main__":

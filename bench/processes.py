@@ -48,11 +48,6 @@ def set_apart(pid: int, others: Sequence[int]) -> None:
             os.sched_setaffinity(other, rest)
 
 
-def cpu_seconds_in_all(pid: int) -> float:
-    """Return the CPU time of a process and all its children, those that have ended as well."""
-    return cpu_seconds(pid, with_children=True) + sum(_stat(pid)[13:15]) / TICKS
-
-
 def _stat(pid: int) -> list[int]:
     """The fields of /proc/<pid>/stat from the state on, which counts as 0; [1] is the parent."""
     text = Path(f"/proc/{pid}/stat").read_text()

@@ -43,10 +43,10 @@ MARGIN_S: Final = 1.0
 
 PARTS: Final = {
     "driver": r"/asyncpg/|/engine/postgres/|/engine/ledger/(journal|statements)\.",
-    "ledger": r"/engine/ledger/|(^|/)ext/\w+\.p(yx|xi)$",
-    "encode": r"/engine/api/answers\.|/orjson/",
-    "decode": r"/engine/api/(wire|identity|shapes/)|/msgspec/",
-    "http": r"/engine/api/reply\.|/(aiohttp|multidict|yarl|propcache|frozenlist)/",
+    "encode": r"/engine/api/answers\.|(^|/)ext/answer\.pxi$|/orjson/",
+    "decode": r"/engine/api/(wire|identity|plain|shapes/)|(^|/)ext/(plain|request)\.|/msgspec/",
+    "ledger": r"/engine/ledger/|(^|/)ext/\w+\.(c|pyx|pxi)$",
+    "http": r"/engine/api/(reply|express)\.|/(aiohttp|multidict|yarl|propcache|frozenlist)/",
     "handler": r"/engine/(?!__main__|cli|app)",
 }
 """Of which part a frame is, by the path of its file; the first that fits. Others are nobody's."""
@@ -62,9 +62,7 @@ ABOUT: Final = {
     "postgres": "PostgreSQL",
 }
 IDLE: Final = re.compile(r"(epoll_p?wait|select|poll)\b[^;]*$")
-FRAME: Final = re.compile(r"^(?P<function>.*) \((?P<file>[^()]*?)(:\d+)?\)$")
-CORE: Final = re.compile(r"__pyx_\w*engine_6ledger_4core")
-"""Functions of the compiled core, where they have no file."""
+FRAME: Final = re.compile(r"^.* \((?P<file>[^()]*?)(:\d+)?\)$")
 NO_PY_SPY: Final = (
     "py-spy is not there: install it (it is in the extra `bench`), or run `make bench`."
 )
@@ -78,8 +76,6 @@ def part_of(stack: str) -> str | None:
         found = FRAME.match(frame)
         if found is None:
             continue
-        if CORE.search(found["function"]):
-            return "ledger"
         for part, pattern in PATTERNS.items():
             if pattern.search(found["file"]):
                 return part

@@ -39,8 +39,7 @@ def console() -> Console:
 def conditions(stage: Stage, rounds: int) -> dict[str, Any]:
     """Return where and how it was measured, and what the audits of the books say."""
     return {
-        **where(),
-        "versions": versions() | {"PostgreSQL": asyncio.run(_server_version(stage.dsn))},
+        **where_and_when(asyncio.run(server_version(stage.dsn))),
         "conditions": {
             "connections": stage.connections,
             "rounds": rounds,
@@ -55,9 +54,13 @@ def conditions(stage: Stage, rounds: int) -> dict[str, Any]:
     }
 
 
-def where() -> dict[str, Any]:
-    """Return the time and the machine."""
-    return {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine()}
+def where_and_when(server: str) -> dict[str, Any]:
+    """Return the time, the machine, and the versions; `server` is that of PostgreSQL."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions() | {"PostgreSQL": server},
+    }
 
 
 def machine() -> dict[str, Any]:
@@ -163,7 +166,7 @@ def save(name: str, found: Mapping[str, Any], folder: Path, console: Console) ->
     if folder == RESULTS:
         figures.update(name)
     console.print(f"Written to {path}.")
-    for database, audit in found["audits"].items():
+    for database, audit in found.get("audits", {}).items():
         console.print(f"Audit of {database}: {audit['said']}")
         if audit["exit_code"] != 0:
             sys.exit(f"The books of {database} do not balance.")

@@ -32,7 +32,7 @@ from rich.table import Table
 from bench import figures, pictures
 from bench.pictures import BLUES, GREY, ORANGE
 from bench.processes import free_port, server
-from bench.report import RESULTS, versions, where
+from bench.report import RESULTS, where_and_when
 
 ROOT: Final = Path(__file__).parent.parent
 RAW: Final = Path(__file__).parent / "results"
@@ -103,8 +103,7 @@ def figures_of(users: int, seconds: int) -> dict[str, Any]:
     """Return what Locust measured, by route, and the conditions."""
     entries = orjson.loads((RAW / "load.json").read_bytes())
     return {
-        **where(),
-        "versions": versions(),
+        **where_and_when("embedded"),
         "users": users,
         "seconds": seconds,
         "routes": {
