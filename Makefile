@@ -25,18 +25,17 @@ lint: .venv/.dev ## style and types, as the house rules have them
 	$(BIN)/mypy
 	$(BIN)/cython-lint ext
 
-bench: .venv/.bench ## every benchmark, in a quarter of an hour; the figures go to bench/README.md
+bench: .venv/.bench ## the benchmarks in short rounds, about a quarter of an hour; figures go to bench/README.md
 	$(BIN)/python -m bench.micro
-	$(BIN)/python -m bench.side_by_side --seconds 3
-	$(BIN)/python -m bench.open_loop --rounds 2
+	$(BIN)/python -m bench.side_by_side --seconds 2
+	$(BIN)/python -m bench.open_loop --rounds 2 --seconds 1.5
 	$(BIN)/python -m bench.profile
 	$(BIN)/python -m bench.workers --seconds 2
 	$(BIN)/python -m bench.bulk --seconds 2
-	$(BIN)/python -m bench.audit --rounds 3
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.growth --quick
 
-bench-full: .venv/.bench ## the same with longer runs, 1 to 512 connections, and 10 million rows
+bench-full: .venv/.bench ## the same in long ones, with 1 to 512 connections, 10 million rows and the audit
 	$(BIN)/python -m bench.micro
 	$(BIN)/python -m bench.side_by_side --connections 64 1 4 16 256 512
 	$(BIN)/python -m bench.open_loop --seconds 5
