@@ -188,18 +188,22 @@ cdef class Auditor(CopyReader):
     cdef int start_record(self, int columns) except -1:
         self.record.length = 0
         reserve(&self.record, RECORD_SIZE_MAX + max(self.lengths[FIELD_INVOICE_NUMBER], 0))
-        put_int16(&self.record, columns)
+        self.record_until(put_int16(self.record.data, columns))
         return 0
 
+    cdef void record_until(self, const uint8_t* end) noexcept:
+        self.record.length = end - self.record.data
+
     cdef void put(self, int field) noexcept:
-        put_field(&self.record, self.fields[field], self.lengths[field])
+        self.record_until(put_field(&self.record.data[self.record.length], self.fields[field],
+                                    self.lengths[field]))
 
     cdef void put_claimed_number(self) noexcept:
-        cdef Py_ssize_t length = put_claimed_spelling(
-            &self.record.data[self.record.length + 4], self.fields[FIELD_INVOICE_NUMBER],
-            self.lengths[FIELD_INVOICE_NUMBER])
-        put_int32(&self.record, length)
-        self.record.length += length
+        cdef:
+            uint8_t* at = &self.record.data[self.record.length]
+            Py_ssize_t length = put_claimed_spelling(&at[4], self.fields[FIELD_INVOICE_NUMBER],
+                                                     self.lengths[FIELD_INVOICE_NUMBER])
+        self.record_until(&put_int32(at, length)[length])
 
     cdef int take_lots(self, int field, Lots* lots) except -1:
         try:

@@ -27,59 +27,55 @@ cdef int reserve(Buffer* buffer, Py_ssize_t more) except -1:
     return 0
 
 
-# The put_… functions trust that reserve() was called for what they write.
+# The put_… functions write at a place and return the place after it. They trust that reserve() was
+# called for what they write.
 
-cdef inline void put_bytes(Buffer* buffer, const void* data, Py_ssize_t length) noexcept nogil:
-    memcpy(&buffer.data[buffer.length], data, length)
-    buffer.length += length
+cdef inline uint8_t* put_bytes(uint8_t* at, const void* data, Py_ssize_t length) noexcept nogil:
+    memcpy(at, data, length)
+    return at + length
 
 
-cdef inline void put_int16(Buffer* buffer, int value) noexcept nogil:
+cdef inline uint8_t* put_int16(uint8_t* at, int value) noexcept nogil:
     cdef uint16_t big = htobe16(<uint16_t> value)
-    put_bytes(buffer, &big, 2)
+    return put_bytes(at, &big, 2)
 
 
-cdef inline void put_int32(Buffer* buffer, int64_t value) noexcept nogil:
+cdef inline uint8_t* put_int32(uint8_t* at, int64_t value) noexcept nogil:
     cdef uint32_t big = htobe32(<uint32_t> value)
-    put_bytes(buffer, &big, 4)
+    return put_bytes(at, &big, 4)
 
 
-cdef inline void put_int64(Buffer* buffer, int64_t value) noexcept nogil:
+cdef inline uint8_t* put_int64(uint8_t* at, int64_t value) noexcept nogil:
     cdef uint64_t big = htobe64(<uint64_t> value)
-    put_bytes(buffer, &big, 8)
+    return put_bytes(at, &big, 8)
 
 
 # A field is its length and its value; a NULL is the length -1 alone.
 
-cdef inline void put_int16_field(Buffer* buffer, int value) noexcept nogil:
-    put_int32(buffer, 2)
-    put_int16(buffer, value)
+cdef inline uint8_t* put_int16_field(uint8_t* at, int value) noexcept nogil:
+    return put_int16(put_int32(at, 2), value)
 
 
-cdef inline void put_int32_field(Buffer* buffer, int64_t value) noexcept nogil:
-    put_int32(buffer, 4)
-    put_int32(buffer, value)
+cdef inline uint8_t* put_int32_field(uint8_t* at, int64_t value) noexcept nogil:
+    return put_int32(put_int32(at, 4), value)
 
 
-cdef inline void put_int64_field(Buffer* buffer, int64_t value) noexcept nogil:
-    put_int32(buffer, 8)
-    put_int64(buffer, value)
+cdef inline uint8_t* put_int64_field(uint8_t* at, int64_t value) noexcept nogil:
+    return put_int64(put_int32(at, 8), value)
 
 
-cdef inline void put_field(Buffer* buffer, const void* data, Py_ssize_t length) noexcept nogil:
-    put_int32(buffer, length)
-    put_bytes(buffer, data, length)
+cdef inline uint8_t* put_field(uint8_t* at, const void* data, Py_ssize_t length) noexcept nogil:
+    return put_bytes(put_int32(at, length), data, length)
 
 
-cdef inline void put_null(Buffer* buffer) noexcept nogil:
-    put_int32(buffer, -1)
+cdef inline uint8_t* put_null(uint8_t* at) noexcept nogil:
+    return put_int32(at, -1)
 
 
-cdef inline void put_optional_bytes(Buffer* buffer, bytes value):
+cdef inline uint8_t* put_optional_bytes(uint8_t* at, bytes value):
     if value is None:
-        put_null(buffer)
-    else:
-        put_field(buffer, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+        return put_null(at)
+    return put_field(at, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
 
 
 cdef inline int64_t take_int64(const uint8_t* data) noexcept nogil:

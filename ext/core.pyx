@@ -16,7 +16,10 @@ One translation unit of several files, in the order in which they stand on each 
     customers.pxi the customers that are loaded, by id
     ids.pxi       ids as text and as bytes, fingerprints
     operation.pxi what a caller asks for and what it got
-    rows.pxi      a posting becomes a COPY row, chained to the one before
+    claims.pxi    the invoices that earn in a batch
+    order.pxi     in which a batch is decided
+    chains.pxi    rows get their hashes, four wallets at a time
+    rows.pxi      postings become rows of COPY, in the order of the journal's key
     ledger.pxi    what is loaded, what is due, and the decision of a batch
     verbs.pxi     the rules: a ladder of refusals, then the change
     coins.pxi     the rules of coins that change hands at once
@@ -26,7 +29,6 @@ One translation unit of several files, in the order in which they stand on each 
     audit.pxi     the rows of the journal, each held against the one before
 """
 
-from operator import attrgetter
 
 cimport cython
 from libc.stdint cimport INT64_MIN, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -114,6 +116,9 @@ include "wallet.pxi"
 include "customers.pxi"
 include "ids.pxi"
 include "operation.pxi"
+include "claims.pxi"
+include "order.pxi"
+include "chains.pxi"
 include "rows.pxi"
 include "ledger.pxi"
 include "verbs.pxi"

@@ -74,31 +74,31 @@ cdef Py_ssize_t holds_size(list holds):
     return size
 
 
-cdef void put_holds_field(Buffer* buffer, list holds):
+cdef uint8_t* put_holds_field(uint8_t* at, list holds):
     cdef:
         Hold hold
-        int32_t at
+        int32_t lot
     if not holds:
-        put_null(buffer)
-        return
-    put_int32(buffer, holds_size(holds))
+        return put_null(at)
+    at = put_int32(at, holds_size(holds))
     for hold in holds:
-        put_bytes(buffer, PyBytes_AS_STRING(hold.payment_id), 16)
-        put_int64(buffer, hold.coins)
-        put_int64(buffer, hold.expires_at)
-        put_bytes(buffer, PyBytes_AS_STRING(hold.code_mac), 16)
-        put_int32(buffer, hold.brand_id)
-        put_int32(buffer, hold.store_id)
-        put_int16(buffer, hold.tries_left)
-        put_int16(buffer, hold.resends_left)
-        put_int32(buffer, hold.lots_taken.length | (ITEM_BIT if hold.item_id else 0))
+        at = put_bytes(at, PyBytes_AS_STRING(hold.payment_id), 16)
+        at = put_int64(at, hold.coins)
+        at = put_int64(at, hold.expires_at)
+        at = put_bytes(at, PyBytes_AS_STRING(hold.code_mac), 16)
+        at = put_int32(at, hold.brand_id)
+        at = put_int32(at, hold.store_id)
+        at = put_int16(at, hold.tries_left)
+        at = put_int16(at, hold.resends_left)
+        at = put_int32(at, hold.lots_taken.length | (ITEM_BIT if hold.item_id else 0))
         if hold.item_id:
-            put_int32(buffer, hold.item_id)
-            put_int32(buffer, hold.unit)
-            put_int32(buffer, hold.turn)
-        for at in range(hold.lots_taken.length):
-            put_int64(buffer, hold.lots_taken.items[at].key)
-            put_int64(buffer, hold.lots_taken.items[at].amount)
+            at = put_int32(at, hold.item_id)
+            at = put_int32(at, hold.unit)
+            at = put_int32(at, hold.turn)
+        for lot in range(hold.lots_taken.length):
+            at = put_int64(at, hold.lots_taken.items[lot].key)
+            at = put_int64(at, hold.lots_taken.items[lot].amount)
+    return at
 
 
 cdef Py_ssize_t hold_size(const uint8_t* data, Py_ssize_t length) noexcept nogil:

@@ -5,7 +5,6 @@
 # from what is left: expired coins repay nothing. After a verb that gave something to a wallet the
 # last two are due again, so that no wallet is left with debts beside lots.
 
-cdef object CUSTOMER_ID = attrgetter("customer_id")
 
 cdef bytes derived_id(Customer customer, Wallet wallet):
     """Return the transaction id of a posting that nobody asked for: a hash of its primary key."""
@@ -164,7 +163,7 @@ cdef class Ledger:
         or discarded.
         """
         cdef:
-            Batch batch = Batch(sorted(operations, key=CUSTOMER_ID))
+            Batch batch = Batch(by_customer(operations))
             Operation operation
             Customer customer = None
             bytes last_id = None
@@ -202,7 +201,7 @@ cdef class Ledger:
             Customer customer
         for wallet in batch.touched:
             wallet_discard(wallet)
-        for customer in batch.customers:
+        for customer in batch.customers if batch.new_wallets else ():
             # A customer that was dropped meanwhile is no longer counted.
             if customer is not None and self.known.find(customer.id) is customer:
                 self.wallets -= customer.count()

@@ -208,24 +208,24 @@ cdef int64_t lots_total(const Lots* lots) noexcept nogil:
     return total
 
 
-cdef void put_lots_field(Buffer* buffer, const Lots* lots, int64_t sign) noexcept nogil:
+cdef uint8_t* put_lots_field(uint8_t* at, const Lots* lots, int64_t sign) noexcept nogil:
     """Write lots as a bigint[] of key, amount, key, amount …; the amounts times `sign`."""
-    cdef int32_t at
+    cdef int32_t number
     if lots.length == 0:
-        put_int32(buffer, 12)
-        put_int32(buffer, 0)
-        put_int32(buffer, 0)
-        put_int32(buffer, BIGINT_OID)
-        return
-    put_int32(buffer, ARRAY_HEADER_SIZE + LOT_WIRE_SIZE * lots.length)
-    put_int32(buffer, 1)
-    put_int32(buffer, 0)
-    put_int32(buffer, BIGINT_OID)
-    put_int32(buffer, 2 * lots.length)
-    put_int32(buffer, 1)
-    for at in range(lots.length):
-        put_int64_field(buffer, lots.items[at].key)
-        put_int64_field(buffer, sign * lots.items[at].amount)
+        at = put_int32(at, 12)
+        at = put_int32(at, 0)
+        at = put_int32(at, 0)
+        return put_int32(at, BIGINT_OID)
+    at = put_int32(at, ARRAY_HEADER_SIZE + LOT_WIRE_SIZE * lots.length)
+    at = put_int32(at, 1)
+    at = put_int32(at, 0)
+    at = put_int32(at, BIGINT_OID)
+    at = put_int32(at, 2 * lots.length)
+    at = put_int32(at, 1)
+    for number in range(lots.length):
+        at = put_int64_field(at, lots.items[number].key)
+        at = put_int64_field(at, sign * lots.items[number].amount)
+    return at
 
 
 cdef int take_lots(Lots* lots, const uint8_t* data, Py_ssize_t length) except -1:

@@ -7,7 +7,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 
 cdef enum:
     JOURNAL_FIELDS = 29
-    ROW_SIZE_MAX = 512                              # without lots, holds and texts
+    ROW_SIZE_MAX = 512                              # without lots, holds and texts, hashes …
     POSTGRES_EPOCH = 946684800000000                # 2000-01-01 in microseconds since 1970
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -31,13 +31,6 @@ cdef struct Posting:
     int64_t bill_amount
 
 
-cdef struct Row:
-    int32_t customer
-    int32_t asset
-    Py_ssize_t start
-    Py_ssize_t length
-
-
 @cython.final
 cdef class Batch:
     """What one decision of many operations appends: rows, and the wallets that they change."""
@@ -51,7 +44,7 @@ cdef class Batch:
         int64_t now                     # microseconds since 1970, UTC
         list touched
         list customers
-        dict new_claims                 # (store_id, claimed_number): the operation that earned
+        Claims new_claims               # the invoices that earn
         dict new_units                  # (item_id, unit): the operation that took it
         dict new_turns                  # (customer_id, item_id, turn): the operation that took it
         dict new_references             # (partner_id, reference): the operation that converted it
@@ -69,7 +62,7 @@ cdef class Batch:
         self.operations = operations
         self.new_wallets = []
         self.failed_codes = []
-        self.new_claims = {}
+        self.new_claims = Claims(len(operations))
         self.new_units = {}
         self.new_turns = {}
         self.new_references = {}
@@ -86,7 +79,8 @@ cdef class Batch:
         free(self.moved.items)
         PyMem_Free(self.rows)
 
-    cdef int add_row(self, int32_t asset, Py_ssize_t start) except -1:
+    cdef int add_row(self, int32_t asset, State* state, Py_ssize_t start,
+                     Py_ssize_t length) except -1:
         cdef:
             Row* rows
             Row row
@@ -99,8 +93,9 @@ cdef class Batch:
             self.rows = rows
         row.customer = <int32_t> len(self.customers)
         row.asset = asset
+        row.state = state
         row.start = start
-        row.length = self.buffer.length - start
+        row.length = length
         # A wallet's rows come in the order of seq; only a customer's assets may need sorting.
         at = self.postings
         while (at > 0 and self.rows[at - 1].customer == row.customer
@@ -112,19 +107,22 @@ cdef class Batch:
         return 0
 
     cdef int finish(self) except -1:
-        """Put the rows in order between COPY's header and trailer."""
+        """Chain the rows, and put them in order between COPY's header and trailer."""
         cdef:
-            bytes journal = PyBytes_FromStringAndSize(
-                NULL, len(COPY_HEADER) + self.buffer.length + len(COPY_TRAILER))
-            char* target = PyBytes_AS_STRING(journal)
+            Py_ssize_t size = self.postings * HASH_FIELD_SIZE
             Py_ssize_t at
-        memcpy(target, PyBytes_AS_STRING(COPY_HEADER), PyBytes_GET_SIZE(COPY_HEADER))
-        target += PyBytes_GET_SIZE(COPY_HEADER)
+            uint8_t* target
+        chain_rows(self.buffer.data, self.rows, self.postings)
         for at in range(self.postings):
-            memcpy(target, &self.buffer.data[self.rows[at].start], self.rows[at].length)
-            target += self.rows[at].length
-        memcpy(target, PyBytes_AS_STRING(COPY_TRAILER), PyBytes_GET_SIZE(COPY_TRAILER))
-        self.journal = journal
+            size += self.rows[at].length
+        self.journal = PyBytes_FromStringAndSize(
+            NULL, PyBytes_GET_SIZE(COPY_HEADER) + size + PyBytes_GET_SIZE(COPY_TRAILER))
+        target = <uint8_t*> PyBytes_AS_STRING(self.journal)
+        target = put_bytes(target, PyBytes_AS_STRING(COPY_HEADER), PyBytes_GET_SIZE(COPY_HEADER))
+        for at in range(self.postings):
+            target = put_bytes(target, &self.buffer.data[self.rows[at].start],
+                               self.rows[at].length + HASH_FIELD_SIZE)
+        put_bytes(target, PyBytes_AS_STRING(COPY_TRAILER), PyBytes_GET_SIZE(COPY_TRAILER))
         self.new_wallets.sort()
         self.failed_codes.sort()
         return 0
@@ -132,12 +130,7 @@ cdef class Batch:
     @property
     def claims(self):
         """The invoices that earn in this batch: (store_id, number, customer_id, transaction_id)."""
-        cdef Operation operation
-        claims = []
-        for (store_id, invoice_number), operation in sorted(self.new_claims.items()):
-            claims.append((store_id, invoice_number, operation.customer_id,
-                           operation.transaction_id))
-        return claims
+        return self.new_claims.rows()
 
     @property
     def units(self):
@@ -205,14 +198,6 @@ cdef class Batch:
         return [(customer.customer_id, wallet.asset, wallet.seq, wallet.hash)
                 for customer in self.customers if customer is not None
                 for wallet in customer.wallets if wallet.planned != NULL]
-
-    cdef bint claims_already(self, Operation operation) except -1:
-        """Return whether an operation before this one claims its invoice (PTS-7)."""
-        return (operation.store_id, operation.claimed_number) in self.new_claims
-
-    cdef int claim(self, Operation operation) except -1:
-        self.new_claims[operation.store_id, operation.claimed_number] = operation
-        return 0
 
     cdef bint takes_already(self, Operation operation) except -1:
         """Return whether an operation before this one takes its unit or its turn (RED-5)."""
@@ -294,7 +279,9 @@ cdef class Batch:
         cdef:
             State* state = wallet.planned
             Buffer* buffer = &self.buffer
-            Py_ssize_t start = buffer.length
+            Py_ssize_t start = buffer.length + HASH_SIZE        # see chains.pxi
+            Py_ssize_t length
+            uint8_t* at
             bytes invoice_number = None
             bytes details = None
         if operation is not None:
@@ -306,39 +293,40 @@ cdef class Batch:
                 + (0 if details is None else PyBytes_GET_SIZE(details)))
         state.seq += 1
         state.recorded_at = max(self.now, state.recorded_at)
-        put_int16(buffer, JOURNAL_FIELDS)
-        put_field(buffer, customer.id, ID_SIZE)
-        put_int32_field(buffer, wallet.asset)
-        put_int64_field(buffer, state.seq)
-        put_field(buffer, PyBytes_AS_STRING(transaction_id), 16)
-        put_int16_field(buffer, posting.leg)
-        put_int16_field(buffer, posting.kind)
-        put_int16_field(buffer, posting.refusal)
-        put_int64_field(buffer, posting.requested)
-        put_int64_field(buffer, posting.amount)
-        put_int64_field(buffer, posting.held_amount)
-        put_int64_field(buffer, state.balance)
-        put_int64_field(buffer, state.held)
-        put_int16_field(buffer, posting.counter)
-        put_int32_field(buffer, posting.counter_party)
-        put_int32_field(buffer, posting.brand_id)
-        put_int32_field(buffer, posting.store_id)
-        put_int16_field(buffer, state.flags)
-        put_int16_field(buffer, customer.missing_fields)
-        put_lots_field(buffer, &state.lots, 1)
-        put_lots_field(buffer, &self.moved, posting.moved_sign)
-        put_holds_field(buffer, wallet.planned_holds)
-        put_optional_bytes(buffer, reference)
-        put_int64_field(buffer, posting.fingerprint)
-        put_int64_field(buffer, posting.occurred_at - POSTGRES_EPOCH)
-        put_int64_field(buffer, state.recorded_at - POSTGRES_EPOCH)
+        at = &buffer.data[start]
+        at = put_int16(at, JOURNAL_FIELDS)
+        at = put_field(at, customer.id, ID_SIZE)
+        at = put_int32_field(at, wallet.asset)
+        at = put_int64_field(at, state.seq)
+        at = put_field(at, PyBytes_AS_STRING(transaction_id), 16)
+        at = put_int16_field(at, posting.leg)
+        at = put_int16_field(at, posting.kind)
+        at = put_int16_field(at, posting.refusal)
+        at = put_int64_field(at, posting.requested)
+        at = put_int64_field(at, posting.amount)
+        at = put_int64_field(at, posting.held_amount)
+        at = put_int64_field(at, state.balance)
+        at = put_int64_field(at, state.held)
+        at = put_int16_field(at, posting.counter)
+        at = put_int32_field(at, posting.counter_party)
+        at = put_int32_field(at, posting.brand_id)
+        at = put_int32_field(at, posting.store_id)
+        at = put_int16_field(at, state.flags)
+        at = put_int16_field(at, customer.missing_fields)
+        at = put_lots_field(at, &state.lots, 1)
+        at = put_lots_field(at, &self.moved, posting.moved_sign)
+        at = put_holds_field(at, wallet.planned_holds)
+        at = put_optional_bytes(at, reference)
+        at = put_int64_field(at, posting.fingerprint)
+        at = put_int64_field(at, posting.occurred_at - POSTGRES_EPOCH)
+        at = put_int64_field(at, state.recorded_at - POSTGRES_EPOCH)
         if posting.bill_amount == NO_BILL:
-            put_null(buffer)
+            at = put_null(at)
         else:
-            put_int64_field(buffer, posting.bill_amount)
-        put_optional_bytes(buffer, invoice_number)
-        put_optional_bytes(buffer, details)
-        chain_hash(state.hash, &buffer.data[start], buffer.length - start, state.hash)
-        put_field(buffer, state.hash, HASH_SIZE)
-        self.add_row(wallet.asset, start)
-        return 0
+            at = put_int64_field(at, posting.bill_amount)
+        at = put_optional_bytes(at, invoice_number)
+        at = put_optional_bytes(at, details)
+        memset(at, 0, BLOCK_SIZE)
+        length = at - &buffer.data[start]
+        buffer.length = start + length + max(HASH_FIELD_SIZE, -(HASH_SIZE + length) % BLOCK_SIZE)
+        return self.add_row(wallet.asset, state, start, length)

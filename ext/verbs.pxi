@@ -10,13 +10,16 @@ cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation ope
     cdef:
         Wallet points = ledger.open(batch, customer, operation.asset, operation.utc_offset, now)
         Wallet coins = None
+        Claim* claim = NULL
         Posting posting = posting_of(operation)
     if customer.flags() & FLAG_BLOCKED:
         return refuse(batch, customer, points, operation, CUSTOMER_BLOCKED)
     if operation.barred:
         return refuse(batch, customer, points, operation, operation.barred)
-    if operation.invoice_number is not None and batch.claims_already(operation):
-        return refuse(batch, customer, points, operation, INVOICE_ALREADY_CLAIMED)
+    if operation.invoice_number is not None:
+        claim = batch.new_claims.find(operation)
+        if claim.number:
+            return refuse(batch, customer, points, operation, INVOICE_ALREADY_CLAIMED)
     if not has_room(points, operation.requested):
         return refuse(batch, customer, points, operation, LIMIT_REACHED)
     if operation.coins:
@@ -53,8 +56,8 @@ cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation ope
         operation.coins_balance = coins.planned.balance
         if lots_are_mixed(&coins.planned.lots):
             ledger.take_due(batch, customer, coins, ledger.coins_utc_offset, now)
-    if operation.invoice_number is not None:
-        batch.claim(operation)
+    if claim != NULL:
+        batch.new_claims.add(claim, operation)
     return 0
 
 

@@ -15,6 +15,9 @@ ZERO_HASH: bytes
 def hash_row(previous: bytes, row: bytes) -> bytes:
     """Return BLAKE2b-128 of `previous` ‖ `row`; `row` is a COPY row without its last field."""
 
+def hash_one_by_one(wanted: bool) -> None:
+    """Hash the rows of batches one by one, as on a processor without AVX2, or as this one can."""
+
 def uuid_bytes(text: str) -> bytes | None:
     """Return the 16 bytes of a UUID's text, None for other text."""
 
