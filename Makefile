@@ -5,13 +5,16 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
-.PHONY: run test torture mutants lint bench bench-full load load-ui audit clean
+.PHONY: run test nightly torture mutants lint bench bench-full load load-ui audit clean
 
 run: .venv/.run ## start PostgreSQL and the engine with the demo network
 	@exec $(BIN)/python -m engine serve --demo
 
 test: .venv/.dev ## the whole test suite, on a real PostgreSQL
 	@exec $(BIN)/python -m pytest
+
+nightly: .venv/.dev ## random histories of all verbs, at least 200 000 steps, beside other work
+	@HYPOTHESIS_PROFILE=nightly exec nice -n 10 $(BIN)/python -m pytest tests/ledger/test_histories.py
 
 torture: .venv/.bench ## the tests of faults at their full length, with a report and a picture
 	@exec $(BIN)/python -m tests.torture
