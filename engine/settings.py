@@ -47,6 +47,9 @@ class Settings:
     lanes: Annotated[int, "batches in flight at once; each owns a part of the customers"] = 1
     batch_operations_max: Annotated[int, "operations in one batch"] = 512
     queue_operations_max: Annotated[int, "operations waiting in one lane"] = 4096
+    queue_wait_ms_max: Annotated[
+        int, "longest wait that a lane lets build up, at its pace of the last batches"
+    ] = 100
     account_operations_max: Annotated[int, "operations waiting for one locked customer"] = 64
     wallets_cached_max: Annotated[int, "wallets kept in memory by one lane"] = 200_000
     tries_max: Annotated[int, "decisions of one operation before it is given up"] = 8

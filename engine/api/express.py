@@ -37,6 +37,7 @@ from engine.api.door import Door, Route, answer, known_principal, request_id_of,
 from engine.api.plain import PlainRequest, plain_request
 from engine.api.reply import Reply
 from engine.api.services import Services
+from engine.errors import Overloaded
 from engine.ledger.core import Operation, uuid_bytes
 from engine.ledger.receipts import Answer
 from engine.people.keys import Principal
@@ -66,7 +67,8 @@ class Passage:
 
     request: PlainRequest
     prompt: Prompt
-    operation: Operation
+    operation: Operation | None
+    """None where the lane takes on no more: it is told so, and has cost next to nothing."""
     started: float
 
 
@@ -100,6 +102,8 @@ class Express:
             or len(body) > services.settings.body_bytes_max
         ):
             return None
+        if services.committer.full_for(customer_id):
+            return Passage(request, prompt, None, started)
         try:
             operation = prompt.begin(services, principal, customer_id, request, body)
         except Exception:  # noqa: BLE001 - the handler will meet it again, and tell
@@ -114,6 +118,8 @@ class Express:
         headers, name = passage.request.headers, passage.prompt.route.path
         request_id = request_id_of(headers)
         try:
+            if passage.operation is None:
+                raise Overloaded
             decided, replayed = self._services.committer.result(passage.operation)
             raise_refusal(decided, replayed=replayed)
             reply = answer(passage.prompt.answer(decided), 201, replayed=replayed)
@@ -186,10 +192,13 @@ class Connection(RequestHandler):
         self._passage, self._held = passage, True
         self._request_count += 1
         self._request_in_progress = True
-        passage.operation.waiter.add_done_callback(self._answer)
+        if passage.operation is None:
+            self._loop.call_soon(self._answer)
+        else:
+            passage.operation.waiter.add_done_callback(self._answer)
         return True
 
-    def _answer(self, _: asyncio.Future[None]) -> None:
+    def _answer(self, _: asyncio.Future[None] | None = None) -> None:
         """Write the answer of the request under way, and be idle again."""
         assert self._passage is not None
         reply = self._express.arrive(self._passage)

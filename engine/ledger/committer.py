@@ -69,6 +69,13 @@ class Committer:
             await asyncio.shield(decided.waiter)
         return self._result(operation, decided)
 
+    def full_for(self, customer_id: bytes) -> bool:
+        """Say whether a customer's lane takes on no more sales, and count that one is refused."""
+        full = self.lanes[customer_id[15] % len(self.lanes)].room.full
+        if full:
+            self._metrics.shed.labels("overloaded").inc()
+        return full
+
     def begin(self, operation: Operation) -> bool:
         """Let an operation wait in its lane; return whether it could, by its key and the room.
 
@@ -101,7 +108,7 @@ class Committer:
             waiting: list[tuple[int, Operation, asyncio.Future[None]]] = []
             for place in entered:
                 try:
-                    decided = self._enter(operations[place])
+                    decided = self._enter(operations[place], patient=True)
                 except EngineError as error:
                     results[place] = error
                 else:
@@ -174,10 +181,10 @@ class Committer:
                 later.append(place)
         return now, later
 
-    def _enter(self, operation: Operation) -> Operation:
+    def _enter(self, operation: Operation, *, patient: bool = False) -> Operation:
         """Let an operation wait in its lane; see `WaitingRoom.enter`."""
         try:
-            return self._lane_of(operation).submit(operation)
+            return self._lane_of(operation).submit(operation, patient=patient)
         except Overloaded:
             self._metrics.shed.labels("overloaded").inc()
             raise

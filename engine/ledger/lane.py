@@ -32,6 +32,7 @@ from engine.errors import (
 )
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
+from engine.ledger.pace import Pace
 from engine.ledger.timeline import Timeline, append_again
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import Kind, Outcome, Refusal
@@ -69,16 +70,21 @@ class Lane:
 
         # All of the lane's mutable state: who waits, the connection that the cache was read by,
         # and the accounts of batches whose outcome is unknown.
-        self.room = WaitingRoom(settings.queue_operations_max, settings.account_operations_max)
+        pace = Pace(
+            settings.queue_operations_max,
+            settings.batch_operations_max,
+            settings.queue_wait_ms_max,
+        )
+        self.room = WaitingRoom(pace, settings.account_operations_max)
         self._journal: Journal | None = None
         self._unresolved: set[bytes] = set()
         self._resolvers: set[asyncio.Task[None]] = set()
         self.connected = False
         self._timeline = Timeline(metrics)
 
-    def submit(self, operation: Operation) -> Operation:
+    def submit(self, operation: Operation, *, patient: bool = False) -> Operation:
         """Let an operation wait; see `WaitingRoom.enter`."""
-        return self.room.enter(operation)
+        return self.room.enter(operation, patient=patient)
 
     @property
     def idle(self) -> bool:
@@ -91,12 +97,14 @@ class Lane:
         """Collect and commit until cancelled; accounts are unlocked when their batch is settled."""
         while True:
             operations = await self._collect()
+            taken = time.perf_counter()
             try:
                 await self.commit(operations)
             except Exception:
                 log.exception("commit_broke", operations=len(operations))
                 self._disconnect()
                 self._fail([op for op in operations if not op.waiter.done()], OutcomeUnknown())
+            self.room.pace.settled(len(operations), time.perf_counter() - taken)
             self._unlock(operations)
 
     async def commit(self, operations: list[Operation]) -> None:

@@ -13,30 +13,34 @@ from collections.abc import Iterable
 
 from engine.errors import EngineError, OutcomeUnknown, Overloaded
 from engine.ledger.core import Operation
+from engine.ledger.pace import Pace
 
 
 class WaitingRoom:
     """Operations between the request and the outcome; for one event loop."""
 
-    def __init__(self, operations_max: int, account_operations_max: int) -> None:
-        self._operations_max = operations_max
+    def __init__(self, pace: Pace, account_operations_max: int) -> None:
+        self.pace = pace
         self._account_operations_max = account_operations_max
         self._queue: deque[Operation] = deque()
         self._locked: dict[bytes, deque[Operation]] = {}
         self._under_way: dict[bytes, Operation] = {}
+        self._patient: set[bytes] = set()
         self._arrived = asyncio.Event()
         self.closed = False
 
-    def enter(self, operation: Operation) -> Operation:
+    def enter(self, operation: Operation, *, patient: bool = False) -> Operation:
         """Queue an operation and return the one whose `waiter` will have the outcome.
 
         That is another one where the same key is under way already, maybe for another request:
-        its fingerprint tells. Raises Overloaded where too much waits, here or for the account.
+        its fingerprint tells. A `patient` one is of an upload: whoever sent it does not stand at a
+        till, so it may wait for long, and counts for nobody else. Raises Overloaded where too much
+        waits, here or for the account.
         """
         under_way = self._under_way.get(operation.transaction_id)
         if under_way is not None:
             return self._join(under_way, operation.fingerprint)
-        if not self._seat(operation):
+        if not self._seat(operation, patient=patient):
             raise Overloaded
         return operation
 
@@ -83,6 +87,7 @@ class WaitingRoom:
     def finish(self, operation: Operation, error: EngineError | None = None) -> None:
         """Give an operation its outcome."""
         self._under_way.pop(operation.transaction_id, None)
+        self._patient.discard(operation.transaction_id)
         if not operation.waiter.done():
             if error is None:
                 operation.waiter.set_result(None)
@@ -100,6 +105,11 @@ class WaitingRoom:
                 break  # who came first stands first
             if not operation.waiter.done():
                 operation.waiter.set_exception(OutcomeUnknown())
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing that can wait elsewhere may wait here."""
+        return len(self._queue) - len(self._patient) >= self.pace.operations_max
 
     @property
     def queued(self) -> int:
@@ -126,9 +136,14 @@ class WaitingRoom:
         oldest = next(iter(self._under_way.values()), None)
         return 0.0 if oldest is None else time.monotonic() - oldest.waiting_since
 
-    def _seat(self, operation: Operation) -> bool:
+    def _seat(self, operation: Operation, *, patient: bool = False) -> bool:
         """Let an operation wait under its own key; return whether there was room for it."""
-        if self.closed or len(self._queue) >= self._operations_max:
+        queued = len(self._queue)
+        if patient:
+            room = queued < self.pace.queue_max
+        else:
+            room = self.pace.allows(operation, queued - len(self._patient))
+        if self.closed or not room:
             return False
         parked = self._locked.get(operation.customer_id)
         if parked is not None and len(parked) >= self._account_operations_max:
@@ -136,6 +151,8 @@ class WaitingRoom:
         operation.waiter = asyncio.get_running_loop().create_future()
         operation.waiting_since = time.monotonic()
         self._under_way[operation.transaction_id] = operation
+        if patient:
+            self._patient.add(operation.transaction_id)
         if parked is not None:
             parked.append(operation)
         else:

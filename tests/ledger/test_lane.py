@@ -888,8 +888,8 @@ async def test_many_leave_three_quarters_of_the_queue_to_others(database):
         queued = []
         enter = room.enter
 
-        def entering(operation):
-            decided = enter(operation)
+        def entering(operation, **patience):
+            decided = enter(operation, **patience)
             queued.append(room.queued)
             return decided
 

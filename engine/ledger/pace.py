@@ -1,0 +1,55 @@
+"""The pace of a lane: how fast it settles what waits, and so how much may wait.
+
+A queue of one length is too long where the database is slow, and what is taken on then is answered
+after its client has gone; and too short for a burst where it is fast. So what may wait is what is
+settled within a time, at the pace of the last batches, and at least one whole batch, for else a
+slow database would have small batches too. What comes on top is refused at once, which costs
+little, and comes again: overload is kept alive by work that nobody waits for any more.
+
+Coins come last: a payment stands at a till with the customer's phone in hand, while a sale can be
+sent again by the point of sale. Where sales are refused, as much again of payments is taken.
+"""
+
+from __future__ import annotations
+
+from engine.ledger.core import Operation
+from engine.ledger.vocabulary import Kind
+
+KEPT = 0.8
+"""How much of what was known a new batch leaves: the last dozen count."""
+URGENT = frozenset(
+    {
+        Kind.HOLD.value,
+        Kind.CAPTURE.value,
+        Kind.VOID.value,
+        Kind.RESEND.value,
+        Kind.PAYMENT.value,
+        Kind.REVERSAL.value,
+        Kind.BLOCK.value,
+        Kind.UNBLOCK.value,
+    }
+)
+
+
+class Pace:
+    """Learns from each batch; `operations_max` may wait, `urgent_max` of what is urgent."""
+
+    def __init__(self, queue_max: int, batch_max: int, wait_ms_max: int) -> None:
+        self.queue_max = queue_max
+        self._batch_max = batch_max
+        self._wait_s = wait_ms_max / 1000
+        self._operations = 0.0
+        self._seconds = 0.0
+        self.operations_max = self.urgent_max = queue_max
+
+    def settled(self, operations: int, seconds: float) -> None:
+        """Learn that so many operations took so long, from being taken to being settled."""
+        self._operations = KEPT * self._operations + operations
+        self._seconds = KEPT * self._seconds + seconds
+        within = int(self._operations / max(self._seconds, 1e-6) * self._wait_s)
+        self.operations_max = min(self.queue_max, max(self._batch_max, within))
+        self.urgent_max = min(self.queue_max, 2 * self.operations_max)
+
+    def allows(self, operation: Operation, waiting: int) -> bool:
+        """Return whether one more may wait behind so many."""
+        return waiting < (self.urgent_max if operation.kind in URGENT else self.operations_max)
