@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mutants.bugs import BUGS
 
 ROOT = Path(__file__).parent.parent
 ENGINE = ROOT / "engine"
@@ -169,6 +170,16 @@ def test_nothing_is_left_to_be_fixed():
         if leftover.search(line)
     ]
     assert not found
+
+
+def test_every_seeded_bug_can_be_seeded():
+    lost = [
+        f"{bug.name}: {bug.file}"
+        for bug in BUGS
+        if (ROOT / bug.file).read_text().count(bug.before) != 1 or bug.before == bug.after
+    ]
+    assert not lost, "let tests/mutants/bugs.py follow the code: `before` stands once in its file"
+    assert len({bug.name for bug in BUGS}) == len(BUGS)
 
 
 def test_every_module_says_what_lives_in_it():

@@ -1,0 +1,1 @@
+"""Seeded bugs: a checker that cannot fail proves nothing."""

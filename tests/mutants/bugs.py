@@ -1,0 +1,249 @@
+"""The bugs: each is a small change that somebody could make, and the tests that must notice it.
+
+`before` stands once in its file, which a test of the house says, so that the list follows the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LANE = ("tests/ledger/test_lane.py",)
+RULES = ("tests/ledger/test_rules.py", "tests/ledger/test_histories.py")
+DEBTS = ("tests/ledger/test_debts.py", "tests/ledger/test_reversals.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """What is written wrong, where, and the tests that are run to see whether it is noticed."""
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the core must be built anew."""
+        return self.file.startswith("ext/")
+
+
+BUGS: tuple[Bug, ...] = (
+    # Durable before answered.
+    Bug(
+        "answers before the commit",
+        "engine/ledger/lane.py",
+        "            verdict = await self._append(journal, batch)\n",
+        "            self._answer(operations)\n"
+        "            verdict = await self._append(journal, batch)\n",
+        LANE,
+    ),
+    Bug(
+        "takes an unknown outcome for a failure",
+        "engine/ledger/verdicts.py",
+        "        return Verdict.REFUSED\n    return Verdict.AMBIGUOUS",
+        "        return Verdict.REFUSED\n    return Verdict.RETRY",
+        ("tests/ledger/test_verdicts.py",),
+    ),
+    Bug(
+        "takes a lost connection for a failure",
+        "engine/ledger/verdicts.py",
+        "    if not isinstance(error, asyncpg.PostgresError):\n        return Verdict.AMBIGUOUS",
+        "    if not isinstance(error, asyncpg.PostgresError):\n        return Verdict.UNAVAILABLE",
+        ("tests/ledger/test_verdicts.py", "tests/faults/test_database.py"),
+    ),
+    Bug(
+        "unlocks the accounts of an unknown outcome",
+        "engine/ledger/lane.py",
+        "        self._unresolved.update(op.customer_id for op in batch.operations)\n",
+        "",
+        LANE,
+    ),
+    Bug(
+        "keeps the cache over a lost connection",
+        "engine/ledger/lane.py",
+        "        self.connected = False\n        self.ledger.clear()",
+        "        self.connected = False",
+        LANE,
+    ),
+    # Compare-and-set, idempotency.
+    Bug(
+        "takes a stale state for done",
+        "engine/ledger/verdicts.py",
+        '    "journal_pkey": Verdict.STALE,',
+        '    "journal_pkey": Verdict.DURABLE,',
+        ("tests/ledger/test_verdicts.py",),
+    ),
+    Bug(
+        "skips the compare-and-set",
+        "engine/postgres/sql/migrations/0001_initial.sql",
+        "    constraint journal_pkey primary key (customer_id, asset, seq),",
+        "    constraint journal_pkey check (seq > 0),",
+        ("tests/faults/test_workers.py",),
+    ),
+    Bug(
+        "drops the check of the fingerprint",
+        "engine/ledger/lane.py",
+        "elif receipt.fingerprint != operation.fingerprint:",
+        "elif receipt.fingerprint != receipt.fingerprint:",
+        LANE,
+    ),
+    Bug(
+        "lets brands meet in their keys",
+        "engine/api/identity.py",
+        "return transaction_id_of(principal.scope, customer_id, key.encode())",
+        "return transaction_id_of(bytes(16), customer_id, key.encode())",
+        ("tests/api/test_accumulations.py", "tests/api/test_transactions.py"),
+    ),
+    Bug(
+        "does not claim the invoice",
+        "ext/verbs.pxi",
+        "    if operation.invoice_number is not None:\n        batch.claim(operation)\n",
+        "",
+        LANE,
+    ),
+    Bug(
+        "fails a whole batch for one bad operation",
+        "engine/ledger/lane.py",
+        "                self._quarantine(operations[0], journal.last_sqlstate)\n"
+        "                return\n"
+        "            else:\n",
+        "                self._quarantine(operations[0], journal.last_sqlstate)\n"
+        "                return\n"
+        "            elif verdict is Verdict.REFUSED:\n"
+        "                self._fail(operations, Quarantined())\n"
+        "                return\n"
+        "            else:\n",
+        LANE,
+    ),
+    # Rules.
+    Bug(
+        "refuses to spend all there is: <= for <",
+        "ext/verbs.pxi",
+        "    if wallet.planned.balance < operation.requested:\n        return insufficient",
+        "    if wallet.planned.balance <= operation.requested:\n        return insufficient",
+        RULES,
+    ),
+    Bug(
+        "lets a blocked customer pay",
+        "ext/verbs.pxi",
+        "    if customer.flags() & FLAG_BLOCKED:\n"
+        "        return CUSTOMER_BLOCKED\n"
+        "    if operation.needs_profile",
+        "    if operation.needs_profile",
+        RULES,
+    ),
+    Bug(
+        "writes no row for a refusal",
+        "ext/verbs.pxi",
+        "    posting.refusal = code\n"
+        "    batch.moved.length = 0\n"
+        "    batch.put(customer, wallet, &posting, operation.transaction_id, operation.reference,\n"
+        "              operation)\n",
+        "    posting.refusal = code\n    batch.moved.length = 0\n",
+        RULES,
+    ),
+    Bug(
+        "lets a lot expire a day early: <= for <",
+        "ext/lots.pxi",
+        "    while end < lots.length and lot_expires_day(lots.items[end].key) < today:",
+        "    while end < lots.length and lot_expires_day(lots.items[end].key) <= today:",
+        RULES,
+    ),
+    Bug(
+        "forgets what is left of a lot",
+        "ext/lots.pxi",
+        "        lots.items[emptied].amount -= taken\n        amount -= taken",
+        "        lots.items[emptied].amount = 0\n        amount -= taken",
+        RULES,
+    ),
+    Bug(
+        "holds on a microsecond too long: >= for >",
+        "ext/ledger.pxi",
+        "            if hold.expires_at > now:",
+        "            if hold.expires_at >= now:",
+        RULES,
+    ),
+    Bug(
+        "takes a captured hold for held",
+        "ext/verbs.pxi",
+        "    coins.planned.held -= held.coins\n    lots_copy",
+        "    lots_copy",
+        RULES,
+    ),
+    Bug(
+        "does not count a wrong code",
+        "ext/verbs.pxi",
+        "hold_with(held, held.code_mac, held.tries_left - 1,",
+        "hold_with(held, held.code_mac, held.tries_left,",
+        RULES,
+    ),
+    Bug(
+        "gives the tries back with another code",
+        "ext/verbs.pxi",
+        "hold_with(held, operation.code_mac, held.tries_left,",
+        "hold_with(held, operation.code_mac, held.tries_left + 1,",
+        RULES,
+    ),
+    Bug(
+        "forgets the debt of what was spent already",
+        "ext/reversals.pxi",
+        "    return move(batch, wallet, lot_key(DEBT_DAY, lot_issuer(key)), taken - amount)",
+        "    return 0",
+        DEBTS,
+    ),
+    Bug(
+        "repays debts from the latest lots",
+        "ext/lots.pxi",
+        "        taken = min(-lots.items[repaid].amount, lots.items[emptied].amount)",
+        "        taken = lots.items[emptied].amount",
+        DEBTS,
+    ),
+    Bug(
+        "reverses twice in a batch",
+        "ext/reversals.pxi",
+        "    if batch.reverses_already(operation):\n"
+        "        return refuse(batch, customer, first, operation, ALREADY_REVERSED)\n",
+        "",
+        DEBTS,
+    ),
+    # The books.
+    Bug(
+        "chains no row to the one before it",
+        "ext/rows.pxi",
+        "        put_field(buffer, state.hash, HASH_SIZE)\n        self.add_row",
+        "        memset(state.hash, 0, HASH_SIZE)\n"
+        "        put_field(buffer, state.hash, HASH_SIZE)\n"
+        "        self.add_row",
+        RULES,
+    ),
+    Bug(
+        "expires without the account on the other side",
+        "ext/ledger.pxi",
+        "        posting.counter = COINS_EXPIRED if wallet.asset == COINS else POINTS_EXPIRED\n",
+        "",
+        RULES,
+    ),
+    Bug(
+        "audits no lots",
+        "ext/audit.pxi",
+        "        if lots_total(&self.lots) != balance:",
+        "        if False and lots_total(&self.lots) != balance:",
+        ("tests/api/test_audit.py", "tests/ledger/test_core.py"),
+    ),
+    # Who sees what.
+    Bug(
+        "shows a brand what is another's",
+        "engine/people/keys.py",
+        "        return self.brand_id is None or self.brand_id == brand_id",
+        "        return True",
+        ("tests/api/test_authorisation.py", "tests/api/test_transactions.py"),
+    ),
+    Bug(
+        "takes a QR for as long as it likes",
+        "engine/people/qr.py",
+        "if -SKEW_S <= age_s <= LIFETIME_S else None",
+        "if -SKEW_S <= age_s else None",
+        ("tests/people/test_qr.py",),
+    ),
+)
