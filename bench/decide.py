@@ -8,8 +8,8 @@ each with a wallet of coins and of up to three brands.
 What is timed is `Ledger.decide`: operations go in in any order; results come out, and the rows of
 the journal in its order, encoded for COPY and chained by their hashes. Operations are built before.
 `publish`, which makes a batch the committed state, and `claims`, the companion rows of invoices,
-are timed apart. Time is CPU time of the thread, so what others do on the machine is felt by its caches
-alone.
+are timed apart. Time is CPU time of the thread, so what others do on the machine is felt by its
+caches alone.
 
 `tests/reference.py` is held against it in the same rounds, on a smaller batch: it looks at every
 wallet that is loaded, for each operation, so it gets no more customers than the batch has. Both

@@ -100,11 +100,9 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             waiting_max=settings.stream_events_waiting_max,
             days_max=settings.occurred_days_max,
         )
-        sweeper = Sweeper(
-            pool, committer, lambda asset: catalogue.now.utc_offset(asset), settings, metrics
-        )
+        utc_offset = partial(_utc_offset_now, catalogue)
         for watcher in (
-            sweeper.run(),
+            Sweeper(pool, committer, utc_offset, settings, metrics).run(),
             catalogue.watch(),
             catalogue.listen(open_listener),
             events.listen(),
@@ -389,6 +387,10 @@ async def _fold(settings: Settings, dsn: str, metrics: Metrics) -> None:
             interval_ms=settings.fold_interval_ms,
             rows_max=settings.fold_rows_max,
         ).run()
+
+
+def _utc_offset_now(catalogue: Catalogue, asset: int) -> int:
+    return catalogue.now.utc_offset(asset)
 
 
 async def _watch_loop(metrics: Metrics) -> None:

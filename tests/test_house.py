@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "network": {"ledger", "programme", "people", "postgres"},
     "api": {"network", "ledger", "programme", "people", "postgres"},
     "demo": {"people", "postgres"},
+    "cli": {"app", "supervisor", "demo", "network", "ledger", "people", "postgres"},
 }
 """What the packages of the engine may import besides their own and the BASE: downward only."""
 

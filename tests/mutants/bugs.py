@@ -98,8 +98,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "does not claim the invoice",
         "ext/verbs.pxi",
-        "    if operation.invoice_number is not None:\n        batch.claim(operation)\n",
-        "",
+        "        batch.new_claims.add(claim, operation)\n",
+        "        pass\n",
         LANE,
     ),
     Bug(
@@ -210,11 +210,9 @@ BUGS: tuple[Bug, ...] = (
     # The books.
     Bug(
         "chains no row to the one before it",
-        "ext/rows.pxi",
-        "        put_field(buffer, state.hash, HASH_SIZE)\n        self.add_row",
-        "        memset(state.hash, 0, HASH_SIZE)\n"
-        "        put_field(buffer, state.hash, HASH_SIZE)\n"
-        "        self.add_row",
+        "ext/chains.pxi",
+        "    memcpy(row.state.hash, digest, HASH_SIZE)\n",
+        "",
         RULES,
     ),
     Bug(
