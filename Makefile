@@ -3,9 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
-.PHONY: run test nightly torture mutants lint bench bench-full load load-ui audit clean
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make lock'
+
+.PHONY: lock vulnerabilities run test nightly torture mutants lint bench bench-full load load-ui audit clean
 
 run: .venv/.run ## start PostgreSQL and the engine with the demo network
 	@exec $(BIN)/python -m engine serve --demo
@@ -58,20 +61,29 @@ load-ui: .venv/.bench ## Locust's page on http://127.0.0.1:8089
 audit: .venv/.run ## recompute the books from the journal
 	@exec $(BIN)/python -m engine audit
 
+lock: .venv/.dev ## pin every dependency, and theirs, by version and hash
+	@$(INSTALL) uv
+	@$(LOCK) --extra build -o requirements/run.lock
+	@$(LOCK) --extra build --extra test --extra lint -o requirements/test.lock
+	@$(LOCK) --extra build --extra test --extra lint --extra bench -o requirements/bench.lock
+
+vulnerabilities: .venv/.dev ## ask pip-audit for what is known of the pinned versions
+	@$(INSTALL) pip-audit
+	@$(BIN)/pip-audit --require-hashes -r requirements/run.lock
+
 clean: ## remove what was built, but no data
 	rm -rf .venv build *.egg-info ext/*.c engine/ledger/*.so engine/api/*.so
 
-.venv/.run: $(SOURCES)
+.venv/.run: $(SOURCES) requirements/run.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(INSTALL) --require-hashes -r requirements/run.lock
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.dev: $(SOURCES)
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
-	@touch .venv/.run $@
+.venv/.dev: .venv/.run requirements/test.lock
+	@$(INSTALL) --require-hashes -r requirements/test.lock
+	@touch $@
 
-.venv/.bench: $(SOURCES)
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint,bench]'
-	@touch .venv/.run .venv/.dev $@
+.venv/.bench: .venv/.dev requirements/bench.lock
+	@$(INSTALL) --require-hashes -r requirements/bench.lock
+	@touch $@
