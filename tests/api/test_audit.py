@@ -92,6 +92,12 @@ FUNDS = {
 TWO_PROCESSES = ("--audit-processes-max", "2", "--audit-process-rows-min", "1")
 
 
+@pytest.fixture(scope="module")
+def engine_flags():
+    """Return flags for an engine that folds nothing: what is changed here would be summed."""
+    return ("--fold-interval-ms", "0")
+
+
 async def audit(dsn: str, *flags: str) -> tuple[int, str]:
     """Run the command; return its exit status and what it said."""
     command = (sys.executable, "-m", "engine", "audit", "--database-url", dsn, *flags)
