@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -172,16 +171,17 @@ async def get(services: Services, call: Call) -> Reply:
     """`GET …/payments/{payment_id}`: how the payment stands."""
     first = await _begun(services, call)
     postings = await services.statements.payment(first.customer_id, first.transaction_id)
-    course = _course(postings)
-    last, status = course[-1], _status(course[-1], course)
+    if _is_due(postings):
+        await _write_down_due(services, first.customer_id)
+        postings = await services.statements.payment(first.customer_id, first.transaction_id)
+    last = _course(postings)[-1]
+    status = _status(last)
     if status == "succeeded" and last.transaction_id != first.transaction_id:
         # What is reversed of a payment by a code is the confirmation that moved the coins.
         postings += await services.statements.payment(last.customer_id, last.transaction_id)
     for posting in postings:
         if posting.kind == Kind.REVERSAL and not posting.refusal:
             last, status = posting, "reversed"
-    if status == "expired" and last.kind != Kind.RELEASE:
-        last = await _with_wallet(services, last)
     return answer(payment_answer(last, status, hold=first))
 
 
@@ -296,26 +296,38 @@ def _operation(
     )
 
 
-def _status(last: Receipt, postings: list[Receipt]) -> str:
-    """Return how a payment stands by its newest posting, at this moment."""
+def _status(last: Receipt) -> str:
+    """Return how a payment stands by its newest posting."""
     if last.kind in (Kind.CAPTURE, Kind.PAYMENT) and not last.refusal:
         return "succeeded"
     if last.kind == Kind.VOID:
         return "voided"
     if last.kind == Kind.CAPTURE and last.tries_left == 0 and last.refusal == Refusal.CODE_INVALID:
         return "failed"
-    expired = max(posting.hold_expires_at for posting in postings) <= time.time_ns() // 1000
-    return "expired" if last.kind == Kind.RELEASE or expired else "requires_code"
+    return "expired" if last.kind == Kind.RELEASE else "requires_code"
 
 
-async def _with_wallet(services: Services, last: Receipt) -> Receipt:
-    """Return a payment's newest posting with what the wallet holds now.
+def _is_due(postings: list[Receipt]) -> bool:
+    """Return whether a payment's hold stands in the books, and its time is up."""
+    return 0 < postings[-1].hold_expires_at <= time.time_ns() // 1000
 
-    Its time is up, and the next posting of the wallet will write that the coins are back.
+
+async def _write_down_due(services: Services, customer_id: bytes) -> None:
+    """Let the ledger release what is due in a customer's coins.
+
+    A confirmation or a void that was decided in time may be on its way into the books still: the
+    clock alone cannot say that a payment has expired. What is in the books first is what it is.
     """
-    offset = UTC_OFFSETS[COINS_COUNTRY]
-    coins = await services.statements.wallet(last.customer_id, COINS, offset)
-    return replace(last, balance=coins.balance, held=coins.held)
+    await services.committer.submit(
+        Operation(
+            kind=Kind.EXPIRY,
+            customer_id=customer_id,
+            transaction_id=uuid7().bytes,
+            asset=COINS,
+            utc_offset=UTC_OFFSETS[COINS_COUNTRY],
+            occurred_at=time.time_ns() // 1000,
+        )
+    )
 
 
 async def _over(
@@ -337,9 +349,8 @@ async def _over(
                 raise KeyReused
             raise_refusal(recorded, replayed=True)
             return answer(recorded_answer(recorded, hold), replayed=True)
-    course = _course(postings)
-    last = course[-1]
-    status = _status(last, course)
+    last = _course(postings)[-1]
+    status = _status(last)
     if status == "requires_code" and while_open is not None:
         raise while_open
     if status == "succeeded":

@@ -120,11 +120,6 @@ class Statements:
             )
         return sorted(wallets, key=lambda wallet: wallet.asset), now
 
-    async def wallet(self, customer_id: bytes, asset: int, utc_offset: int) -> WalletNow:
-        """Return one wallet of a customer that has it; its country is so many seconds east."""
-        wallets, _ = await self.wallets(customer_id, lambda _: utc_offset)
-        return next(wallet for wallet in wallets if wallet.asset == asset)
-
     async def receipt(self, customer_id: bytes, transaction_id: bytes) -> Receipt | None:
         """Return the recorded transaction, None where there is none."""
         rows = await self.rows(customer_id, transaction_id)

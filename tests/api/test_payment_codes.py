@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -228,7 +230,7 @@ async def test_what_is_told_after_the_time_of_a_payment(hasty, payer, verb):
             return (await store.payment(customer_id, payment_id)).json["status"] == wanted
 
         await until(lambda: status_is("expired"))
-        # Nothing is written yet; what is told is what the next posting will find.
+        # It is in the books before it is told, so that it cannot turn out otherwise.
         read = (await store.payment(customer_id, payment_id)).json
         assert (read["balance"], read["held"], read["coins"]) == (1000, 0, 400)
         assert not {"tries_left", "resends_left", "expires_at", "code_digits"} & set(read)
@@ -252,6 +254,27 @@ async def test_what_is_told_after_the_time_of_a_payment(hasty, payer, verb):
         again = await store.pay(customer_id, "pay", coins=400)
         assert (again.status, again.json, again.replayed) == (201, held, True)
         assert len(codes_sent(hasty, payer)) == 1
+
+
+async def test_nothing_is_told_at_the_deadline_that_turns_out_otherwise(hasty, database, payer):
+    """A void that was decided in time is still on its way when its payment is read."""
+    customer_id = payer["customer_id"]
+    async with clients_of(hasty) as clients, connection_to(database) as connection:
+        store = clients.store
+        held = (await store.pay(customer_id, coins=400)).json
+        payment = (customer_id, held["payment_id"])
+        deadline = datetime.fromisoformat(held["expires_at"]).timestamp()
+        await asyncio.sleep(max(0, deadline - time.time() - 0.3))
+        async with connection.transaction():
+            await connection.execute("lock table journal in exclusive mode")
+            voiding = asyncio.create_task(store.void(*payment))
+            await asyncio.sleep(max(0, deadline - time.time()) + 0.1)
+            reading = asyncio.create_task(store.payment(*payment))
+            await asyncio.sleep(0.2)
+        voided, read = await asyncio.gather(voiding, reading)
+        again = await store.payment(*payment)
+        assert read.json["status"] == voided.json["status"] == again.json["status"]
+        assert read.json["balance"] == 1000
 
 
 async def test_what_failed_is_voided_as_what_it_is(api, engine, payer):
