@@ -117,6 +117,11 @@ class Metrics:
             "Batches decided again because another writer had moved a wallet on.",
             registry=self.registry,
         )
+        self.put_off = Counter(
+            "leal_operations_put_off_total",
+            "Operations left to the next batch, each time, for another worker had their account.",
+            registry=self.registry,
+        )
         self.retries = Counter(
             "leal_append_failures_total",
             "Appends that did not end in a plain commit, by SQLSTATE or name of the error.",

@@ -52,7 +52,9 @@ class Settings:
     ] = 100
     account_operations_max: Annotated[int, "operations waiting for one locked customer"] = 64
     wallets_cached_max: Annotated[int, "wallets kept in memory by one lane"] = 200_000
-    tries_max: Annotated[int, "decisions of one operation before it is given up"] = 8
+    tries_max: Annotated[int, "decisions of one operation before it is given up"] = 5
+    contended_customers_max: Annotated[int, "customers that one lane locks among workers"] = 256
+    contended_s: Annotated[int, "time that a customer is locked among workers for a conflict"] = 10
 
     # Deadlines.
     lock_timeout_ms: Annotated[int, "wait for a lock in PostgreSQL"] = 1000

@@ -54,6 +54,11 @@ class FakeDatabase:
         """How many more attempts to connect fail."""
         self.load_failures = 0
         self.find_failures = 0
+        self.lock_failures = 0
+        self.locked: dict[bytes, object] = {}
+        """Whom a connection, or somebody else, has locked."""
+        self.locks: list[set[bytes]] = []
+        """Who was to be locked, by each request for it."""
         self.timeline = "1/00000001"
         self.opened = 0
         self.appends: list[list[bytes]] = []
@@ -135,8 +140,28 @@ class FakeJournal:
 
     def terminate(self) -> None:
         self.is_closed = True
+        self._unlock()
 
-    continues = Journal.continues
+    moved_on = Journal.moved_on
+
+    async def lock(self, customer_ids: Iterable[bytes]) -> set[bytes]:
+        wanted = set(customer_ids)
+        self._database.locks.append(wanted)
+        await asyncio.sleep(0)
+        if self._database.lock_failures:
+            self._database.lock_failures -= 1
+            raise ConnectionResetError
+        free = {id_ for id_ in wanted if self._database.locked.get(id_, self) is self}
+        self._database.locked |= dict.fromkeys(free, self)
+        return free
+
+    async def unlock(self) -> None:
+        await asyncio.sleep(0)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        for customer_id in [id_ for id_, who in self._database.locked.items() if who is self]:
+            del self._database.locked[customer_id]
 
     async def load(self, ledger: Ledger, customer_ids: Iterable[bytes]) -> set[bytes]:
         wanted = list(customer_ids)

@@ -47,6 +47,7 @@ class Journal:
         self._connection = connection
         self._append_timeout = append_timeout_ms / 1000
         self._load: Any = None
+        self._lock: Any = None
         self._find: Any = None
         self._find_barred: Any = None
         self._find_taken: Any = None
@@ -63,6 +64,7 @@ class Journal:
         journal = cls(connection, append_timeout_ms)
         connection.add_log_listener(journal._on_notice)
         journal._load = await connection.prepare(SQL["load"])  # network op
+        journal._lock = await connection.prepare(SQL["lock"])  # network op
         journal._find = await connection.prepare(SQL["find"])  # network op
         journal._find_barred = await connection.prepare(SQL["find_barred"])  # network op
         journal._find_taken = await connection.prepare(SQL["find_taken"])  # network op
@@ -106,18 +108,32 @@ class Journal:
             ledger.drop(customer_id)
         return broken
 
-    async def continues(self, batch: Batch) -> bool:
-        """Return whether each wallet still ends with the row that the batch goes on from.
+    async def moved_on(self, batch: Batch) -> set[bytes]:
+        """Return the customers whose wallets end no more with the rows that the batch goes on from.
 
         Raises what asyncpg raises.
         """
         now = Ledger(0)
         await self.load(now, {customer_id for customer_id, *_ in batch.predecessors})
+        moved = set()
         for customer_id, asset, seq, hash_ in batch.predecessors:
             wallet = now.wallet(customer_id, asset)
             if (seq, hash_) != ((0, NO_HASH) if wallet is None else (wallet.seq, wallet.hash)):
-                return False
-        return True
+                moved.add(customer_id)
+        return moved
+
+    async def lock(self, customer_ids: Iterable[bytes]) -> set[bytes]:
+        """Return those of the customers whom no other writer has, and lock them.
+
+        It keeps nobody from writing, for the compare-and-set does that, but those who ask as well.
+        Raises what asyncpg raises.
+        """
+        rows = await self._lock.fetch([UUID(id_) for id_ in customer_ids])  # network op
+        return {row["customer_id"].bytes for row in rows}
+
+    async def unlock(self) -> None:
+        """Unlock every customer. Raises what asyncpg raises."""
+        await self._connection.execute(SQL["unlock"])  # network op
 
     async def append(self, batch: Batch) -> Verdict:
         """Append a batch in one round trip; say what came of it. Raises nothing of asyncpg's.

@@ -30,6 +30,7 @@ from engine.errors import (
     Quarantined,
     Unavailable,
 )
+from engine.ledger.contention import Contention, heads
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
 from engine.ledger.pace import Pace
@@ -53,6 +54,8 @@ WATCH_INTERVAL_S = 0.25
 DRAIN_INTERVAL_S = 0.005
 RETRY_PAUSE_S = 0.05
 RECONNECT_PAUSE_S_MAX = 1.0
+PUT_OFF_PAUSE_S = 0.002
+"""The pause of a lane all of whose operations were put off."""
 
 OpenJournal = Callable[[], Awaitable[Journal]]
 
@@ -81,6 +84,7 @@ class Lane:
         self._resolvers: set[asyncio.Task[None]] = set()
         self.connected = False
         self._timeline = Timeline(metrics)
+        self._contention = Contention(settings.contended_customers_max, settings.contended_s)
 
     def submit(self, operation: Operation, *, patient: bool = False) -> Operation:
         """Let an operation wait; see `WaitingRoom.enter`."""
@@ -105,12 +109,15 @@ class Lane:
                 self._disconnect()
                 self._fail([op for op in operations if not op.waiter.done()], OutcomeUnknown())
             self.room.pace.settled(len(operations), time.perf_counter() - taken)
+            await self._release()
             self._unlock(operations)
 
     async def commit(self, operations: list[Operation]) -> None:
         """Bring every one of `operations` to its outcome: the one place where that is decided."""
         while operations:
             journal = await self._connected_journal(operations)
+            if journal is not None and not (operations := await self._claim(journal, operations)):
+                return
             broken = None if journal is None else await self._load(journal, operations)
             if journal is None or broken is None:
                 operations = self._still_wanted(operations)
@@ -132,7 +139,7 @@ class Lane:
                 return
             self.ledger.discard(batch)
             if verdict is Verdict.STALE:
-                self._metrics.conflicts.inc()
+                await self._find_contended(journal, batch)
                 operations = self._again(operations)
             elif verdict is Verdict.SEEN:
                 operations = self._again(
@@ -206,12 +213,55 @@ class Lane:
         self.connected = True
         return self._journal
 
+    async def _claim(self, journal: Journal, operations: list[Operation]) -> list[Operation]:
+        """Put off the operations whose customer another worker is at; return the others.
+
+        Where the connection fails nobody is put off: to load fails as well, and all begins anew.
+        """
+        try:
+            async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
+                busy = await self._contention.claim(journal, operations)
+        except Exception as error:  # noqa: BLE001 - nothing was written; the next round tries again
+            log.warning("claim_failed", error=type(error).__name__)
+            journal.terminate()
+            return operations
+        if not busy:
+            return operations
+        put_off = self._still_wanted([op for op in operations if op.customer_id in busy])
+        self.room.park(put_off)
+        self._metrics.put_off.inc(len(put_off))
+        others = [op for op in operations if op.customer_id not in busy]
+        if not others:
+            await asyncio.sleep(random.uniform(0, PUT_OFF_PAUSE_S))  # noqa: S311
+        return others
+
+    async def _release(self) -> None:
+        """Leave the customers of a settled batch to other workers."""
+        try:
+            async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
+                await self._contention.release(self._journal)
+        except Exception as error:  # noqa: BLE001 - without the connection there are no locks
+            log.warning("release_failed", error=type(error).__name__)
+            self._disconnect()
+
+    async def _find_contended(self, journal: Journal, batch: Batch) -> None:
+        """Find out who was moved on by another worker; where that fails, loading tells later."""
+        self._metrics.conflicts.inc()
+        try:
+            async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
+                self._contention.mark(await journal.moved_on(batch))
+        except Exception as error:  # noqa: BLE001 - reading only
+            log.warning("find_failed", error=type(error).__name__)
+            journal.terminate()
+
     async def _load(self, journal: Journal, operations: list[Operation]) -> set[bytes] | None:
         """Load what the decision needs; return whose wallets are broken, None where it failed."""
-        missing = {op.customer_id for op in operations if self.ledger.needs_load(op)}
+        overtaken = self._contention.any
+        missing = {op.customer_id for op in operations if overtaken or self.ledger.needs_load(op)}
         if not missing:
             return set()
         started = time.perf_counter()
+        before = heads(self.ledger, operations) if overtaken else {}
         for customer_id in missing:
             self.ledger.drop(customer_id)
         try:
@@ -223,6 +273,7 @@ class Lane:
             self._disconnect()
             await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
             return None
+        self._contention.mark_moved(before, self.ledger)
         self._metrics.stage["load"](time.perf_counter() - started)
         return broken
 
@@ -417,4 +468,5 @@ class Lane:
             self._journal.terminate()
         self._journal = None
         self.connected = False
+        self._contention.lost()
         self.ledger.clear()

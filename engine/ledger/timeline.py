@@ -56,7 +56,7 @@ async def append_again(journal: Journal, batch: Batch, timeline: str | None) -> 
     """
     if journal.timeline != timeline:
         try:
-            if not await journal.continues(batch):
+            if await journal.moved_on(batch):
                 return Verdict.STALE
         except BaseException:
             journal.terminate()

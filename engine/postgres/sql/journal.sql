@@ -17,6 +17,17 @@ select c.customer_id, c.missing_fields, w.asset, h.seq, h.balance, h.held, h.fla
         limit 1) h on true
  where c.customer_id = any($1::uuid[])
 
+-- lock --
+-- Those of these customers that this session has now for itself, as a hint to other writers who ask
+-- too: no row depends on it. A statement of its own, so that what is read afterwards is newer.
+select k.customer_id
+  from unnest($1::uuid[]) as k (customer_id)
+ where pg_try_advisory_lock(hashtextextended(k.customer_id::text, 0))
+
+-- unlock --
+-- Leave all of them to others; a session that ends does so by itself.
+select pg_advisory_unlock_all()
+
 -- find --
 -- The postings of transactions, by their idempotency keys' ids: what a retry is answered from.
 select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j.amount,
