@@ -15,12 +15,19 @@ The lock is a hint between those who ask for it. Without it all is as right, and
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 
-from engine.ledger.core import Ledger, Operation
+import structlog
+
+from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
 from engine.ledger.vocabulary import COINS
+from engine.settings import Settings
+
+log = structlog.get_logger()
 
 Heads = dict[tuple[bytes, int], int]
 """The newest sequence number of wallets, by customer and asset; 0 is none."""
@@ -29,9 +36,10 @@ Heads = dict[tuple[bytes, int], int]
 class Contention:
     """What one lane knows of the customers that it shares with other workers, and its locks."""
 
-    def __init__(self, customers_max: int, seconds: float) -> None:
-        self._customers_max = customers_max
-        self._seconds = seconds
+    def __init__(self, settings: Settings) -> None:
+        self._customers_max = settings.contended_customers_max
+        self._seconds = settings.contended_s
+        self._timeout_s = settings.append_timeout_ms / 1000
         self._until: dict[bytes, float] = {}
         """The contended customers, those first who will be it no more."""
         self._held: set[bytes] = set()
@@ -61,26 +69,43 @@ class Contention:
             {place[0] for place, seq in before.items() if seq != _head(ledger, *place)},
         )
 
+    async def find(self, journal: Journal, batch: Batch) -> None:
+        """Let those be contended whom another worker moved on; where that fails, loading tells."""
+        async with self._without_fail(journal, "contention_not_found"):
+            self.mark(await journal.moved_on(batch))
+
     async def claim(self, journal: Journal, operations: Sequence[Operation]) -> set[bytes]:
         """Lock those customers of `operations` that are contended; return whom to put off.
 
-        Raises what asyncpg raises.
+        Where the connection fails nobody is put off: to load fails as well, and all begins anew.
         """
         if not self.any:
             return set()
         wanted = {op.customer_id for op in operations if op.customer_id in self._until}
         asked = wanted - self._held - self._rest
         if asked:
-            granted = await journal.lock(sorted(asked))
-            self._held |= granted
-            self.mark(asked - granted)
-        return wanted - self._held
+            async with self._without_fail(journal, "claim_failed"):
+                granted = await journal.lock(sorted(asked))
+                self._held |= granted
+                self.mark(asked - granted)
+        return set() if journal.is_closed else wanted - self._held
 
     async def release(self, journal: Journal | None) -> None:
-        """Leave all customers to others. Raises what asyncpg raises."""
+        """Leave all customers to others; without its connection a lane has no locks."""
         self._rest, self._held = self._held, set()
         if self._rest and journal is not None:
-            await journal.unlock()
+            async with self._without_fail(journal, "release_failed"):
+                await journal.unlock()
+
+    @asynccontextmanager
+    async def _without_fail(self, journal: Journal, event: str) -> AsyncIterator[None]:
+        """Drop the connection where what is done with it fails: nothing was written by it."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except Exception as error:  # noqa: BLE001 - the next round tries again
+            log.warning(event, error=type(error).__name__)
+            journal.terminate()
 
     def lost(self) -> None:
         """Know that the connection is gone, and the locks with it."""

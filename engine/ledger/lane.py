@@ -84,7 +84,7 @@ class Lane:
         self._resolvers: set[asyncio.Task[None]] = set()
         self.connected = False
         self._timeline = Timeline(metrics)
-        self._contention = Contention(settings.contended_customers_max, settings.contended_s)
+        self._contention = Contention(settings)
 
     def submit(self, operation: Operation, *, patient: bool = False) -> Operation:
         """Let an operation wait; see `WaitingRoom.enter`."""
@@ -109,7 +109,7 @@ class Lane:
                 self._disconnect()
                 self._fail([op for op in operations if not op.waiter.done()], OutcomeUnknown())
             self.room.pace.settled(len(operations), time.perf_counter() - taken)
-            await self._release()
+            await self._contention.release(self._journal)
             self._unlock(operations)
 
     async def commit(self, operations: list[Operation]) -> None:
@@ -139,7 +139,8 @@ class Lane:
                 return
             self.ledger.discard(batch)
             if verdict is Verdict.STALE:
-                await self._find_contended(journal, batch)
+                self._metrics.conflicts.inc()
+                await self._contention.find(journal, batch)
                 operations = self._again(operations)
             elif verdict is Verdict.SEEN:
                 operations = self._again(
@@ -214,17 +215,8 @@ class Lane:
         return self._journal
 
     async def _claim(self, journal: Journal, operations: list[Operation]) -> list[Operation]:
-        """Put off the operations whose customer another worker is at; return the others.
-
-        Where the connection fails nobody is put off: to load fails as well, and all begins anew.
-        """
-        try:
-            async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
-                busy = await self._contention.claim(journal, operations)
-        except Exception as error:  # noqa: BLE001 - nothing was written; the next round tries again
-            log.warning("claim_failed", error=type(error).__name__)
-            journal.terminate()
-            return operations
+        """Put off the operations whose customer another worker is at; return the others."""
+        busy = await self._contention.claim(journal, operations)
         if not busy:
             return operations
         put_off = self._still_wanted([op for op in operations if op.customer_id in busy])
@@ -234,25 +226,6 @@ class Lane:
         if not others:
             await asyncio.sleep(random.uniform(0, PUT_OFF_PAUSE_S))  # noqa: S311
         return others
-
-    async def _release(self) -> None:
-        """Leave the customers of a settled batch to other workers."""
-        try:
-            async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
-                await self._contention.release(self._journal)
-        except Exception as error:  # noqa: BLE001 - without the connection there are no locks
-            log.warning("release_failed", error=type(error).__name__)
-            self._disconnect()
-
-    async def _find_contended(self, journal: Journal, batch: Batch) -> None:
-        """Find out who was moved on by another worker; where that fails, loading tells later."""
-        self._metrics.conflicts.inc()
-        try:
-            async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
-                self._contention.mark(await journal.moved_on(batch))
-        except Exception as error:  # noqa: BLE001 - reading only
-            log.warning("find_failed", error=type(error).__name__)
-            journal.terminate()
 
     async def _load(self, journal: Journal, operations: list[Operation]) -> set[bytes] | None:
         """Load what the decision needs; return whose wallets are broken, None where it failed."""
