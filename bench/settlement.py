@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 
 from bench import report
-from bench.postings import DAY, Postings
+from bench.postings import DAY, SHARES, Postings
 from bench.processes import cpu_seconds, free_port, server
 from engine.demo import prepare
 from engine.ledger.core import Batch
@@ -43,7 +43,7 @@ from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.settings import Settings
 
 RESULTS: Final = Path(__file__).parent / "results"
-CUSTOMERS: Final = 20_000
+SEED: Final = 1
 ASKED: Final = 60
 """How often each report is asked for."""
 ROUND_BATCHES: Final = 60
@@ -80,10 +80,10 @@ class Bench:
         await prepare.prepare(self.admin, self._folder)
         self.demo = orjson.loads((self._folder / prepare.FILE).read_bytes())
         found = await self.admin.fetch("select brand_id, country from brand")
-        found_customers = await self.admin.fetch("select customer_id from customer limit 100000")
+        customers = await self.admin.fetch("select customer_id from customer order by 1")
         self.postings = Postings(
-            1,
-            [row["customer_id"].bytes for row in found_customers][:CUSTOMERS],
+            SEED,
+            [row["customer_id"].bytes for row in customers],
             {row["brand_id"]: UTC_OFFSETS[row["country"]] for row in found},
             [one["brand_id"] for one in self.demo["brands"] if one["issuer"]],
         )
@@ -252,6 +252,11 @@ def main() -> None:
             bench = Bench(options.dsn, options.folder, options.rows)
             figures = asyncio.run(measure(bench, options, console))
             about = report.conditions(1, 0, 0, options.dsn)
+    about["conditions"] = {
+        "workload": f"all verbs by {SHARES}, of one day; 5 000 customers, 30 brands, all alike",
+        "seed": SEED,
+        **{name: about["conditions"][name] for name in ("durability", "shared")},
+    }
     figures = about | figures
     console.print_json(orjson.dumps(figures).decode())
     reached = figures["http"]["settlement_of_the_day"]["median_ms"]

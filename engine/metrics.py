@@ -216,7 +216,7 @@ class Metrics:
         """The sums over the journal: how far behind they are, and what brings them on."""
         self.fold_waiting = Gauge(
             "leal_fold_waiting_rows",
-            "Rows of the journal that are not in the sums yet, of the next 10000 transactions.",
+            "Rows of the journal that are not in the sums yet, as far as a step looks.",
             registry=self.registry,
         )
         self.fold_lag = Gauge(

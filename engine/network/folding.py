@@ -16,11 +16,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import groupby
-from operator import itemgetter
 from time import perf_counter
 from typing import Any, Final
 
@@ -28,17 +25,14 @@ import structlog
 
 from engine.errors import EngineError
 from engine.metrics import Metrics
-from engine.postgres.connections import Connection, PostgresError
+from engine.postgres.connections import Connection
 from engine.postgres.sql import queries
 
 log = structlog.get_logger()
 SQL = queries("sums")
 
 SUMS: Final = ("fold_accounts", "fold_lots", "fold_coins")
-TRANSACTIONS_MAX: Final = 10_000
-"""How many numbers of transactions a step looks through."""
-SUMMARISE_LOCK_MS: Final = 100
-"""Less than the server's deadlock_timeout, after which a vacuum that is in the way is ended."""
+NO_END: Final = 2**63 - 1
 TRIED_AGAIN_AFTER_S: Final = 1.0
 ADOPT_SECONDS_MAX: Final = 24 * 3600.0
 
@@ -80,7 +74,6 @@ class Folder:
         self._metrics = metrics
         self._interval_s = interval_ms / 1000
         self._rows_max = rows_max
-        self._pages = 0
 
     async def run(self) -> None:
         """Fold for ever, a step at each interval; while rows wait, for half of the time."""
@@ -112,11 +105,10 @@ class Folder:
             lag_s = max(0.0, (datetime.now(UTC) - step.oldest).total_seconds())
         self._metrics.fold_waiting.set(step.waiting)
         self._metrics.fold_lag.set(lag_s)
-        if step.first == step.end or not await self._fold(connection, step):
+        if step.rows == 0 or not await self._fold(connection, step):
             return 0
         self._metrics.fold_steps.inc()
         self._metrics.fold_rows.inc(step.rows)
-        await self._summarise(connection)
         return step.rows
 
     async def _next(self, connection: Connection) -> Step:
@@ -125,61 +117,43 @@ class Folder:
         if not reach["at_home"]:
             raise SumsOfAnotherServer
         first, ended = reach["xid"], reach["ended"]
-        self._pages = max(self._pages, reach["pages"])
         rows = await connection.fetch(  # network op
-            SQL["waiting"], first, first + TRANSACTIONS_MAX
+            SQL["waiting"], first, NO_END, self._rows_max + 1
         )
-        if not rows and first + TRANSACTIONS_MAX < ended:
-            # Others have used the numbers. What comes next may be far.
-            following = await connection.fetchval(SQL["next"], first, ended)  # network op
-            return Step(first, ended if following is None else following)
-        return _step_of(first, min(ended, first + TRANSACTIONS_MAX), rows, self._rows_max)
+        if not rows:
+            return Step(first, first)
+        waiting = sum(row["rows"] for row in rows)
+        oldest = min(row["recorded_at"] for row in rows)
+        last = rows[-1]["xid"]
+        if waiting > self._rows_max and last == rows[0]["xid"]:
+            # One transaction of more rows than a step has: it is not taken apart.
+            ended = min(ended, last + 1)
+            rows = await connection.fetch(SQL["waiting"], first, ended, None)  # network op
+        elif waiting > self._rows_max:
+            ended = min(ended, last)  # of which there may be more rows
+        return _step_of(first, ended, [row for row in rows if row["xid"] < ended], waiting, oldest)
 
     async def _fold(self, connection: Connection, step: Step) -> bool:
         """Add the rows to the sums; return whether it was this one's turn."""
         async with connection.transaction():  # network op
             if not await connection.fetchval(SQL["take"], step.first):  # network op
                 return False
-            if step.rows:
-                for name in SUMS:
-                    await connection.execute(SQL[name], step.first, step.end)  # network op
-                first_last = zip(*step.hours.values(), strict=True)
-                await connection.execute(  # network op
-                    SQL["fold_hours"], list(step.hours), *map(list, first_last)
-                )
-            await connection.execute(SQL["move_on"], step.end, self._pages)  # network op
+            for name in SUMS:
+                await connection.execute(SQL[name], step.first, step.end)  # network op
+            first_last = zip(*step.hours.values(), strict=True)
+            await connection.execute(  # network op
+                SQL["fold_hours"], list(step.hours), *map(list, first_last)
+            )
+            await connection.execute(SQL["move_on"], step.end)  # network op
         return True
 
-    async def _summarise(self, connection: Connection) -> None:
-        """Let the index know the pages that are full; a vacuum may be in the way, which does it."""
-        with suppress(PostgresError):
-            async with connection.transaction():  # network op
-                await connection.execute(  # network op
-                    f"set local lock_timeout = {SUMMARISE_LOCK_MS}"
-                )
-                row = await connection.fetchrow(SQL["summarise"], self._pages)  # network op
-                assert row is not None
-                self._pages = max(self._pages, row["pages"])
 
-
-def _step_of(first: int, end: int, rows: list[Any], rows_max: int) -> Step:
-    """Return the step from `first` to `end`, cut before it has more than `rows_max` rows.
-
-    A transaction is not taken apart. Where there is nothing to fold, the sums stay where they are.
-    """
-    waiting = sum(row["rows"] for row in rows)
-    oldest = min((row["recorded_at"] for row in rows), default=None)
-    taken, hours = 0, dict[datetime, tuple[int, int]]()
-    for xid, group in groupby(rows, itemgetter("xid")):
-        of_transaction = list(group)
-        count = sum(row["rows"] for row in of_transaction)
-        if xid < end and taken and taken + count > rows_max:
-            end = xid
-        if xid >= end:
-            break
-        taken += count
-        for row in of_transaction:
-            hours[row["hour"]] = hours.get(row["hour"], (xid, xid))[0], xid
+def _step_of(first: int, end: int, rows: list[Any], waiting: int, oldest: datetime) -> Step:
+    """Return the step of these rows; where there are none, the sums stay where they are."""
+    hours = dict[datetime, tuple[int, int]]()
+    for row in rows:
+        hours[row["hour"]] = hours.get(row["hour"], (row["xid"], 0))[0], row["xid"]
+    taken = sum(row["rows"] for row in rows)
     return Step(first, end if taken else first, taken, hours, waiting, oldest)
 
 

@@ -1,32 +1,24 @@
 -- Sums over the journal: how they are folded, read and held against it. What is summed stands in
 -- the views account_move, lot_move and coin_move; see migrations/0008_sums.sql.
 
--- summarise --
--- Let the index of transactions know the pages that are full since $1, of which no other will be
--- written: a range that is not summarised is read by every look-up. Nothing waits for it.
-select coalesce(max(r.page) + 32, 0) as pages, count(brin_summarize_range('journal_xid', r.page))
-  from (select pg_relation_size('journal') / current_setting('block_size')::integer as pages) size
- cross join lateral generate_series(least($1, size.pages / 32 * 32), size.pages - 32, 32)
-       as r (page)
-
 -- reach --
 -- How far the sums reach, below which transaction all have ended, and whether this is their server.
-select f.xid, f.pages, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as ended,
+select f.xid, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as ended,
        f.server = c.system_identifier as at_home
   from fold f, pg_control_system() c
 
 -- waiting --
--- The rows of each transaction from $1 to before $2, in their order, by the hour of the recording.
+-- The rows of each transaction from $1 to before $2, in their order, by the hour of the recording: of
+-- the first $3 rows, or of all where that is NULL.
 select j.xid, date_trunc('hour', j.recorded_at, 'UTC') as hour, count(*) as rows,
        min(j.recorded_at) as recorded_at
-  from journal j
- where j.xid >= $1 and j.xid < $2
+  from (select j.xid, j.recorded_at
+          from journal j
+         where j.xid >= $1 and j.xid < $2
+         order by j.xid
+         limit $3) j
  group by 1, 2
  order by 1, 2
-
--- next --
--- The first transaction from $1 on and before $2 that wrote a row.
-select min(j.xid) from journal j where j.xid >= $1 and j.xid < $2
 
 -- take --
 -- The turn to fold from $1 on: nothing where another one has it, or has done it.
@@ -78,7 +70,7 @@ select * from unnest($1::timestamptz[], $2::bigint[], $3::bigint[])
                   xid_last = greatest(h.xid_last, excluded.xid_last)
 
 -- move_on --
-update fold set xid = $1, pages = greatest(pages, $2)
+update fold set xid = $1
 
 -- strangers --
 -- Whether transactions of another server stand in the journal that this one has yet to count to.
@@ -98,7 +90,7 @@ update journal set xid = -1 - (ctid::text::point)[0]::bigint
 truncate sum_of_accounts, sum_of_lots, sum_of_coins, hour_folded
 
 -- begin_anew --
-update fold f set xid = coalesce((select min(j.xid) from journal j), 0), pages = 0
+update fold f set xid = coalesce((select min(j.xid) from journal j), 0)
 
 -- settle_here --
 update fold f set server = c.system_identifier from pg_control_system() c
