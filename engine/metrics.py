@@ -135,8 +135,8 @@ class Metrics:
         )
         self.timeline_changes = Counter(
             "leal_timeline_changes_total",
-            "Failovers and restores that a lane met: was its newest answered posting kept or lost?",
-            ["answered"],
+            "Failovers and restores that a lane met, by whether its newest answer was kept or lost.",
+            ["outcome"],
             registry=self.registry,
         )
         self.last_commit = Gauge(

@@ -583,7 +583,7 @@ async def test_an_unknown_batch_leaves_no_gap_after_a_failover_that_lost_what_wa
     assert [(answer.balance, replayed) for answer, replayed in decided] == [(101, False)] * 2
     rows = [row for row in database.rows if (row.customer_id, row.asset) == (ANA, POINTS)]
     assert [(row.seq, row.balance) for row in rows] == [(1, 1), (2, 101)]
-    assert counted(committer, "leal_timeline_changes_total", answered="lost") == 1
+    assert counted(committer, "leal_timeline_changes_total", outcome="lost") == 1
 
 
 async def test_an_unknown_batch_that_a_failover_kept_is_answered_from_its_rows(database, committer):
@@ -596,7 +596,7 @@ async def test_an_unknown_batch_that_a_failover_kept_is_answered_from_its_rows(d
     assert [answer.balance for answer, _ in await results(tasks)] == [101]
     assert len(database.appends) == 2
     await results(submit(committer, earn(ANA, 1)))
-    assert counted(committer, "leal_timeline_changes_total", answered="kept") == 1
+    assert counted(committer, "leal_timeline_changes_total", outcome="kept") == 1
 
 
 async def test_a_sweep_has_no_posting_that_a_failover_could_lose(database, committer):
@@ -606,8 +606,8 @@ async def test_a_sweep_has_no_posting_that_a_failover_could_lose(database, commi
     database.timeline = "1/00000002"
     committer.lanes[0]._journal.terminate()
     await results(submit(committer, earn(ANA, 1)))
-    assert counted(committer, "leal_timeline_changes_total", answered="lost") == 0
-    assert counted(committer, "leal_timeline_changes_total", answered="kept") == 1
+    assert counted(committer, "leal_timeline_changes_total", outcome="lost") == 0
+    assert counted(committer, "leal_timeline_changes_total", outcome="kept") == 1
 
 
 async def test_an_unknown_batch_that_is_bad_is_bisected_when_that_is_known(database, committer):

@@ -62,8 +62,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "keeps the cache over a lost connection",
         "engine/ledger/lane.py",
-        "        self.connected = False\n        self.ledger.clear()",
-        "        self.connected = False",
+        "        self._contention.lost()\n        self.ledger.clear()",
+        "        self._contention.lost()",
         LANE,
     ),
     # Compare-and-set, idempotency.
