@@ -137,10 +137,11 @@ class Lane:
                 self._disconnect()
                 self._resolve_apart(batch, journal.timeline)
                 return
-            self.ledger.discard(batch)
             if verdict is Verdict.STALE:
                 self._metrics.conflicts.inc()
                 await self._contention.find(journal, batch)
+            self.ledger.discard(batch)
+            if verdict is Verdict.STALE:
                 operations = self._again(operations)
             elif verdict is Verdict.SEEN:
                 operations = self._again(
@@ -229,6 +230,8 @@ class Lane:
 
     async def _load(self, journal: Journal, operations: list[Operation]) -> set[bytes] | None:
         """Load what the decision needs; return whose wallets are broken, None where it failed."""
+        if journal.is_closed:
+            return None
         overtaken = self._contention.any
         missing = {op.customer_id for op in operations if overtaken or self.ledger.needs_load(op)}
         if not missing:

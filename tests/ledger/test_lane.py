@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -342,6 +343,137 @@ async def test_stale_again_and_again_is_overloaded_and_did_nothing(database):
         assert database.rows == []
         answer, _ = (await results(submit(committer, earn(ANA))))[0]
         assert answer.balance == 10
+
+
+# Contended customers: others write to them as well.
+
+
+async def contend(database, committer, *customers):
+    """Let another worker move customers on, and the committer's lane find that out."""
+    await results(submit(committer, *(earn(customer) for customer in customers)))
+    async with committer_on(database) as other:
+        await results(submit(other, *(earn(customer) for customer in customers)))
+    await results(submit(committer, *(earn(customer) for customer in customers)))
+    assert counted(committer, "leal_batch_conflicts_total") == 1
+
+
+async def test_without_contention_nobody_is_locked_and_nothing_loaded_again(database, committer):
+    for _ in range(3):
+        await results(submit(committer, earn(ANA), earn(BEA)))
+    assert database.locks == []
+    assert len(database.loads) == 1
+
+
+async def test_only_who_was_stale_is_locked_and_nobody_is_decided_on_the_cache(database, committer):
+    await results(submit(committer, earn(BEA)))
+    await contend(database, committer, ANA)
+    await results(submit(committer, earn(BEA)))
+    database.loads.clear()
+    await results(submit(committer, earn(ANA), earn(BEA)))
+    assert database.locks[-1] == {ANA}
+    assert database.loads == [[ANA, BEA]]
+
+
+async def test_a_contended_customer_is_locked_for_the_second_try(database, committer):
+    await contend(database, committer, ANA)
+    assert database.locks == [{ANA}]
+    assert database.locked == {}
+    assert counted(committer, "leal_operation_tries_total", tries="2") == 1
+
+
+async def test_who_does_not_get_the_lock_waits_and_its_neighbours_do_not(database, committer):
+    await contend(database, committer, ANA)
+    database.locked[ANA] = "another worker"
+    waiting = submit(committer, earn(ANA, 1), redeem(ANA, 31), earn(ANA, 2))
+    [(beside, _)] = await results(submit(committer, earn(BEA)))
+    assert beside.balance == 10
+    await asyncio.sleep(0.05)
+    assert not any(task.done() for task in waiting)
+    del database.locked[ANA]
+    decided = await results(waiting)
+    assert [answer.balance for answer, _ in decided] == [31, 0, 2]
+    assert counted(committer, "leal_operations_put_off_total") >= 3
+    assert counted(committer, "leal_operation_tries_total", tries="2") == 1
+    assert database.locked == {}
+
+
+async def test_who_had_the_lock_lets_a_batch_go_by(database, committer):
+    await contend(database, committer, ANA)
+    await asyncio.sleep(0)
+    (first,) = await results(submit(committer, earn(ANA)))
+    (beside, _), (second, _) = await results(submit(committer, earn(BEA), earn(ANA)))
+    assert (first[0].balance, beside.balance, second.balance) == (40, 10, 50)
+    keys = [set(batch) for batch in database.appends[-2:]]
+    assert [len(batch) for batch in keys] == [1, 1]
+
+
+async def test_who_waits_for_a_lock_for_too_long_is_told_that_nothing_was_done(database):
+    haste = {"lock_timeout_ms": 20, "statement_timeout_ms": 40, "append_timeout_ms": 80}
+    async with committer_on(database, **haste, answer_timeout_ms=100) as committer:
+        await contend(database, committer, ANA)
+        database.locked[ANA] = "another worker"
+        [refused] = await results(submit(committer, earn(ANA)))
+        assert isinstance(refused, Unavailable | OutcomeUnknown)
+        await committer.lanes[0].drain()
+    assert database.balance(ANA, POINTS) == 30
+
+
+async def test_where_the_lock_cannot_be_asked_for_all_begins_anew(database, committer):
+    await contend(database, committer, ANA)
+    await results(submit(committer, earn(BEA)))
+    database.lock_failures = 1
+    [(answer, _)] = await results(submit(committer, earn(ANA)))
+    assert (answer.balance, database.opened) == (40, 3)
+    assert database.locked == {}
+
+
+async def test_a_lost_connection_has_no_locks_and_an_unknown_batch_is_settled(database, committer):
+    await contend(database, committer, ANA)
+    await results(submit(committer, earn(BEA)))
+    database.next(Step(Verdict.AMBIGUOUS, lands=True))
+    [(answer, _)] = await results(submit(committer, earn(ANA)))
+    assert answer.balance == 40
+    assert database.locked == {}
+
+
+async def test_a_customer_is_contended_for_some_time_only(database, monkeypatch):
+    async with committer_on(database, contended_s=1) as committer:
+        await contend(database, committer, ANA)
+        asked = len(database.locks)
+        now = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: now() + 2)
+        await results(submit(committer, earn(ANA)))
+        assert len(database.locks) == asked
+
+
+async def test_so_many_customers_are_contended_at_most(database):
+    async with committer_on(database, contended_customers_max=3) as committer:
+        await contend(database, committer, *OTHERS[:8])
+        await results(submit(committer, earn(BEA)))
+        await results(submit(committer, *(earn(customer) for customer in OTHERS[:8])))
+        assert max(map(len, database.locks)) == 3
+
+
+async def test_several_workers_at_one_customer_try_seldom_and_give_nothing_up(database):
+    async with AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(committer_on(database)) for _ in range(3)]
+        tasks = []
+        for round_number in range(60):
+            customers = (ANA, BEA, OTHERS[round_number % 8])
+            tasks += submit(
+                workers[round_number % 3], *(earn(customer, 1) for customer in customers)
+            )
+            await asyncio.sleep(0.002)
+        decided = await results(tasks)
+        assert [answer for answer in decided if isinstance(answer, Exception)] == []
+        tries = sum(
+            counted(worker, "leal_operation_tries_total", tries=str(n)) * (n - 1)
+            for worker in workers
+            for n in range(2, 6)
+        )
+        assert tries < 60
+    assert database.balance(ANA, POINTS) == 60
+    assert database.locked == {}
 
 
 # SEEN, by an invoice.
