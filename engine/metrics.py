@@ -135,7 +135,7 @@ class Metrics:
         )
         self.timeline_changes = Counter(
             "leal_timeline_changes_total",
-            "Failovers and restores that a lane met, by whether its newest answer was kept or lost.",
+            "Failovers and restores met by a lane: was its newest answer kept or lost, by outcome.",
             ["outcome"],
             registry=self.registry,
         )
