@@ -49,6 +49,7 @@ bench-full: .venv/.bench ## the same in long ones, with 1 to 512 connections, 10
 	$(BIN)/python -m bench.workers
 	$(BIN)/python -m bench.bulk
 	$(BIN)/python -m bench.audit
+	$(BIN)/python -m bench.settlement
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.growth --full
 

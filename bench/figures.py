@@ -194,6 +194,29 @@ def audit(found: dict[str, Any]) -> Iterator[str]:
     )
 
 
+def settlement(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on settlement over many postings."""
+    yield _where(found)
+    fold, beside = found["fold"], found["beside_folding"]
+    yield (
+        f"{fold['rows']:,} rows; folded: {fold['rows_per_second']:,} rows/s in {fold['steps']} steps"
+        f" of {fold['step_ms']:.0f} ms, {fold['postgres_cpu_us_per_row']:.1f} µs of PostgreSQL's CPU"
+        f" a row. The day's settlement without HTTP: {found['settlement_not_folded_ms']:,.0f} ms not"
+        f" folded, {found['settlement_folded_ms']:.0f} ms folded, connecting included. An append of"
+        f" {beside['operations']} operations: {beside['append_ms']:.1f} ms, beside folding"
+        f" {beside['append_beside_folding_ms']:.1f} ms; the ratio within a round"
+        f" {_told(beside['ratio_of_means'])}."
+    )
+    yield ""
+    yield "| report over HTTP | median ms | p95 ms | bytes |"
+    yield "|---|---|---|---|"
+    for name, facts in found["http"].items():
+        yield (
+            f"| {name.replace('_', ' ')} | {facts['median_ms']:,.1f} | {facts['p95_ms']:,.1f}"
+            f" | {facts['bytes']:,} |"
+        )
+
+
 def memory(found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines on what a cached customer takes."""
     yield (
@@ -269,6 +292,7 @@ SECTIONS: Final[dict[str, tuple[Path, Callable[[dict[str, Any]], Iterator[str]]]
     "workers": (BENCH / "README.md", workers),
     "micro": (BENCH / "README.md", micro),
     "audit": (BENCH / "README.md", audit),
+    "settlement": (BENCH / "README.md", settlement),
     "memory": (BENCH / "README.md", memory),
     "load": (LOAD / "README.md", load),
 }
