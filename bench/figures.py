@@ -199,10 +199,11 @@ def settlement(found: dict[str, Any]) -> Iterator[str]:
     yield _where(found)
     fold, beside = found["fold"], found["beside_folding"]
     yield (
-        f"{fold['rows']:,} rows; folded: {fold['rows_per_second']:,} rows/s in {fold['steps']} steps"
-        f" of {fold['step_ms']:.0f} ms, {fold['postgres_cpu_us_per_row']:.1f} µs of PostgreSQL's CPU"
-        f" a row. The day's settlement without HTTP: {found['settlement_not_folded_ms']:,.0f} ms not"
-        f" folded, {found['settlement_folded_ms']:.0f} ms folded, connecting included. An append of"
+        f"{fold['rows']:,} rows. Folding: {fold['rows_per_second']:,} rows/s, in {fold['steps']}"
+        f" steps of {fold['step_ms']:.0f} ms; {fold['postgres_cpu_us_per_row']:.1f} µs of"
+        f" PostgreSQL's CPU a row. The day's settlement without HTTP, connecting included:"
+        f" {found['settlement_not_folded_ms']:,.0f} ms from rows that are not folded,"
+        f" {found['settlement_folded_ms']:.0f} ms from the sums. An append of"
         f" {beside['operations']} operations: {beside['append_ms']:.1f} ms, beside folding"
         f" {beside['append_beside_folding_ms']:.1f} ms; the ratio within a round"
         f" {_told(beside['ratio_of_means'])}."

@@ -276,8 +276,8 @@ def show(figures: dict[str, Any], console: Console) -> None:
         table.add_row(name.replace("_", " "), *(f"{facts[one]:,}" for one in facts))
     console.print(table)
     console.print(
-        f"Folded {figures['fold']['rows_per_second']:,} rows a second; a day's settlement shall take"
-        f" {TARGET_MS} ms at most."
+        f"Folded {figures['fold']['rows_per_second']:,} rows a second. A day's settlement shall"
+        f" take {TARGET_MS} ms at most."
     )
 
 

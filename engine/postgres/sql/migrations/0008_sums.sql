@@ -3,11 +3,6 @@
 -- Whatever is summed is said once, in the views of moves below: folding, the tail that is not folded
 -- yet and the check against the journal all read them.
 
--- A BRIN index costs an append nothing, but each look reads all pages that it does not know yet, and
--- while a vacuum is at work it gets to know none. This one takes about a twelfth of an append.
-drop index journal_xid;
-create index journal_xid on journal (xid);
-
 -- The calendar day of a moment in a country; coins have none of their own and live in Colombia.
 -- engine/programme/calendar.py has the same offsets.
 create function local_day(timestamptz, text) returns date
@@ -100,11 +95,17 @@ create table hour_folded (
     xid_last  bigint not null
 ) with (fillfactor = 70);
 
--- How far the sums reach: they have every row of the transactions below `xid`, and no other. `server`
--- is the one whose transactions these are, for a restore into another one starts to count anew.
+-- How far the sums reach: they have every row of the transactions below `xid`, and no other. `pages`
+-- of the journal are summarised in its index of transactions. `server` is the one whose transactions
+-- these are, for a restore into another one starts to count anew.
 create table fold (
     only_row boolean primary key default true check (only_row),
     xid      bigint not null,
+    pages    bigint not null,
     server   bigint not null
 );
-insert into fold (xid, server) select 0, system_identifier from pg_control_system();
+insert into fold (xid, pages, server)
+select coalesce(min(j.xid), pg_snapshot_xmin(pg_current_snapshot())::text::bigint), 0,
+       max(c.system_identifier)
+  from pg_control_system() c
+  left join journal j on true;
