@@ -38,6 +38,7 @@ bench: .venv/.bench ## the benchmarks in short rounds, about a quarter of an hou
 	$(BIN)/python -m bench.profile
 	$(BIN)/python -m bench.workers --seconds 2
 	$(BIN)/python -m bench.bulk --seconds 2
+	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.growth --quick
 
@@ -50,6 +51,7 @@ bench-full: .venv/.bench ## the same in long ones, with 1 to 512 connections, 10
 	$(BIN)/python -m bench.bulk
 	$(BIN)/python -m bench.audit
 	$(BIN)/python -m bench.settlement
+	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.growth --full
 

@@ -78,10 +78,12 @@ def open_loop(found: dict[str, Any]) -> Iterator[str]:
 def bulk(found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines on bulk uploads."""
     yield from _conditions(found)
-    yield from ("", "| run | items a second | ÷ single calls |", "|---|---|---|")
+    yield from ("", "| run | items a second | ÷ single calls | ÷ COPY |", "|---|---|---|---|")
     for name, facts in found["summary"].items():
-        ratio = _told(facts["ratio"]) if "ratio" in facts else ""
-        yield f"| {name} | {_told(facts['items_per_second'], ',.0f')} | {ratio} |"
+        ratios = " | ".join(
+            _told(facts[ratio]) if ratio in facts else "" for ratio in ("ratio", "copy_ratio")
+        )
+        yield f"| {name} | {_told(facts['items_per_second'], ',.0f')} | {ratios} |"
 
 
 def profile(found: dict[str, Any]) -> Iterator[str]:
@@ -231,6 +233,27 @@ def memory(found: dict[str, Any]) -> Iterator[str]:
         yield f"| {lots} | {facts['loaded']:.0f} | {facts['traded']:.0f} |"
 
 
+def decide(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines on what one core decides and encodes."""
+    loads = found["load_averages"]
+    yield (
+        f"{found['at'][:10]}, {found['machine']['cpu']}, Python {found['versions']['Python']};"
+        f" {len(found['rounds'])} rounds of batches of {found['batch_operations']}, medians over"
+        f" the rounds; the machine was shared, its load average {loads[0]:.1f} on"
+        f" {found['machine']['cores']} cores."
+    )
+    yield ""
+    yield "| operation | a second | best batch of all | ns | publish | claims | × plain rules |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, parts in found["summary"].items():
+        best = parts["best_per_second"]["max"]
+        took = (parts[part]["median"] for part in ("decide", "publish", "claims", "ratio"))
+        cells = " | ".join(
+            f"{value:,.0f}" for value in (parts["per_second"]["median"], best, *took)
+        )
+        yield f"| {name} | {cells} |"
+
+
 def load(found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines on a load test."""
     yield _where(found)
@@ -295,6 +318,7 @@ SECTIONS: Final[dict[str, tuple[Path, Callable[[dict[str, Any]], Iterator[str]]]
     "audit": (BENCH / "README.md", audit),
     "settlement": (BENCH / "README.md", settlement),
     "memory": (BENCH / "README.md", memory),
+    "decide": (BENCH / "README.md", decide),
     "load": (LOAD / "README.md", load),
 }
 

@@ -64,9 +64,9 @@ cdef class Auditor(CopyReader):
         take_roll_key(key, self.key)
 
     def __dealloc__(self):
-        free(self.before.lots.items)
-        free(self.moved.items)
-        free(self.lots.items)
+        PyMem_Free(self.before.lots.items)
+        PyMem_Free(self.moved.items)
+        PyMem_Free(self.lots.items)
         free(self.record.data)
 
     def feed(self, piece not None):

@@ -39,7 +39,7 @@ cdef class Hold:
         Lots lots_taken
 
     def __dealloc__(self):
-        free(self.lots_taken.items)
+        PyMem_Free(self.lots_taken.items)
 
     @property
     def lots(self):

@@ -61,7 +61,7 @@ cdef class Leg:
             raise ValueError("a leg does not move what its amounts say")
 
     def __dealloc__(self):
-        free(self.lots_moved.items)
+        PyMem_Free(self.lots_moved.items)
 
     @property
     def moved(self):

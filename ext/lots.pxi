@@ -7,7 +7,10 @@
 # What a customer owes is a lot below zero of the day DEBT_DAY: a debt to the issuer of what was
 # taken back and not there any more (PTS-8). It never expires and stands before all lots, and the
 # sum of both is the balance. Between two operations a wallet has debts or lots, never both.
+#
+# They are in Python's memory, which is made for many small pieces.
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.stdlib cimport calloc, malloc
 
 cdef enum:
@@ -47,7 +50,7 @@ cdef int lots_reserve(Lots* lots, Py_ssize_t capacity) except -1:
     cdef Lot* items
     if capacity <= lots.capacity:
         return 0
-    items = <Lot*> realloc(lots.items, capacity * sizeof(Lot))
+    items = <Lot*> PyMem_Realloc(lots.items, capacity * sizeof(Lot))
     if items == NULL:
         raise MemoryError("no memory for a wallet's lots")
     lots.items = items
@@ -60,7 +63,7 @@ cdef void lots_fit(Lots* lots) noexcept:
     cdef Lot* items
     if lots.length == lots.capacity or lots.length == 0:
         return
-    items = <Lot*> realloc(lots.items, lots.length * sizeof(Lot))
+    items = <Lot*> PyMem_Realloc(lots.items, lots.length * sizeof(Lot))
     if items != NULL:
         lots.items = items
         lots.capacity = lots.length

@@ -3,8 +3,6 @@
 # Rows are written in the order of the decisions, and leave in the order of the journal's primary
 # key, so that two writers with common wallets always take their locks in one order.
 
-from cpython.mem cimport PyMem_Free, PyMem_Realloc
-
 cdef enum:
     JOURNAL_FIELDS = 29
     ROW_SIZE_MAX = 512                              # without lots, holds and texts, hashes …
@@ -73,10 +71,11 @@ cdef class Batch:
         self.freed = []
         self.touched = []
         self.customers = []
+        reserve(&self.buffer, ROW_SIZE_MAX * len(operations))
 
     def __dealloc__(self):
         free(self.buffer.data)
-        free(self.moved.items)
+        PyMem_Free(self.moved.items)
         PyMem_Free(self.rows)
 
     cdef int add_row(self, int32_t asset, State* state, Py_ssize_t start,

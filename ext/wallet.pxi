@@ -39,7 +39,7 @@ cdef class Wallet:
         self.planned_holds = EMPTY
 
     def __dealloc__(self):
-        free(self.committed.lots.items)
+        PyMem_Free(self.committed.lots.items)
         state_free(self.planned)
 
     @property
@@ -91,8 +91,8 @@ cdef class Wallet:
             lots_repay(&lots, &moved)
             return lots_total(&lots), held, lots_list(&lots)
         finally:
-            free(lots.items)
-            free(moved.items)
+            PyMem_Free(lots.items)
+            PyMem_Free(moved.items)
 
 
 cdef list EMPTY = []
@@ -100,13 +100,13 @@ cdef list EMPTY = []
 
 cdef void state_free(State* state) noexcept:
     if state != NULL:
-        free(state.lots.items)
-        free(state)
+        PyMem_Free(state.lots.items)
+        PyMem_Free(state)
 
 
 cdef int wallet_plan(Wallet wallet) except -1:
     """Start a planned state as a copy of the committed one."""
-    cdef State* planned = <State*> malloc(sizeof(State))
+    cdef State* planned = <State*> PyMem_Malloc(sizeof(State))
     if planned == NULL:
         raise MemoryError("no memory for a wallet's planned state")
     planned[0] = wallet.committed
@@ -114,7 +114,7 @@ cdef int wallet_plan(Wallet wallet) except -1:
     try:
         lots_copy(&planned.lots, &wallet.committed.lots)
     except MemoryError:
-        free(planned)
+        PyMem_Free(planned)
         raise
     wallet.planned = planned
     wallet.planned_holds = wallet.committed_holds
@@ -122,11 +122,11 @@ cdef int wallet_plan(Wallet wallet) except -1:
 
 
 cdef void wallet_publish(Wallet wallet) noexcept:
-    free(wallet.committed.lots.items)
+    PyMem_Free(wallet.committed.lots.items)
     wallet.committed = wallet.planned[0]
     lots_fit(&wallet.committed.lots)
     wallet.committed_holds = wallet.planned_holds
-    free(wallet.planned)
+    PyMem_Free(wallet.planned)
     wallet.planned = NULL
     wallet.planned_holds = EMPTY
 
