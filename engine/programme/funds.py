@@ -5,10 +5,11 @@ own, and the transaction that appends what issues the coins draws them from that
 enforces it. So what is reserved here, in memory, is a proposal: where the allotment was closed
 meanwhile, nothing is done and the caller reserves again.
 
-An allotment is a share of what is left, so that the last coins are spread thin. Where the fund has
-not enough, the allotments of all lanes and workers, also of those that died, are closed and what
-was not drawn comes back. One that was given coins a moment ago is left alone for that long, for its
-lane is about to issue them; else two lanes could take the last coins from each other for ever.
+An allotment is a share of what is left, so that the last coins are spread thin, or what is waited
+for at the moment. Where the fund has not enough, the allotments of all lanes and workers, also of
+those that died, are closed and what was not drawn comes back. One that was given coins a moment ago
+is left alone for that long, for its lane is about to issue them; else two lanes could take the last
+coins from each other for ever.
 
 Nobody is told that there are none before the fund and all allotments together have not so many. As
 coins are only drawn, that stays true until a deposit, which changes the brand in the catalogue, or
@@ -19,6 +20,7 @@ queue for it.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from time import monotonic
@@ -37,8 +39,11 @@ log = structlog.get_logger()
 
 SQL = queries("funds")
 
+BUSY_S = 0.03
+"""How long nobody asks again for coins that others have and may be about to issue."""
+
 ALLOTMENTS_OF_REST = 16
-"""An allotment is at most one of so many equal parts of what is left in the fund."""
+"""An allotment is one of so many equal parts of what is left, or what is wanted at the moment."""
 
 
 @dataclass(slots=True)
@@ -68,6 +73,8 @@ class Funds:
         self._remembered_s = settings.fund_remembered_ms / 1000
         self._allotments: dict[tuple[int, int], Allotment] = {}
         self._shortages: dict[int, Shortage] = {}
+        self._busy: dict[int, tuple[int, float]] = {}
+        self._wanted: Counter[tuple[int, int]] = Counter()
         self._turns: dict[int, asyncio.Lock] = {}
 
     async def reserve(self, brand: Brand, lane: int, coins: int) -> Allotment | None:
@@ -80,17 +87,18 @@ class Funds:
             return allotment
         if self._is_short(brand, coins):
             return None
-        async with self._turns.setdefault(brand.brand_id, asyncio.Lock()):
-            # Whoever had the turn before may have found enough for all, or that there is none.
-            if allotment := self._reserved(place, coins):
-                return allotment
-            if self._is_short(brand, coins):
-                return None
-            try:
+        self._wanted[place] += coins
+        try:
+            async with self._turns.setdefault(brand.brand_id, asyncio.Lock()):
+                # Whoever had the turn before may have found enough for all, or that there is none.
+                if allotment := self._reserved(place, coins):
+                    return allotment
+                if self._is_short(brand, coins):
+                    return None
                 await self._renew(brand, place, coins)
-            except OUT_OF_REACH:
-                raise Unavailable from None
-            return self._reserved(place, coins)
+                return self._reserved(place, coins)
+        finally:
+            self._wanted[place] -= coins
 
     def give_back(self, allotment: Allotment, coins: int) -> None:
         """Let others reserve what was reserved and not issued."""
@@ -123,6 +131,19 @@ class Funds:
     async def _renew(self, brand: Brand, place: tuple[int, int], coins: int) -> None:
         """Give the allotment of a lane coins, `coins` at least; or remember that there are none.
 
+        Raises FundBusy and Unavailable.
+        """
+        wanted, busy_until = self._busy.get(brand.brand_id, (0, 0.0))
+        if coins >= wanted and monotonic() < busy_until:
+            raise FundBusy
+        try:
+            await self._ask(brand, place, coins)
+        except OUT_OF_REACH:
+            raise Unavailable from None
+
+    async def _ask(self, brand: Brand, place: tuple[int, int], coins: int) -> None:
+        """Ask the fund, and take back what others do not issue where it has not enough.
+
         Raises FundBusy, and what a database out of reach raises.
         """
         began = monotonic()
@@ -144,13 +165,15 @@ class Funds:
                     SQL["elsewhere"], brand.brand_id
                 )
             else:
-                given = max(coins, min(left // ALLOTMENTS_OF_REST, self._coins_max))
+                share = min(left // ALLOTMENTS_OF_REST, self._coins_max)
+                given = min(left, max(self._wanted[place], share))
                 allotment_id = await self._allot(connection, place, given)
             await connection.execute(SQL["leave"], brand.brand_id, left - given)  # network op
         self.forget(taken_back)
         if allotment_id is not None:
             self._add(place, allotment_id, given)
         elif left + elsewhere >= coins:
+            self._busy[brand.brand_id] = coins, monotonic() + BUSY_S
             raise FundBusy
         else:
             self._shortages[brand.brand_id] = Shortage(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 LANE = ("tests/ledger/test_lane.py",)
 RULES = ("tests/ledger/test_rules.py", "tests/ledger/test_histories.py")
 DEBTS = ("tests/ledger/test_debts.py", "tests/ledger/test_reversals.py")
+ALLOTMENTS = ("tests/ledger/test_allotments.py",)
+RESERVATIONS = ("tests/programme/test_reservations.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,35 @@ BUGS: tuple[Bug, ...] = (
         "        if lots_total(&self.lots) != balance:",
         "        if False and lots_total(&self.lots) != balance:",
         ("tests/api/test_audit.py", "tests/ledger/test_core.py"),
+    ),
+    # The coins of prepaid issuers.
+    Bug(
+        "issues coins without drawing them",
+        "engine/ledger/journal.py",
+        "    statements = [*_drawn(batch)]\n",
+        "    statements = []\n",
+        ALLOTMENTS,
+    ),
+    Bug(
+        "draws nothing for a cashback",
+        "ext/coins.pxi",
+        "    return batch.draw(operation.allotment_id, operation.requested)\n",
+        "    return 0\n",
+        ALLOTMENTS,
+    ),
+    Bug(
+        "says that a fund is empty while others have its coins",
+        "engine/programme/funds.py",
+        "        elif left + elsewhere >= coins:\n",
+        "        elif left >= coins:\n",
+        RESERVATIONS,
+    ),
+    Bug(
+        "closes an allotment that can still be drawn from",
+        "engine/postgres/sql/funds.sql",
+        "   set coins = a.drawn, closed_at = clock_timestamp()\n",
+        "   set closed_at = clock_timestamp()\n",
+        RESERVATIONS,
     ),
     # Who sees what.
     Bug(

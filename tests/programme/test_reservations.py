@@ -14,8 +14,9 @@ from harness import connection_to
 
 from engine.errors import FundBusy, Unavailable
 from engine.postgres.connections import create_read_pool
+from engine.programme import funds as module
 from engine.programme.brands import Brand
-from engine.programme.funds import Funds
+from engine.programme.funds import Allotment, Funds
 from engine.settings import Settings
 
 SETTINGS = Settings(allotment_coins_max=1000, allotment_lease_ms=200, fund_remembered_ms=60_000)
@@ -120,6 +121,36 @@ async def test_those_who_wait_for_one_fund_ask_it_once(worker, funded, connectio
     got = await asyncio.gather(*(funds.reserve(brand, 0, 10) for _ in range(100)))
     assert len({id(one) for one in got}) == 1
     assert await allotments(connection, brand) == [(1000, 0)]
+
+
+async def test_what_is_waited_for_is_given_at_once(worker, funded, connection):
+    brand, funds = await funded(1650), worker()
+    asked = (funds.reserve(brand, 0, 100) for _ in range(30))
+    got = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(one) for one in got] == [Allotment] * 16 + [FundBusy] * 14
+    assert await allotments(connection, brand) == [(1650, 0)]
+
+
+async def test_a_fund_that_others_have_is_not_asked_again_at_once(
+    worker, funded, connection, monkeypatch
+):
+    monkeypatch.setattr(module, "BUSY_S", 60)
+    brand, one, other = await funded(100), worker(), worker()
+    await one.reserve(brand, 0, 100)
+    with pytest.raises(FundBusy):
+        await other.reserve(brand, 0, 50)
+    async with connection.transaction():
+        query = "select from issuer_fund where brand_id = $1 for update"
+        await connection.execute(query, brand.brand_id)
+        async with asyncio.timeout(1):
+            for coins in (50, 51, 100):
+                with pytest.raises(FundBusy):
+                    await other.reserve(brand, 0, coins)
+    # Whoever needs less may be luckier.
+    await connection.execute(
+        "update issuer_fund set coins = 40 where brand_id = $1", brand.brand_id
+    )
+    assert await other.reserve(brand, 0, 40) is not None
 
 
 async def test_what_others_have_and_do_not_issue_is_taken_back(worker, funded, connection):
