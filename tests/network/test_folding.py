@@ -202,7 +202,9 @@ async def test_a_transaction_of_more_rows_than_a_step_is_folded_whole(
         await traffic.append(size)
     counts = "select count(*) from journal where xid >= (select xid from fold) group by xid"
     rows = [row["count"] for row in await connection.fetch(counts + " order by xid")]
-    assert [await folder(10).step(own) for _ in range(4)] == [*rows, 0]
+    # An operation on a payment that is over leaves no row, so there may be fewer transactions.
+    assert [await folder(10).step(own) for _ in rows] == rows
+    assert await folder(10).step(own) == 0
     await assert_sums(connection, countries)
 
 
