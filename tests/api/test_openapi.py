@@ -184,6 +184,10 @@ def contents_of(name):
             yield f"{at}/content/{escaped}", media_type, content
 
 
+OF_ANY_KIND = "GET /openapi.json"
+"""Its answer is a document whose members are not ours to list."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_body_has_an_example_and_it_keeps_to_the_schema(name):
     for at, media_type, content in contents_of(name):
@@ -194,7 +198,7 @@ def test_every_body_has_an_example_and_it_keeps_to_the_schema(name):
             validator = CONTRACT_OF_ENGINE.validator(f"{at}/schema")
             for example in examples:
                 assert list(validator.iter_errors(example)) == []
-                if isinstance(example, dict) and example:
+                if isinstance(example, dict) and example and name != OF_ANY_KIND:
                     assert list(validator.iter_errors(example | {"unheard_of": 1}))
 
 

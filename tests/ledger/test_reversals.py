@@ -366,7 +366,7 @@ def test_legs_are_read_from_rows_as_the_journal_has_them(ledger):
     read = [
         {name: getattr(row, name) for name in (*columns, "leg")}
         | {"moved": [n for key, amount in leg_of(row).moved for n in (key, amount)]}
-        | {"transaction_id": UUID(bytes=row.transaction_id)}
+        | {"transaction_id": UUID(bytes=row.transaction_id), "reference": None}
         for row in rows_of(rows, sale)
     ]
     points, coins = legs_of(read, item_id=MUG, unit=4, turn=5)
