@@ -45,6 +45,7 @@ def engines(
         loaded_network.engine(
             *(database, tmp_path_factory.mktemp("worker"), *HASTE),
             *("--secret", "what both make the codes of payments with"),
+            *("--tries-max", "20"),  # so that a lock is waited for until the answer is due
         )
         for _ in range(2)
     ]
