@@ -93,13 +93,15 @@ async def upload(services: Services, call: Call) -> Reply:
 class Entry:
     """An item that can be read: what is asked for, where, and whose it is.
 
-    `sent_key` is its idempotency key as it was sent, `key` what that names.
+    `sent_key` is its idempotency key as it was sent, `key` what that names. `claim` is the invoice
+    that it claims, in the spelling that is claimed (PTS-7), None where it claims none.
     """
 
     place: int
     sent_key: str
     key: str
     body: Accumulation
+    claim: tuple[int, bytes] | None
     store: Store | None = None
     customer_id: bytes | None = None
     identity: tuple[str, str] | None = None
@@ -173,19 +175,18 @@ class Upload:
         first: dict[tuple[int, bytes] | None, bytes] = {}
         late: set[bytes] = set()
         for entry in entries:
-            claim = self._claim_of(entry)
+            claim = entry.claim
             claimed = claim is None or claim in self._claimed
             if not claimed and first.setdefault(claim, entry.whose) != entry.whose:
                 late.add(entry.whose)
             (later if entry.whose in late else now).append(entry)
         return now, later
 
-    def _claim_of(self, entry: Entry) -> tuple[int, bytes] | None:
-        """Return the invoice that an entry claims, in the spelling that is claimed (PTS-7)."""
-        store_id = entry.body.store_id or self._principal.store_id
-        if store_id is None or entry.body.invoice_number is None:
+    def _claim_of(self, read: BulkItem) -> tuple[int, bytes] | None:
+        store_id = read.store_id or self._principal.store_id
+        if store_id is None or read.invoice_number is None:
             return None
-        return store_id, claimed_spelling(entry.body.invoice_number.encode())
+        return store_id, claimed_spelling(read.invoice_number.encode())
 
     async def _commit(self, asked: list[tuple[Entry, Facts]]) -> None:
         """Bring operations to their outcome, and keep it as their results."""
@@ -217,6 +218,7 @@ class Upload:
                 store_id=read.store_id,
                 occurred_at=read.occurred_at,
             ),
+            self._claim_of(read),
         )
         if read.customer_id is not None:
             entry.customer_id = uuid_bytes(read.customer_id)
@@ -274,11 +276,13 @@ class Upload:
     async def _invoices(self, entries: list[Entry]) -> dict[tuple[int, str], Invoice]:
         """Return what points of sale have printed of the invoices that are named."""
         invoices = self._services.invoices
+        stores = {entry.placed.store_id for entry in entries if entry.invoice is not None}
+        printing = {store_id for store_id in stores if await invoices.prints(store_id)}
         wanted = {
             entry.invoice
             for entry in entries
             if entry.invoice is not None
-            and (entry.body.amount is None or await invoices.prints(entry.invoice[0]))
+            and (entry.body.amount is None or entry.placed.store_id in printing)
         }
         return await invoices.find_many(wanted)
 
@@ -316,9 +320,8 @@ class Upload:
             self._refuse(entry.place, entry.sent_key, error_problem(outcome))
             return
         decided, replayed = outcome
-        claim = self._claim_of(entry)
-        if claim is not None and decided.refusal in CLAIMED:
-            self._claimed.add(claim)
+        if entry.claim is not None and decided.refusal in CLAIMED:
+            self._claimed.add(entry.claim)
         try:
             raise_refusal(decided, replayed=replayed)
         except Problem as problem:
