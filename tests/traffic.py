@@ -128,7 +128,15 @@ async def settle(intents: Iterable[Intent], clients: Clients, seconds_max: float
 
 
 async def faults_of(connection: asyncpg.Connection, intents: list[Intent]) -> list[str]:
-    """Return what is wrong between the answers and the books; an empty list for nothing."""
+    """Return what is wrong between the answers and the books; an empty list for nothing.
+
+    All is read in one snapshot, for a batch whose outcome was unknown may land meanwhile.
+    """
+    async with connection.transaction(isolation="repeatable_read"):
+        return await _faults_of(connection, intents)
+
+
+async def _faults_of(connection: asyncpg.Connection, intents: list[Intent]) -> list[str]:
     faults: list[str] = []
     customers = {UUID(intent.customer_id) for intent in intents}
     rows = await connection.fetch(
