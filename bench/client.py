@@ -27,9 +27,9 @@ from bench.workload import Outbox, Request, Workload, demo_of, keys_of
 
 STREAMS: Final = (
     *("accumulations", "redemptions", "lookups", "looks", "qr_payments", "code_payments", "tills"),
-    *("mix", "uploads", "funding"),
+    *("holds", "mix", "uploads", "funding"),
 )
-SPENDING: Final = ("redemptions", "qr_payments", "code_payments", "mix")
+SPENDING: Final = ("redemptions", "holds", "qr_payments", "code_payments", "mix")
 """Streams in which a customer may have too little; that is an answer too."""
 CONNECTIONS_MAX: Final = 1024
 
@@ -81,7 +81,10 @@ class Requests:
 async def drive(options: argparse.Namespace, requests: Requests) -> dict[str, Any]:
     """Run the loop that the options ask for; return its figures."""
     if options.rate:
-        open_loop = OpenLoop(options.url, requests.allowed, options.rate, options.connections_max)
+        open_loop = OpenLoop(
+            *(options.url, requests.allowed, options.rate),
+            *(options.connections_max, options.tries_max),
+        )
         return await open_loop.run(requests.flows, options.warm, options.seconds, options.watch)
     closed = ClosedLoop(options.url, requests.allowed, requests.flows)
     return await closed.run(options.connections, options.warm, options.seconds, options.watch)
@@ -106,6 +109,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--connections-max", type=int, default=CONNECTIONS_MAX, help="of the open loop"
+    )
+    parser.add_argument(
+        "--tries-max", type=int, default=1, help="of a flow that is refused in the open loop"
     )
     parser.add_argument(
         "--shed", action="store_true", help="let the closed loop go on when the server is full too"

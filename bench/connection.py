@@ -49,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._loop = loop
         self._answer = b""
         self._left: list[Step] = []
+        self.flow: Flow = ()
         self.due = 0
         self.transport: Any = None
 
@@ -60,6 +61,7 @@ class Connection(asyncio.Protocol):
 
     def begin(self, flow: Flow, due: int | None = None) -> None:
         """Send the first request of a flow, which was due at `due`, by default now."""
+        self.flow = flow
         self._left = list(flow)
         self.due = perf_counter_ns() if due is None else due
         self._send(b"")

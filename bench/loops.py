@@ -3,14 +3,16 @@
 In the closed loop the next flow of a connection begins when the last has ended: it finds the peak,
 and its latency is another view of its rate. In the open loop flows begin at a constant rate,
 whatever became of those before, and a flow's time runs from the moment it should have begun: a
-stall is charged to everybody who came during it.
+stall is charged to everybody who came during it. Who is told that the server is full comes again
+after the pause that it asked for, as often as `tries_max` says; each try is timed by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+import random
+from collections import Counter, deque
 from collections.abc import Iterable
 from time import perf_counter, perf_counter_ns
 from typing import Any, Final
@@ -21,6 +23,9 @@ from bench.tally import SHED, CpuWatch, Tally, latency_ms
 
 DRAIN_SECONDS_MAX: Final = 8.0
 LATE_STARTS_IN_A_ROW_MAX: Final = 16
+RETRY_AFTER: Final = b"Retry-After: "
+RETRY_PAUSE_S: Final = (0.5, 1.5)
+"""About the second that is asked for, not for all the same."""
 
 
 class Loop:
@@ -56,6 +61,8 @@ class Loop:
         tally.replays += answer.find(b"Idempotent-Replayed", 0, head) >= 0
         if status not in self._allowed:
             self.fail(answer[:500].decode(errors="replace"))
+        elif status in SHED and answer.find(RETRY_AFTER, 0, head) < 0:
+            self.fail("refused, and not told when to come again")
         return status[:1] == b"2"
 
     def ended(self, connection: Connection, status: bytes) -> None:
@@ -123,11 +130,19 @@ class OpenLoop(Loop):
     """
 
     def __init__(
-        self, url: str, allowed: frozenset[bytes], rate: float, connections_max: int
+        self,
+        url: str,
+        allowed: frozenset[bytes],
+        rate: float,
+        connections_max: int,
+        tries_max: int = 1,
     ) -> None:
         super().__init__(url, allowed)
         self._interval = 1e9 / rate
         self._connections_max = connections_max
+        self._tries_max = tries_max
+        self._refusals: Counter[Flow] = Counter()
+        self._coming_again = 0
         self._free: list[Connection] = []
         self._waiting: deque[tuple[int, Flow]] = deque()
         self._under_way: set[Connection] = set()
@@ -150,7 +165,9 @@ class OpenLoop(Loop):
             if due >= self._window[1] or self.over.done():
                 break
             self._late_ns.append(max(0, perf_counter_ns() - due))
-            await self._begin(flow, due)
+            if not self._free and len(self._connections) < self._connections_max:
+                self._free.append(await self.connect())
+            self._begin(flow, due)
         cpu = watch.seconds() if watch is not None else {}
         unanswered = await self._drain()
         self.close()
@@ -166,9 +183,13 @@ class OpenLoop(Loop):
     def ended(self, connection: Connection, status: bytes) -> None:
         """Count a flow; its connection takes the one that waits for the longest time."""
         now = perf_counter_ns()
-        if status not in SHED and connection.due >= self._window[0]:
-            self.tally.latencies_ns.append(now - connection.due)
-        if status not in SHED and self._window[0] <= now < self._window[1]:
+        if connection.due >= self._window[0]:
+            tally = self.tally
+            times = tally.refusals_ns if status in SHED else tally.latencies_ns
+            times.append(now - connection.due)
+        if status in SHED:
+            self._refused(connection.flow)
+        elif self._window[0] <= now < self._window[1]:
             self._good += 1
         if self._waiting:
             due, flow = self._waiting.popleft()
@@ -185,9 +206,7 @@ class OpenLoop(Loop):
         elif number % LATE_STARTS_IN_A_ROW_MAX == 0:
             await asyncio.sleep(0)
 
-    async def _begin(self, flow: Flow, due: int) -> None:
-        if not self._free and len(self._connections) < self._connections_max:
-            self._free.append(await self.connect())
+    def _begin(self, flow: Flow, due: int) -> None:
         if self._free:
             connection = self._free.pop()
             self._under_way.add(connection)
@@ -195,11 +214,23 @@ class OpenLoop(Loop):
         else:
             self._waiting.append((due, flow))
 
+    def _refused(self, flow: Flow) -> None:
+        """Let a flow that was refused come again, if it may, after a second or so."""
+        self._refusals[flow] += 1
+        if self._refusals[flow] < self._tries_max:
+            self._coming_again += 1
+            pause = random.uniform(*RETRY_PAUSE_S)
+            asyncio.get_running_loop().call_later(pause, self._again, flow)
+
+    def _again(self, flow: Flow) -> None:
+        self._coming_again -= 1
+        self._begin(flow, perf_counter_ns())
+
     async def _drain(self) -> int:
         """Wait for what is under way; what is not answered by then counts with its age."""
         deadline = perf_counter() + DRAIN_SECONDS_MAX
-        while (self._under_way or self._waiting) and perf_counter() < deadline:
-            if self.over.done():
+        while self._under_way or self._waiting or self._coming_again:
+            if self.over.done() or perf_counter() > deadline:
                 break
             await asyncio.sleep(0.01)
         now = perf_counter_ns()

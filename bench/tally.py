@@ -26,6 +26,8 @@ class Tally:
 
     statuses: Counter[bytes] = field(default_factory=Counter)
     latencies_ns: array[int] = field(default_factory=lambda: array("q"))
+    refusals_ns: array[int] = field(default_factory=lambda: array("q"))
+    """How long it took to be told that the server is full, in an open loop."""
     replays: int = 0
     answer_bytes: int = 0
     errors: list[str] = field(default_factory=list)
@@ -43,6 +45,7 @@ class Tally:
             "errors": self.errors[:ERRORS_TOLD_MAX],
             "answer_bytes": self.answer_bytes // max(1, sum(self.statuses.values())),
             "latency_ms": latency_ms(self.latencies_ns),
+            "refusal_ms": latency_ms(self.refusals_ns),
             "cpu_us_per_operation": {
                 name: spent / max(1, operations) * 1e6 for name, spent in cpu.items()
             },

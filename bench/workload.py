@@ -176,6 +176,11 @@ class Workload:
         while True:
             yield self.redeem(self._customer(complete=True), self._home)
 
+    def holds(self) -> Iterator[Request]:
+        """Yield payments whose code nobody types, for customers who were funded."""
+        while True:
+            yield self.pay(self._customer(complete=True))
+
     def code_payments(self, outbox: Outbox) -> Iterator[tuple[Step, ...]]:
         """Yield holds of coins and the codes that capture them, for customers who were funded."""
         while True:
