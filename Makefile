@@ -8,7 +8,7 @@ SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make lock'
 
-.PHONY: lock vulnerabilities run test nightly torture mutants lint bench bench-full load load-ui audit clean
+.PHONY: lock vulnerabilities run test nightly fuzz torture mutants lint bench bench-full load load-ui audit clean
 
 run: .venv/.run ## start PostgreSQL and the engine with the demo network
 	@exec $(BIN)/python -m engine serve --demo
@@ -18,6 +18,9 @@ test: .venv/.dev ## the whole test suite, on a real PostgreSQL
 
 nightly: .venv/.dev ## random histories of all verbs, at least 200 000 steps, beside other work
 	@HYPOTHESIS_PROFILE=nightly exec nice -n 10 $(BIN)/python -m pytest tests/ledger/test_histories.py
+
+fuzz: .venv/.fuzz ## any bytes into what decodes requests, guided by atheris, for a minute
+	@exec $(BIN)/python -m tests.fuzzing -max_total_time=60
 
 torture: .venv/.bench ## the tests of faults at their full length, with a report and a picture
 	@exec $(BIN)/python -m tests.torture
@@ -69,6 +72,7 @@ lock: .venv/.dev ## pin every dependency, and theirs, by version and hash
 	@$(LOCK) --extra build -o requirements/run.lock
 	@$(LOCK) --extra build --extra test --extra lint -o requirements/test.lock
 	@$(LOCK) --extra build --extra test --extra lint --extra bench -o requirements/bench.lock
+	@$(LOCK) --extra build --extra test --extra lint --extra fuzz -o requirements/fuzz.lock
 
 vulnerabilities: .venv/.dev ## ask pip-audit for what is known of the pinned versions
 	@$(INSTALL) pip-audit
@@ -85,6 +89,10 @@ clean: ## remove what was built, but no data
 
 .venv/.dev: .venv/.run requirements/test.lock
 	@$(INSTALL) --require-hashes -r requirements/test.lock
+	@touch $@
+
+.venv/.fuzz: .venv/.dev requirements/fuzz.lock
+	@$(INSTALL) --require-hashes -r requirements/fuzz.lock
 	@touch $@
 
 .venv/.bench: .venv/.dev requirements/bench.lock

@@ -22,6 +22,7 @@ from time import perf_counter
 import structlog
 from aiohttp import web
 
+from engine.api.admission import connections_allowed
 from engine.api.door import Door, OpenRoute
 from engine.api.express import Express, ExpressServer
 from engine.api.operations import own_metrics, worker_socket
@@ -218,8 +219,10 @@ async def serve(
             ExpressServer(
                 door,
                 Express(services, door, PROMPTS if settings.express else ()),
+                connections_max=connections_allowed(settings.connections_max),
                 access_log=None,
                 keepalive_timeout=settings.keepalive_timeout_s,
+                lingering_time=settings.body_timeout_ms / 1000,
                 auto_decompress=False,
                 handler_cancellation=False,
                 max_line_size=HEAD_LINE_BYTES_MAX,

@@ -73,6 +73,12 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.connections_cut = Counter(
+            "leal_http_connections_cut_total",
+            "Connections closed by the engine: full, or a head that is slow, too large or broken.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.replays = Counter(
             "leal_idempotency_total",
             "Requests whose key was seen before: replay (same request) or reused (another one).",
@@ -209,6 +215,8 @@ class Metrics:
             self.failed_codes_refused.labels(place)
         for reason in ("overloaded", "unavailable"):
             self.shed.labels(reason)
+        for reason in ("full", "slow_head", "large_head", "broken"):
+            self.connections_cut.labels(reason)
         for outcome in ("replay", "reused"):
             self.replays.labels(outcome)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 AT_LEAST_ONE: tuple[str, ...] = ("lanes", "workers", "passwords_hashing_max", "stream_heartbeat_s")
+AT_LEAST_ONE += ("connections_max", "head_timeout_ms", "head_bytes_max")
 AT_LEAST_ONE += ("sweep_tick_ms", "sweep_wallets_max", "messages_at_once_max", "send_timeout_ms")
 AT_LEAST_ONE += ("failed_codes_of_cashier_max", "failed_codes_of_store_max")
 AT_LEAST_ONE += ("failed_codes_of_brand_max", "failed_codes_window_s")
@@ -61,6 +62,7 @@ class Settings:
     statement_timeout_ms: Annotated[int, "run time of one statement in PostgreSQL"] = 2000
     append_timeout_ms: Annotated[int, "wait for PostgreSQL's answer to a batch"] = 4000
     answer_timeout_ms: Annotated[int, "wait for an outcome before answering 504"] = 6000
+    head_timeout_ms: Annotated[int, "wait for the rest of a request's head"] = 5000
     body_timeout_ms: Annotated[int, "wait for a request's body"] = 3000
     keepalive_timeout_s: Annotated[int, "idle time of a connection before it is closed"] = 30
     drain_delay_ms: Annotated[int, "time between readiness off and the closed door"] = 0
@@ -73,6 +75,8 @@ class Settings:
     audit_process_rows_min: Annotated[int, "rows of the journal that are worth a process"] = 100_000
 
     # HTTP.
+    connections_max: Annotated[int, "connections of clients to one worker"] = 10_000
+    head_bytes_max: Annotated[int, "size of a request's head that comes in pieces"] = 16 * 1024
     body_bytes_max: Annotated[int, "size of a request's body"] = 16 * 1024
     bulk_items_max: Annotated[int, "items of one bulk upload"] = 1000
     bulk_body_bytes_max: Annotated[int, "size of a bulk upload's body"] = 4 * 1024 * 1024

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 from jsonschema import Draft202012Validator
+from msgspec import Struct
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
@@ -20,6 +21,13 @@ PROBLEM = "application/problem+json"
 JSON = "application/json"
 NOT_ROUTED = {404: "not_found", 405: "method_not_allowed"}
 """What is answered where no route has the path, or the method."""
+
+
+def examples_of(body: Any) -> list[Any]:
+    """Return the examples that a row of the contract has of its body: none, one, or several."""
+    if body is None or isinstance(body, Struct):
+        return [] if body is None else [body]
+    return list(body.values()) if isinstance(body, dict) else list(body)
 
 
 class Answered(Protocol):

@@ -82,7 +82,7 @@ async def upload(services: Services, call: Call) -> Reply:
         services, call.request, settings.bulk_body_bytes_max, settings.bulk_body_timeout_ms
     )
     with services.uploads.place():
-        items = _items_of(body, settings.bulk_items_max)
+        items = items_of(body, settings.bulk_items_max)
         language = language_of(call.request.headers.get("Accept-Language"))
         async with services.uploads.turn(settings.answer_timeout_ms / 1000):
             results = await Upload(services, call.principal, language).run(items)
@@ -354,7 +354,7 @@ class Upload:
         self._slice_ends = perf_counter() + SLICE_S
 
 
-def _items_of(body: bytes, items_max: int) -> Sequence[bytes | Raw]:
+def items_of(body: bytes, items_max: int) -> Sequence[bytes | Raw]:
     """Return the items of an upload, each as its own JSON; raises Problem."""
     text = body.removeprefix(BYTE_ORDER_MARK).strip()
     if not text:

@@ -19,6 +19,9 @@ for the answer, and what the client sends behind is not read before that is writ
 A connection may only look where aiohttp's parser holds nothing of a request. So it counts how much
 of a body that parser still expects; where it cannot be sure of that, for some request was not
 plain, the connection is aiohttp's to its end.
+
+aiohttp waits for the rest of a head for as long as for a next request. So where something came and
+a head is not whole yet, a timer is set; a head that comes in one piece, as nearly all do, has none.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from engine.api.admission import Admission, OneTooMany
 from engine.api.answers import raise_refusal
 from engine.api.door import Door, Route, answer, known_principal, request_id_of, told
 from engine.api.plain import PlainRequest, plain_request
@@ -78,6 +82,9 @@ class Express:
     def __init__(self, services: Services, door: Door, prompts: Iterable[Prompt]) -> None:
         self._services = services
         self._door = door
+        self.admission = Admission(services.metrics)
+        self.head_timeout_s = services.settings.head_timeout_ms / 1000
+        self.head_bytes_max = services.settings.head_bytes_max
         self._prompts = {
             (one.route.method, one.route.path.rpartition("}")[2]): one for one in prompts
         }
@@ -129,10 +136,21 @@ class Express:
         return reply
 
 
+@dataclass(slots=True)
+class Head:
+    """The head of a request that comes in pieces."""
+
+    behind: int
+    """How many requests the connection had before; where it has more, the head is whole."""
+    timer: asyncio.TimerHandle
+    size: int = 0
+    """Bytes that have come of it."""
+
+
 class Connection(RequestHandler):
     """A connection of aiohttp's that lets plain requests pass by the express."""
 
-    __slots__ = ("_behind", "_expected", "_express", "_held", "_passage")
+    __slots__ = ("_behind", "_expected", "_express", "_head", "_held", "_passage")
 
     def __init__(self, express: Express, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -141,6 +159,12 @@ class Connection(RequestHandler):
         self._passage: Passage | None = None
         self._held = False
         self._behind = b""
+        self._head: Head | None = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the head that will not be whole any more."""
+        self._forget_head()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived, or hold it while a request of the express is under way."""
@@ -180,6 +204,53 @@ class Connection(RequestHandler):
         elif self._expected > 0:
             self._expected = max(self._expected - len(data), UNKNOWN)
         super().data_received(data)
+        if data and self._wants_head():
+            self._await_head(data)
+
+    def _wants_head(self) -> bool:
+        """Return whether the next thing that aiohttp needs is a head, or the rest of one."""
+        if self._waiter is None:  # it is busy, or has only just been made
+            return self._request_count == 0
+        return not self._waiter.done()
+
+    def _await_head(self, piece: bytes) -> None:
+        """Limit the head of which `piece` has come, in time and in size."""
+        head = self._head
+        if head is None or head.behind != self._request_count:
+            if not piece.strip(b"\r\n"):  # old clients end a body with a line that is not counted
+                return
+            self._forget_head()
+            timer = self._loop.call_later(self._express.head_timeout_s, self._cut, "slow_head")
+            head = self._head = Head(self._request_count, timer)
+        head.size += len(piece)
+        if head.size > self._express.head_bytes_max:
+            self._cut("large_head")
+
+    def _cut(self, reason: str) -> None:
+        """Tell a client whose head does not become whole, and close."""
+        head, transport = self._head, self.transport
+        self._forget_head()
+        if head is None or head.behind != self._request_count or transport is None:
+            return  # it is whole by now
+        transport.write(self._express.admission.refuse(reason).encode())
+        self.force_close()
+
+    def _forget_head(self) -> None:
+        if self._head is not None:
+            self._head.timer.cancel()
+            self._head = None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> Any:
+        """Answer what aiohttp could not read as other bad input; that is no error of ours."""
+        if status == 400:
+            return self._express.admission.refuse("broken")
+        return super().handle_error(request, status, exc, message)
 
     def _board(self, request: PlainRequest, prompt: Prompt) -> bool:
         """Let a request go by the express; return whether it does."""
@@ -235,10 +306,28 @@ class Connection(RequestHandler):
 class ExpressServer(web.Server):
     """aiohttp's low-level server, with connections that know the express."""
 
-    def __init__(self, door: Door, express: Express, **options: Any) -> None:
+    def __init__(
+        self, door: Door, express: Express, *, connections_max: int, **options: Any
+    ) -> None:
         super().__init__(door, **options)
         self._express = express
+        self._connections_max = connections_max
+        express.admission.metrics.watch(self._gauges)
 
-    def __call__(self) -> RequestHandler:
+    def __call__(self) -> Any:
         """Make the protocol of a new connection."""
+        if len(self._connections) >= self._connections_max:
+            return OneTooMany(self._express.admission)
         return Connection(self._express, self, loop=self._loop, **self._kwargs)
+
+    def _gauges(self) -> dict[str, tuple[str, float]]:
+        return {
+            "leal_http_connections": (
+                "Connections of clients that are open.",
+                len(self._connections),
+            ),
+            "leal_http_connections_max": (
+                "Connections that there is room for; the next one is refused.",
+                self._connections_max,
+            ),
+        }

@@ -96,7 +96,7 @@ PROBLEMS: dict[str, Row] = {
     "invoice_not_found": Row(404, "There is no such invoice", "No existe esa factura"),
     "transaction_not_found": Row(404, "There is no such transaction", "No existe esa transacción"),
     "method_not_allowed": Row(405, "Not with this method", "No con este método"),
-    "request_timeout": Row(408, "The body came too slowly", "El cuerpo llegó muy despacio"),
+    "request_timeout": Row(408, "The request came too slowly", "La solicitud llegó muy despacio"),
     "customer_exists": Row(
         409, "This person is registered already", "Esta persona ya está registrada"
     ),

@@ -9,8 +9,8 @@ from itertools import count
 from uuid import uuid4
 
 import pytest
+from contract import examples_of
 from harness import Reply, connection_to, raw_request
-from msgspec import Struct
 from msgspec.json import schema_components
 
 from engine.api.contract import CONTRACT
@@ -292,12 +292,6 @@ def test_every_pattern_and_every_type_of_a_body_has_its_words():
                     unsaid.append((schema["title"], name, one["pattern"]))
     assert len(bodies) > 20
     assert unsaid == []
-
-
-def examples_of(body):
-    if body is None or isinstance(body, Struct):
-        return [] if body is None else [body]
-    return list(body.values()) if isinstance(body, dict) else body
 
 
 @pytest.mark.parametrize("body", [b"", b" \n"])

@@ -1,0 +1,95 @@
+"""Admission: who is turned away before there is a request, what they are told, and how many fit.
+
+A connection takes a file descriptor and some kilobytes before anything is known of its client. So
+there is room for a number of them; beyond it a new one is answered at once and closed, and those
+that are there go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from typing import cast
+
+import structlog
+from uuid_utils import uuid7
+
+from engine.api.problems import CONTENT_TYPE, RETRY_AFTER_S, Problem
+from engine.api.reply import Reply
+from engine.metrics import Metrics
+
+log = structlog.get_logger()
+
+OWN_DESCRIPTORS = 256
+"""What a worker opens beside its clients: connections to PostgreSQL, sockets, files."""
+
+PROBLEMS_OF_CONNECTIONS = {
+    "full": Problem(
+        "overloaded",
+        "There are too many connections. Use those that you have, or try again later.",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    ),
+    "slow_head": Problem(
+        "request_timeout", "The whole head of a request must arrive in a few seconds."
+    ),
+    "large_head": Problem("invalid_request", "The head of the request is too large."),
+    "broken": Problem(
+        "invalid_request", "This is no sound HTTP/1.1: look at the request line and the headers."
+    ),
+}
+"""What a connection is told that is closed, by the reason that is counted."""
+
+
+class Admission:
+    """Turns connections away: makes what they are told, and counts them."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+
+    def refuse(self, reason: str) -> Reply:
+        """Return the last answer of a connection; `reason` is one of PROBLEMS_OF_CONNECTIONS."""
+        self.metrics.connections_cut.labels(reason).inc()
+        problem = PROBLEMS_OF_CONNECTIONS[reason]
+        body = problem.body(str(uuid7()), "en")
+        reply = Reply(
+            body, problem.status, content_type=CONTENT_TYPE, headers=dict(problem.headers)
+        )
+        reply.force_close()
+        return reply
+
+
+class OneTooMany(asyncio.Protocol):
+    """A connection for which there is no room: it is told so, and closed."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Answer before anything was asked: it costs no memory to wait for."""
+        transport = cast(asyncio.Transport, transport)
+        transport.write(self._admission.refuse("full").encode())
+        transport.close()
+
+
+def connections_allowed(connections_max: int) -> int:
+    """Return how many connections the process can have; its limit of descriptors is raised for it.
+
+    Says in the log where the system allows fewer than `connections_max`.
+    """
+    wanted = connections_max + OWN_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections_max
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed == wanted:
+        return connections_max
+    connections = max(1, allowed - OWN_DESCRIPTORS)
+    log.warning(
+        "too_few_file_descriptors",
+        wanted=wanted,
+        allowed=allowed,
+        connections_max=connections,
+        advice="raise the hard limit (ulimit -Hn, LimitNOFILE) or lower connections_max",
+    )
+    return connections
