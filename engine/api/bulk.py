@@ -42,8 +42,8 @@ from engine.people.keys import Principal
 from engine.programme.brands import Store
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-SLICE_S = 0.002
-"""How long an upload holds the event loop before others have their turn."""
+SLICE_S = 0.0005
+"""How long a part of an upload holds the event loop; there may be a dozen between two turns."""
 
 PARTS = 4
 """An upload is cut by customers, so that one part is prepared while another is made durable."""

@@ -184,7 +184,7 @@ class Committer:
     def _enter(self, operation: Operation, *, patient: bool = False) -> Operation:
         """Let an operation wait in its lane; see `WaitingRoom.enter`."""
         try:
-            return self._lane_of(operation).submit(operation, patient=patient)
+            return self._lane_of(operation).room.enter(operation, patient=patient)
         except Overloaded:
             self._metrics.shed.labels("overloaded").inc()
             raise

@@ -86,10 +86,6 @@ class Lane:
         self._timeline = Timeline(metrics)
         self._contention = Contention(settings)
 
-    def submit(self, operation: Operation, *, patient: bool = False) -> Operation:
-        """Let an operation wait; see `WaitingRoom.enter`."""
-        return self.room.enter(operation, patient=patient)
-
     @property
     def idle(self) -> bool:
         """Whether nothing is waiting or under way."""
@@ -186,15 +182,17 @@ class Lane:
 
     async def _collect(self) -> list[Operation]:
         """Wait for operations, take those whose account is free, and lock their accounts."""
+        operations_max = self._settings.batch_operations_max
         while True:
             await self.room.someone()
             started = time.perf_counter()
             for _ in range(COLLECT_PASSES_MAX):
                 before = self.room.queued
-                await asyncio.sleep(0)
+                if before < operations_max:  # who has enough keeps PostgreSQL waiting for nothing
+                    await asyncio.sleep(0)
                 if self.room.queued == before:
                     break
-            batch = self.room.take(self._settings.batch_operations_max)
+            batch = self.room.take(operations_max)
             if batch:
                 self._metrics.stage["collect"](time.perf_counter() - started)
                 return batch
