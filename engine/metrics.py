@@ -315,9 +315,9 @@ class Tally(Collector):
         self._name, self._about, self._labels = name, about, labels
         self._counts: dict[tuple[str, ...], int] = {}
 
-    def add(self, labels: tuple[str, ...]) -> None:
-        """Count one more in the series with these label values."""
-        self._counts[labels] = self._counts.get(labels, 0) + 1
+    def add(self, labels: tuple[str, ...], count: int = 1) -> None:
+        """Count so many more in the series with these label values."""
+        self._counts[labels] = self._counts.get(labels, 0) + count
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metric as it is now."""

@@ -20,12 +20,13 @@ import orjson
 from msgspec import Raw, Struct
 
 from engine.api.accumulations import earn
-from engine.api.answers import accumulation_answer, raise_refusal
+from engine.api.answers import raise_refusal
 from engine.api.customers import identity_of
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import bare_key
 from engine.api.issues import Facts, issue_many
 from engine.api.places import store_of
+from engine.api.plain import accumulation_text
 from engine.api.problems import Problem, error_problem, language_of
 from engine.api.reply import REPLAYED, Reply
 from engine.api.retries import recorded_of
@@ -39,7 +40,7 @@ from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Refusal
 from engine.network.invoices import Invoice
 from engine.people.keys import Principal
-from engine.programme.brands import Store
+from engine.programme.brands import Brand, Store
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SLICE_S = 0.0005
@@ -91,10 +92,11 @@ async def upload(services: Services, call: Call) -> Reply:
 
 @dataclass(slots=True)
 class Entry:
-    """An item that can be read: what is asked for, where, and whose it is.
+    """An item that can be read: what is asked for, and whose it is.
 
     `sent_key` is its idempotency key as it was sent, `key` what that names. `claim` is the invoice
     that it claims, in the spelling that is claimed (PTS-7), None where it claims none.
+    `customer_id` is empty until the customer is found by its `identity`.
     """
 
     place: int
@@ -102,28 +104,8 @@ class Entry:
     key: str
     body: Accumulation
     claim: tuple[int, bytes] | None
-    store: Store | None = None
-    customer_id: bytes | None = None
+    customer_id: bytes = b""
     identity: tuple[str, str] | None = None
-
-    @property
-    def whose(self) -> bytes:
-        """The customer, once found."""
-        assert self.customer_id is not None
-        return self.customer_id
-
-    @property
-    def placed(self) -> Store:
-        """The store, once it is known to be one."""
-        assert self.store is not None
-        return self.store
-
-    @property
-    def invoice(self) -> tuple[int, str] | None:
-        """The invoice that the item names, None where it names none."""
-        if self.store is None or self.body.invoice_number is None:
-            return None
-        return self.store.store_id, self.body.invoice_number
 
 
 class Upload:
@@ -157,11 +139,10 @@ class Upload:
         """Bring entries to their results, part by part."""
         parts: list[list[Entry]] = [[] for _ in range(PARTS)]
         for entry in entries:
-            parts[entry.whose[15] % PARTS].append(entry)
+            parts[entry.customer_id[15] % PARTS].append(entry)
         async with asyncio.TaskGroup() as tasks:
             for part in filter(None, parts):
-                asked = await self._facts(part)
-                tasks.create_task(self._commit(asked))
+                tasks.create_task(self._commit(*await self._facts(part)))
                 await self._give_way()
 
     def _in_order(self, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
@@ -175,11 +156,11 @@ class Upload:
         first: dict[tuple[int, bytes] | None, bytes] = {}
         late: set[bytes] = set()
         for entry in entries:
-            claim = entry.claim
-            claimed = claim is None or claim in self._claimed
-            if not claimed and first.setdefault(claim, entry.whose) != entry.whose:
-                late.add(entry.whose)
-            (later if entry.whose in late else now).append(entry)
+            claim, customer_id = entry.claim, entry.customer_id
+            asked_for = claim is not None and claim not in self._claimed
+            if asked_for and first.setdefault(claim, customer_id) != customer_id:
+                late.add(customer_id)
+            (later if customer_id in late else now).append(entry)
         return now, later
 
     def _claim_of(self, read: BulkItem) -> tuple[int, bytes] | None:
@@ -188,11 +169,10 @@ class Upload:
             return None
         return store_id, claimed_spelling(read.invoice_number.encode())
 
-    async def _commit(self, asked: list[tuple[Entry, Facts]]) -> None:
-        """Bring operations to their outcome, and keep it as their results."""
-        wanted = [(entry.placed.brand, facts) for entry, facts in asked]
-        decided = await issue_many(self._services, wanted)
-        for (entry, _), outcome in zip(asked, decided, strict=True):
+    async def _commit(self, entries: list[Entry], wanted: list[tuple[Brand, Facts]]) -> None:
+        """Bring operations to their outcome, and keep it as the results of their entries."""
+        outcomes = await issue_many(self._services, wanted)
+        for entry, outcome in zip(entries, outcomes, strict=True):
             self._settle(entry, outcome)
             if perf_counter() > self._slice_ends:
                 await self._give_way()
@@ -221,7 +201,7 @@ class Upload:
             self._claim_of(read),
         )
         if read.customer_id is not None:
-            entry.customer_id = uuid_bytes(read.customer_id)
+            entry.customer_id = uuid_bytes(read.customer_id) or b""
         else:
             # A retired one has its country still, and retries of what was sold there.
             country = self._store_of(entry, with_retired=True).brand.country
@@ -246,56 +226,63 @@ class Upload:
         for entry in entries:
             if entry.identity is not None and entry.identity in found:
                 entry.customer_id = found[entry.identity].bytes
-            if entry.customer_id is None:
+            if not entry.customer_id:
                 self._refuse(entry.place, entry.sent_key, error_problem(CustomerNotFound()))
             else:
                 known.append(entry)
         return known
 
-    async def _facts(self, entries: list[Entry]) -> list[tuple[Entry, Facts]]:
-        """Return what the operations are made of; what cannot be asked for has its result."""
+    async def _facts(self, entries: list[Entry]) -> tuple[list[Entry], list[tuple[Brand, Facts]]]:
+        """Return what can be asked for, and what the operations are made of, at which brand.
+
+        What cannot be asked for has its result.
+        """
         placed = []
         for entry in entries:
             try:
-                entry.store = self._store_of(entry)
-                placed.append(entry)
+                placed.append((entry, self._store_of(entry)))
             except Problem as problem:
                 await self._retry(entry, problem)
         invoices = await self._invoices(placed)
-        asked = []
-        for entry in placed:
-            printed = None if entry.invoice is None else invoices.get(entry.invoice)
+        asked: list[Entry] = []
+        wanted: list[tuple[Brand, Facts]] = []
+        for entry, store in placed:
+            printed = invoices.get((store.store_id, entry.body.invoice_number or ""))
             try:
-                asked.append((entry, self._earn(entry, printed)))
+                facts = earn(
+                    self._services,
+                    self._principal,
+                    store,
+                    entry.customer_id,
+                    entry.key,
+                    entry.body,
+                    printed,
+                )
             except Problem as problem:
                 await self._retry(entry, problem)
+            else:
+                asked.append(entry)
+                wanted.append((store.brand, facts))
             if perf_counter() > self._slice_ends:
                 await self._give_way()
-        return asked
+        return asked, wanted
 
-    async def _invoices(self, entries: list[Entry]) -> dict[tuple[int, str], Invoice]:
+    async def _invoices(self, placed: list[tuple[Entry, Store]]) -> dict[tuple[int, str], Invoice]:
         """Return what points of sale have printed of the invoices that are named."""
         invoices = self._services.invoices
-        stores = {entry.placed.store_id for entry in entries if entry.invoice is not None}
+        named = [
+            (store.store_id, entry.body.invoice_number, entry.body.amount)
+            for entry, store in placed
+            if entry.body.invoice_number is not None
+        ]
+        stores = {store_id for store_id, _, _ in named}
         printing = {store_id for store_id in stores if await invoices.prints(store_id)}
         wanted = {
-            entry.invoice
-            for entry in entries
-            if entry.invoice is not None
-            and (entry.body.amount is None or entry.placed.store_id in printing)
+            (store_id, number)
+            for store_id, number, amount in named
+            if amount is None or store_id in printing
         }
         return await invoices.find_many(wanted)
-
-    def _earn(self, entry: Entry, printed: Invoice | None) -> Facts:
-        return earn(
-            self._services,
-            self._principal,
-            entry.placed,
-            entry.whose,
-            entry.key,
-            entry.body,
-            printed,
-        )
 
     async def _retry(self, entry: Entry, problem: Problem) -> None:
         """Answer from the books what could not be done any more, else tell the problem."""
@@ -303,7 +290,7 @@ class Upload:
             recorded = await recorded_of(
                 self._services,
                 self._principal,
-                entry.whose,
+                entry.customer_id,
                 entry.key,
                 "accumulation",
                 entry.body,
@@ -330,7 +317,7 @@ class Upload:
         self._results[entry.place] = b'{"idempotency_key":%b,"status":201,%b%b' % (
             orjson.dumps(entry.sent_key),
             b'"replayed":true,' if replayed else b"",
-            accumulation_answer(decided)[1:],
+            accumulation_text(decided)[1:],
         )
 
     def _refuse(self, place: int, key: str | None, problem: Problem) -> None:

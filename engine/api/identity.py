@@ -10,7 +10,6 @@ from engine.ledger.core import fingerprint_of, transaction_id_of, uuid_bytes
 from engine.people.keys import Principal
 
 KEY_CHARACTERS_MAX = 255
-PRINTABLE = re.compile(r"[\x20-\x7e]+")
 
 
 def customer_id_of(params: dict[str, str]) -> bytes:
@@ -46,7 +45,7 @@ def bare_key(text: str) -> str:
     key = text.strip(" \t")
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = re.sub(r'\\(["\\])', r"\1", key[1:-1])
-    if not 1 <= len(key) <= KEY_CHARACTERS_MAX or PRINTABLE.fullmatch(key) is None:
+    if not 1 <= len(key) <= KEY_CHARACTERS_MAX or not (key.isascii() and key.isprintable()):
         raise Problem(
             "idempotency_key_invalid",
             f"An idempotency key has 1 to {KEY_CHARACTERS_MAX} printable ASCII characters.",

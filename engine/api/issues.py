@@ -47,7 +47,7 @@ PAUSE_S_MAX = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Funded:
-    """An operation, what pays for its coins where they are prepaid, and those that nobody does."""
+    """An operation of a prepaid issuer, what pays for its coins, and those that nobody does."""
 
     operation: Operation
     allotment: Allotment | None = None
@@ -79,20 +79,27 @@ async def issue_many(services: Services, wanted: Sequence[tuple[Brand, Facts]]) 
     deadline = monotonic() + services.settings.answer_timeout_ms / 1000
     while left and monotonic() < deadline:
         late: set[bytes] = set()
-        asked: dict[int, Funded] = {}
+        asked: dict[int, Operation] = {}
+        funded: dict[int, Funded] = {}
         for place, (brand, facts) in left.items():
             if facts["customer_id"] in late:
                 continue
-            try:
-                asked[place] = await _funded(services, brand, facts)
-            except FundBusy:
-                late.add(facts["customer_id"])
-            except Unavailable as error:
-                results[place] = error
-        operations = [funded.operation for funded in asked.values()]
-        outcomes = await services.committer.submit_many(operations)
-        for (place, funded), outcome in zip(asked.items(), outcomes, strict=True):
-            _settle(services, funded, outcome)
+            operation = Operation(**facts)
+            if needs_funds(brand, operation):
+                try:
+                    funded[place] = await _funded(services, brand, facts, operation.coins_issued)
+                except FundBusy:
+                    late.add(facts["customer_id"])
+                    continue
+                except Unavailable as error:
+                    results[place] = error
+                    continue
+                operation = funded[place].operation
+            asked[place] = operation
+        outcomes = await services.committer.submit_many(list(asked.values()))
+        for place, outcome in zip(asked, outcomes, strict=True):
+            if place in funded:
+                _settle(services, funded[place], outcome)
             if not isinstance(outcome, AllotmentClosed):
                 results[place] = outcome
         left = {place: each for place, each in left.items() if place not in results}
@@ -106,16 +113,12 @@ def needs_funds(brand: Brand, operation: Operation) -> bool:
     return brand.prepaid and operation.coins_issued > 0 and not operation.barred
 
 
-async def _funded(services: Services, brand: Brand, facts: Facts) -> Funded:
+async def _funded(services: Services, brand: Brand, facts: Facts, coins: int) -> Funded:
     """Return an operation whose coins are reserved; raises FundBusy and Unavailable."""
-    operation = Operation(**facts)
-    if not needs_funds(brand, operation):
-        return Funded(operation)
-    coins = operation.coins_issued
-    lane = services.committer.lane_of(operation.customer_id)
+    lane = services.committer.lane_of(facts["customer_id"])
     allotment = await services.funds.reserve(brand, lane, coins)
     if allotment is None:
-        changes = WITHOUT_COINS[Kind(operation.kind)]
+        changes = WITHOUT_COINS[Kind(facts["kind"])]
         return Funded(Operation(**facts | changes), missing=coins)
     return Funded(Operation(**facts, allotment_id=allotment.allotment_id), allotment)
 

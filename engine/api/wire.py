@@ -13,6 +13,7 @@ from engine.api.problems import Problem
 from engine.api.shapes.transactions import Accumulation, Nothing, Payment, Redemption
 
 Body = TypeVar("Body", bound=Struct)
+ENCODER = msgspec.json.Encoder()
 
 
 class Wire:
@@ -44,7 +45,7 @@ def fingerprint_fields(body: Accumulation | Redemption | Payment) -> bytes:
     """
     if body.store_id is not None:
         body = msgspec.structs.replace(body, store_id=None)
-    return msgspec.json.encode(body)
+    return ENCODER.encode(body)
 
 
 def one_of(body: Struct, *names: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 from engine.errors import (
@@ -27,6 +26,13 @@ from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Outcome
 from engine.metrics import Metrics
 from engine.settings import Settings
+
+NOTHING_DONE: dict[int, type[EngineError]] = {
+    Outcome.UNKNOWN_CUSTOMER: CustomerNotFound,
+    Outcome.UNKNOWN_PAYMENT: PaymentNotFound,
+    Outcome.TAKEN: ItemTaken,
+}
+"""What is raised of an operation that has left no row."""
 
 
 class Committer:
@@ -118,15 +124,16 @@ class Committer:
                     # Who waits for a future cancels it when giving up; for a set, does not.
                     await asyncio.wait({waiter})
             for place, decided, waiter in waiting:
+                operation = operations[place]
                 try:
-                    if decided.fingerprint != operations[place].fingerprint:
+                    if decided is not operation and decided.fingerprint != operation.fingerprint:
                         self._leave_key_to(decided, waiter)
                         left.append(place)
                         continue
                     if waiter.cancelled():  # by another request, which had it first and gave up
                         raise OutcomeUnknown
                     waiter.result()
-                    results[place] = self._result(operations[place], decided)
+                    results[place] = self._result(operation, decided)
                 except EngineError as error:
                     results[place] = error
         return [results[place] for place in range(len(operations))]
@@ -169,13 +176,14 @@ class Committer:
         """Split the places of operations into those that enter now and those that come later."""
         operations_max = max(1, self._settings.queue_operations_max // 4)
         account_operations_max = max(1, self._settings.account_operations_max // 2)
-        of_customer: Counter[bytes] = Counter()
+        of_customer: dict[bytes, int] = {}
         now: list[int] = []
         later: list[int] = []
         for place in places:
             customer_id = operations[place].customer_id
-            if len(now) < operations_max and of_customer[customer_id] < account_operations_max:
-                of_customer[customer_id] += 1
+            count = of_customer.get(customer_id, 0)
+            if len(now) < operations_max and count < account_operations_max:
+                of_customer[customer_id] = count + 1
                 now.append(place)
             else:
                 later.append(place)
@@ -212,12 +220,9 @@ class Committer:
             self._metrics.replays.labels("replay").inc()
         if decided.recorded is not None:
             return decided.recorded, decided.replayed or joined
-        if decided.outcome == Outcome.UNKNOWN_CUSTOMER:
-            raise CustomerNotFound
-        if decided.outcome == Outcome.UNKNOWN_PAYMENT:
-            raise PaymentNotFound
-        if decided.outcome == Outcome.TAKEN:
-            raise ItemTaken
+        nothing_done = NOTHING_DONE.get(decided.outcome)
+        if nothing_done is not None:
+            raise nothing_done
         return decided, joined
 
     def _gauges(self) -> dict[str, tuple[str, float]]:

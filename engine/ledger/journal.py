@@ -337,9 +337,9 @@ def _wanted_once(operation: Operation) -> tuple[str | None, int, str | None, UUI
 
 def _literal(text: bytes) -> str:
     """Return printable ASCII as an SQL literal; the connection has standard_conforming_strings."""
-    if not text.isascii() or not text.decode().isprintable():
+    if not text.isascii() or not (told := text.decode()).isprintable():
         raise ValueError("an invoice number or a reference has printable ASCII characters only")
-    return "'" + text.decode().replace("'", "''") + "'"
+    return "'" + told.replace("'", "''") + "'"
 
 
 COLUMNS = {

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -349,12 +350,14 @@ class Lane:
         return [operation for operation in operations if operation.waiting_since >= limit]
 
     def _answer(self, operations: list[Operation]) -> None:
-        count = self._metrics.operations.add
+        posted = Counter(
+            (op.kind, op.refusal, op.tries) for op in operations if op.outcome == POSTED
+        )
+        for (kind, refusal, tries), count in posted.items():
+            self._metrics.operations.add((KIND_WORDS[kind], REFUSAL_WORDS[refusal]), count)
+            if tries:
+                self._metrics.tries.add((str(tries + 1),), count)
         for operation in operations:
-            if operation.outcome == POSTED:
-                count((KIND_WORDS[operation.kind], REFUSAL_WORDS[operation.refusal]))
-                if operation.tries:
-                    self._metrics.tries.add((str(operation.tries + 1),))
             self.room.finish(operation)
         self.ledger.trim(self._settings.wallets_cached_max, self.room.locked)
 

@@ -27,6 +27,7 @@ class WaitingRoom:
         self._under_way: dict[bytes, Operation] = {}
         self._patient: set[bytes] = set()
         self._arrived = asyncio.Event()
+        self._loop = asyncio.get_running_loop()  # to ask for it anew each time takes a system call
         self.closed = False
 
     def enter(self, operation: Operation, *, patient: bool = False) -> Operation:
@@ -148,7 +149,7 @@ class WaitingRoom:
         parked = self._locked.get(operation.customer_id)
         if parked is not None and len(parked) >= self._account_operations_max:
             return False
-        operation.waiter = asyncio.get_running_loop().create_future()
+        operation.waiter = self._loop.create_future()
         operation.waiting_since = time.monotonic()
         self._under_way[operation.transaction_id] = operation
         if patient:
@@ -164,7 +165,7 @@ class WaitingRoom:
         done = under_way.waiter.done()
         if done and under_way.fingerprint == fingerprint:
             # It was told that nothing is known, and asks again.
-            under_way.waiter = asyncio.get_running_loop().create_future()
+            under_way.waiter = self._loop.create_future()
             under_way.waiting_since = time.monotonic()
             self._under_way[under_way.transaction_id] = self._under_way.pop(
                 under_way.transaction_id
