@@ -23,7 +23,7 @@ from uuid import UUID
 import structlog
 from uuid_utils import uuid7
 
-from engine.errors import EngineError, Quarantined
+from engine.errors import EngineError, Overloaded, Quarantined
 from engine.ledger.committer import Committer
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import COINS, Kind
@@ -81,6 +81,8 @@ class Sweeper:
                     await self.release_holds()
                     await self.begin(self._settings.sweep_round_s)
                     await self.step()
+            except Overloaded:
+                log.info("sweep_put_off")  # the lanes are full, or closing: others come first
             except Exception as error:  # noqa: BLE001 - it goes on from where it was
                 log.warning("sweep_failed", error=type(error).__name__)
 
