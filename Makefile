@@ -14,7 +14,7 @@ run: .venv/.run ## start PostgreSQL and the engine with the demo network
 	@exec $(BIN)/python -m engine serve --demo
 
 test: .venv/.dev ## the whole test suite, on a real PostgreSQL
-	@exec $(BIN)/python -m pytest
+	@exec $(BIN)/python -m pytest -n auto --dist loadfile
 
 nightly: .venv/.dev ## random histories of all verbs, at least 200 000 steps, beside other work
 	@HYPOTHESIS_PROFILE=nightly exec nice -n 10 $(BIN)/python -m pytest tests/ledger/test_histories.py

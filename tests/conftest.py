@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -19,6 +20,38 @@ SEED = int(os.environ.get("LEAL_TEST_SEED", "0")) or random.SystemRandom().randr
 def pytest_report_header() -> str:
     """Say how to draw the same numbers again."""
     return f"seed: LEAL_TEST_SEED={SEED}"
+
+
+HISTORIES = pytest.StashKey[Counter[str]]()
+"""What random histories did, to be told at the end of a run."""
+
+
+@pytest.fixture(scope="session")
+def histories(pytestconfig: pytest.Config) -> Counter[str]:
+    """Return the counts of what random histories did."""
+    return pytestconfig.stash.setdefault(HISTORIES, Counter())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Give the counts to the process that tells of all, where this is one of several."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["histories"] = dict(session.config.stash.get(HISTORIES, {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add up the counts of the processes that ran the tests."""
+    counts = node.config.stash.setdefault(HISTORIES, Counter())
+    counts.update(getattr(node, "workeroutput", {}).get("histories", {}))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Tell how long the random histories were, and what happened in them."""
+    counts = config.stash.get(HISTORIES, {})
+    if counts:
+        terminalreporter.section("random histories")
+        told = (f"{what} {count}" for what, count in sorted(counts.items()))
+        terminalreporter.write_line(", ".join(told))
 
 
 @pytest.fixture

@@ -322,7 +322,7 @@ class ExpressServer(web.Server):
 
     def _gauges(self) -> dict[str, tuple[str, float]]:
         return {
-            "leal_http_connections": (
+            "leal_http_connections_open": (
                 "Connections of clients that are open.",
                 len(self._connections),
             ),

@@ -78,7 +78,8 @@ async def test_the_same_moment_in_another_offset_is_the_same_content(api):
         ({"amount": 1.5}, "invalid_request"),
         ({"customer_id": "x"}, "invalid_request"),
     ],
-    ids=str,
+    # Of what is sent the name alone, for moments are others in each process that collects.
+    ids=lambda each: each if isinstance(each, str) else " ".join(each),
 )
 async def test_a_sale_that_cannot_be_is_not_kept(api, body, code):
     number = f"P-4 {code} {len(str(body))}"

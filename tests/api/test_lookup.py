@@ -69,7 +69,7 @@ async def test_the_title_offers_a_registration_in_spanish(api):
         {},
         {"phone": "+573001234567", "email": "ana@example.com"},
         {"phone": None},
-        {"customer_id": str(uuid4())},
+        {"customer_id": "6f1d2c3b-4a59-4e68-9d77-8c6b5a493827"},
         {"phone": "12"},
         {"email": "ana"},
         {"document": {"type": "CC", "number": "x"}},

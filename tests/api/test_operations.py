@@ -157,7 +157,7 @@ async def test_every_metric_has_help_a_unit_and_a_sane_name(api, customer_id):
     ]
     assert len(own) >= 10
     units = ("_seconds", "_operations", "_total", "_cached", "_locked", "_open", "_bytes", "_info")
-    units += ("_rows",)
+    units += ("_rows", "_max")
     for family in own:
         assert re.fullmatch(r"leal_[a-z][a-z_]*[a-z]", family.name)
         assert family.documentation.endswith(".")

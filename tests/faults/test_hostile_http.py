@@ -254,11 +254,11 @@ async def test_thousands_of_idle_connections_cost_little_and_end(api, engine, so
 
 
 async def engine_has(api, connections):
-    return await counted(api, "leal_http_connections") >= connections
+    return await counted(api, "leal_http_connections_open") >= connections
 
 
 async def engine_is_left(api):
-    return await counted(api, "leal_http_connections") < 300
+    return await counted(api, "leal_http_connections_open") < 300
 
 
 async def test_where_it_is_full_the_next_is_told_and_the_others_go_on(
@@ -278,7 +278,7 @@ async def test_where_it_is_full_the_next_is_told_and_the_others_go_on(
                 reply = await clients.store.accumulate(customer_id, **SALE)
                 assert reply.status == 201
                 assert await counted(clients, "leal_http_connections_max") == 20
-                assert await counted(clients, "leal_http_connections") == 20
+                assert await counted(clients, "leal_http_connections_open") == 20
                 full = await counted(clients, 'leal_http_connections_cut_total{reason="full"}')
                 assert full >= 20
             await until(lambda: has_room(engine))

@@ -5,7 +5,6 @@ And how long Hypothesis looks for a difference.
 
 import asyncio
 import os
-from collections import Counter
 
 import pytest
 from harness import connection_to
@@ -24,27 +23,8 @@ UNHURRIED = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
 }
 settings.register_profile("default", max_examples=120, stateful_step_count=50, **UNHURRIED)
-settings.register_profile("nightly", max_examples=4_200, stateful_step_count=50, **UNHURRIED)
+settings.register_profile("nightly", max_examples=4_700, stateful_step_count=50, **UNHURRIED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
-
-
-HISTORIES = pytest.StashKey[Counter[str]]()
-"""What random histories did, to be told at the end of a run."""
-
-
-@pytest.fixture(scope="session")
-def histories(pytestconfig):
-    """Return the counts of what random histories did."""
-    return pytestconfig.stash.setdefault(HISTORIES, Counter())
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    """Tell how long the random histories were, and what happened in them."""
-    counts = config.stash.get(HISTORIES, {})
-    if counts:
-        terminalreporter.section("random histories")
-        told = (f"{what} {count}" for what, count in sorted(counts.items()))
-        terminalreporter.write_line(", ".join(told))
 
 
 @pytest.fixture(params=[Ledger, ReferenceLedger], ids=["compiled", "reference"])
