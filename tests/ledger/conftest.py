@@ -8,7 +8,7 @@ import os
 
 import pytest
 from harness import connection_to
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from verbs import ANA
 
 from engine.ledger.core import Ledger
@@ -24,6 +24,10 @@ UNHURRIED = {
 }
 settings.register_profile("default", max_examples=120, stateful_step_count=50, **UNHURRIED)
 settings.register_profile("nightly", max_examples=4_700, stateful_step_count=50, **UNHURRIED)
+# For who only asks whether there is a difference: a small one is not looked for.
+settings.register_profile(
+    "curt", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
