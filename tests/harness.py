@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -526,6 +526,18 @@ async def connection_to(dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Re
         yield connection
     finally:
         await connection.close()
+
+
+@contextmanager
+def running(engines: list[EngineProcess]) -> Iterator[None]:
+    """Start engines one after the other; however it ends, all of them are stopped."""
+    try:
+        for engine in engines:
+            engine.start()
+        yield
+    finally:
+        for engine in engines:
+            engine.stop()
 
 
 async def until(holds: Callable[[], Any], seconds_max: float = 30.0) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import HASTE, EngineProcess, Network, People, clients_of, connection_to
+from harness import HASTE, EngineProcess, Network, People, clients_of, connection_to, running
 from proxy import Proxy
 
 DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
@@ -49,11 +49,8 @@ def engines(
         )
         for _ in range(2)
     ]
-    try:
-        yield [engine.start() for engine in engines]
-    finally:
-        for engine in engines:
-            engine.stop()
+    with running(engines):
+        yield engines
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain
 
 import pytest
-from harness import clients_of, connection_to, until
+from harness import clients_of, connection_to, running, until
 
 SOON_S_MAX = 5.0
 PROGRAMME = {"points": 1, "points_amount": 100_000, "points_validity_days": 30}
@@ -25,11 +25,8 @@ def engines(loaded_network, database, tmp_path_factory):
         )
         for refresh_ms in ("1000", "600000")
     ]
-    try:
-        yield [engine.start() for engine in engines]
-    finally:
-        for engine in engines:
-            engine.stop()
+    with running(engines):
+        yield engines
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from harness import HASTE, People
+from harness import HASTE, People, running
 from traffic import faults_of
 
 from engine.people.qr import LIFETIME_S, SKEW_S, make_qr, read_qr
@@ -31,11 +31,8 @@ def engines(loaded_network, database, tmp_path_factory):
         )
         for command in (("-m", "engine"), (LAUNCHER, str(AHEAD_S)))
     ]
-    try:
-        yield [engine.start() for engine in engines]
-    finally:
-        for engine in engines:
-            engine.stop()
+    with running(engines):
+        yield engines
 
 
 @pytest.fixture(scope="module")

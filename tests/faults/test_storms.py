@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
-from harness import HASTE, People, clients_of, connection_to
+from harness import HASTE, People, clients_of, connection_to, running
 from prometheus_client.parser import text_string_to_metric_families
 from torture import record, size
 from traffic import faults_of, plan, settle
@@ -29,11 +29,8 @@ def engines(loaded_network, database, tmp_path_factory):
         loaded_network.engine(database, tmp_path_factory.mktemp("worker"), *HASTE)
         for _ in range(size(3, 4))
     ]
-    try:
-        yield [engine.start() for engine in engines]
-    finally:
-        for engine in engines:
-            engine.stop()
+    with running(engines):
+        yield engines
 
 
 @pytest.fixture(scope="module")
