@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -538,6 +539,14 @@ def running(engines: list[EngineProcess]) -> Iterator[None]:
     finally:
         for engine in engines:
             engine.stop()
+
+
+async def audit(dsn: str, *flags: str) -> tuple[int, str]:
+    """Run the command; return its exit status and what it said."""
+    command = (sys.executable, "-m", "engine", "audit", "--database-url", dsn, *flags)
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+    out, err = await process.communicate()
+    return int(process.returncode or 0), (out + err).decode()
 
 
 async def until(holds: Callable[[], Any], seconds_max: float = 30.0) -> Any:

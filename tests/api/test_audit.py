@@ -5,14 +5,11 @@ Each change is made by hand in the database, as somebody with its password could
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import time
-from asyncio.subprocess import PIPE
 from uuid import UUID
 
 import pytest
-from harness import connection_to
+from harness import audit, connection_to
 
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.journal import Journal
@@ -96,14 +93,6 @@ TWO_PROCESSES = ("--audit-processes-max", "2", "--audit-process-rows-min", "1")
 def engine_flags():
     """Return flags for an engine that folds nothing: what is changed here would be summed."""
     return ("--fold-interval-ms", "0")
-
-
-async def audit(dsn: str, *flags: str) -> tuple[int, str]:
-    """Run the command; return its exit status and what it said."""
-    command = (sys.executable, "-m", "engine", "audit", "--database-url", dsn, *flags)
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
-    out, err = await process.communicate()
-    return int(process.returncode or 0), (out + err).decode()
 
 
 @pytest.fixture

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from asyncio.subprocess import PIPE
 from collections import Counter
 from uuid import uuid4
 
 import pytest
-from harness import connection_to
+from harness import audit, connection_to
 
 SALE = {"amount": 10_000_000, "currency": "COP"}  # 100 points and 1000 coins at brand 1
 
@@ -52,16 +50,7 @@ async def coins_not_issued(api):
 def the_books_balance_in_the_end(database, engine):
     yield
 
-    async def audit():
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "engine", "audit", "--database-url", database),
-            stdout=PIPE,
-            stderr=PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode == 0, (out + err).decode()
-
-    asyncio.run(audit())
+    assert asyncio.run(audit(database))[0] == 0
 
 
 # Administration.

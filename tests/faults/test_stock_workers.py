@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from asyncio.subprocess import PIPE
 from collections import Counter
 
 import pytest
-from harness import People
+from harness import People, audit
 
 SALE = {"amount": 10_000_000, "currency": "COP"}  # 100 points at brand 1
 UNITS = "select unit from item_unit where item_id = $1 order by unit"
@@ -59,14 +57,6 @@ async def at_once(two, wanted):
             for place, (customer, key, reward_id) in enumerate(wanted)
         )
     )
-
-
-async def audit(dsn):
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "engine", "audit", "--database-url", dsn), stdout=PIPE, stderr=PIPE
-    )
-    out, err = await process.communicate()
-    return process.returncode, (out + err).decode()
 
 
 @pytest.mark.parametrize("stock", [1, 7, 40])
