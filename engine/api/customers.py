@@ -74,10 +74,9 @@ async def lookup(services: Services, call: Call) -> Reply:
     country, _ = _home(services, call.principal)
     with _counted(services, call.principal):
         try:
-            found = await _find(services, kind, body, country)
+            customer = await _find(services, kind, body, country)
         except ValueError as error:
             raise Problem("invalid_request", str(error)) from None
-        customer = None if found is None else await services.customers.get(found)
         if customer is None or customer.erased_at is not None:
             raise CustomerNotFound
     wallets = await wallets_of(services, call.principal, customer.customer_id.bytes)
@@ -247,10 +246,12 @@ def _home(services: Services, principal: Principal) -> tuple[str, str | None]:
     return DEFAULT_COUNTRY, None
 
 
-async def _find(services: Services, kind: str, body: Lookup, country: str) -> UUID | None:
+async def _find(services: Services, kind: str, body: Lookup, country: str) -> Customer | None:
     """Return whom the look-up names, None where it is nobody; raises ValueError."""
     if body.qr is not None:
         shown = read_qr(services.code_secret, body.qr, int(time.time()))
-        return None if shown is None else UUID(bytes=shown.customer_id)
+        if shown is None:
+            return None
+        return await services.customers.get(UUID(bytes=shown.customer_id))
     value = identity_of(country, document=body.document, phone=body.phone, email=body.email)
     return await services.customers.find(kind, value)

@@ -118,10 +118,9 @@ class Customers:
                 return customer
         raise Overloaded
 
-    async def find(self, kind: str, value: str) -> UUID | None:
+    async def find(self, kind: str, value: str) -> Customer | None:
         """Return whose identity this normalised value is, None where it is nobody's (CUS-2)."""
-        found: UUID | None = await self._pool.fetchval(SQL["identity"], kind, value)  # network op
-        return found
+        return await self._one(None, kind, value)
 
     async def find_many(self, identities: Identities) -> dict[tuple[str, str], UUID]:
         """Return whose these normalised identities are, those that are anybody's (CUS-2)."""
@@ -132,7 +131,10 @@ class Customers:
 
     async def get(self, customer_id: UUID) -> Customer | None:
         """Return a customer, None where there is none."""
-        row = await self._pool.fetchrow(SQL["customer"], customer_id)  # network op
+        return await self._one(customer_id, None, None)
+
+    async def _one(self, *by: Any) -> Customer | None:
+        row = await self._pool.fetchrow(SQL["customer"], *by)  # network op
         return None if row is None else Customer(**dict(row))
 
     async def change(

@@ -36,7 +36,7 @@ async def export(connection: Connection, customer_id: UUID) -> dict[str, Any]:
     coins, bills are minor units of their currency. Raises CustomerNotFound.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):  # network op
-        customer = await connection.fetchrow(SQL["customer"], customer_id)  # network op
+        customer = await connection.fetchrow(SQL["customer"], customer_id, None, None)  # network op
         if customer is None:
             raise CustomerNotFound
         identities = await connection.fetch(SQL["identities"], customer_id)  # network op
@@ -55,7 +55,7 @@ async def export(connection: Connection, customer_id: UUID) -> dict[str, Any]:
 
 async def refuse_erased(connection: Connection, customer_id: UUID) -> None:
     """Raise CustomerNotFound or ErasedAlready where there is nobody to erase."""
-    customer = await connection.fetchrow(SQL["customer"], customer_id)  # network op
+    customer = await connection.fetchrow(SQL["customer"], customer_id, None, None)  # network op
     if customer is None:
         raise CustomerNotFound
     if customer["erased_at"] is not None:

@@ -30,10 +30,6 @@ delete from identity i
 -- What a customer can be found by.
 select kind, value from identity where customer_id = $1 order by kind
 
--- identity --
--- Whose identity this is.
-select customer_id from identity where kind = $1 and value = $2
-
 -- owners --
 -- Whose these identities are.
 select i.kind, i.value, i.customer_id
@@ -50,13 +46,15 @@ select i.customer_id, i.kind
  limit 1
 
 -- customer --
--- Of somebody erased the texts that everybody has are empty.
+-- The customer $1 or, where that is null, whose the identity ($2, $3) is. Of somebody erased the
+-- texts that everybody has are empty.
 select customer_id, coalesce(document_type, '') as document_type,
        coalesce(document_number, '') as document_number, coalesce(email, '') as email, phone,
        first_names, last_names, gender, birth_date, country, city, missing_fields, created_at,
        erased_at, code_channel, code_to, code_until
   from customer
- where customer_id = $1
+ where customer_id = coalesce($1::uuid, (select i.customer_id from identity i
+                                          where i.kind = $2 and i.value = $3))
 
 -- lock_customer --
 -- A customer whose profile is about to be changed; none for somebody erased.
