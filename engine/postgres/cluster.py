@@ -27,6 +27,7 @@ fsync = {durable}
 full_page_writes = {durable}
 synchronous_commit = {durable}
 wal_level = replica
+min_wal_size = 512MB
 max_wal_size = 4GB
 checkpoint_timeout = 15min
 checkpoint_completion_target = 0.9
