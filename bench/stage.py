@@ -34,6 +34,8 @@ from engine.postgres.migrations import migrate
 
 SEED: Final = 2026
 LEAL: Final = "leal"
+WAL_FILES: Final = 32
+"""As many as the embedded server keeps (`min_wal_size`)."""
 SECONDS_MAX: Final = 600.0
 WORKERS_UP_SECONDS_MAX: Final = 60.0
 WORKER_UP: Final = re.compile(r'^leal_worker_up\{worker="\d+"\} 1$', re.MULTILINE)
@@ -218,6 +220,12 @@ async def _prepare(dsn: str, folder: Path, customers: int) -> None:
     )
     await migrate(connection)
     await demo_network.prepare(connection, folder, customers=customers)
+    # A server that has run for a while has the files of its WAL; one that makes them as it goes
+    # stands still for as long as it takes to write each.
+    for _ in range(WAL_FILES):
+        await connection.execute("select pg_logical_emit_message(false, 'bench', 'a file is used')")
+        await connection.execute("select pg_switch_wal()")
+    await connection.execute("checkpoint")
     await connection.close()
 
 
