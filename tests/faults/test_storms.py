@@ -81,12 +81,23 @@ async def tries_since(before, clients):
     }
 
 
-@pytest.mark.parametrize("customers", [1, 10, 100])
-async def test_a_storm_is_decided_at_few_tries_and_nothing_is_given_up(
-    storm, people, dice, customers
-):
+async def newcomers(connection, number):
+    """Return the ids of so many customers who are registered here and now."""
+    rows = await connection.fetch(
+        "insert into customer (customer_id, document_type, document_number, email,"
+        " missing_fields, created_at)"
+        " select gen_random_uuid(), 'CC', n::text, n || '@tormenta.example', 0, now()"
+        " from generate_series(1, $1) as n returning customer_id",
+        number,
+    )
+    return [str(row["customer_id"]) for row in rows]
+
+
+@pytest.mark.parametrize("customers", [1, 10, 100, size(400, 10_000)])
+async def test_a_storm_is_decided_at_few_tries_and_nothing_is_given_up(storm, dice, customers):
     clients, connection = storm
-    intents = plan(dice, people.several(customers), size(450, 20_000), f"storm-{customers}")
+    crowd = await newcomers(connection, customers)
+    intents = plan(dice, crowd, size(450, 20_000), f"storm-{customers}")
     for intent in intents:
         # One that was claimed is a reason of its own to decide a batch again.
         intent.body.pop("invoice_number", None)
