@@ -22,8 +22,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from engine.ledger.core import Batch, Ledger, Operation
-from engine.ledger.journal import Journal
+from engine.ledger.core import Ledger, Operation
+from engine.ledger.journal import Journal, Predecessor
 from engine.ledger.vocabulary import COINS
 from engine.settings import Settings
 
@@ -69,10 +69,10 @@ class Contention:
             {place[0] for place, seq in before.items() if seq != _head(ledger, *place)},
         )
 
-    async def find(self, journal: Journal, batch: Batch) -> None:
+    async def find(self, journal: Journal, predecessors: Sequence[Predecessor]) -> None:
         """Let those be contended whom another worker moved on; where that fails, loading tells."""
         async with self._without_fail(journal, "contention_not_found"):
-            self.mark(await journal.moved_on(batch))
+            self.mark(await journal.moved_on(predecessors))
 
     async def claim(self, journal: Journal, operations: Sequence[Operation]) -> set[bytes]:
         """Lock those customers of `operations` that are contended; return whom to put off.

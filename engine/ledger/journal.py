@@ -25,6 +25,9 @@ from engine.postgres.sql import queries
 
 log = structlog.get_logger()
 
+Predecessor = tuple[bytes, int, int, bytes]
+"""(customer_id, asset, seq, hash) of a row that a batch goes on from; seq 0 is none."""
+
 SQL = queries("journal")
 POSTGRES_EPOCH = 946_684_800_000_000
 """2000-01-01, in microseconds since 1970."""
@@ -108,15 +111,15 @@ class Journal:
             ledger.drop(customer_id)
         return broken
 
-    async def moved_on(self, batch: Batch) -> set[bytes]:
-        """Return the customers whose wallets end no more with the rows that the batch goes on from.
+    async def moved_on(self, predecessors: Sequence[Predecessor]) -> set[bytes]:
+        """Return the customers whose wallets end no more with these rows, a batch's predecessors.
 
         Raises what asyncpg raises.
         """
         now = Ledger(0)
-        await self.load(now, {customer_id for customer_id, *_ in batch.predecessors})
+        await self.load(now, {customer_id for customer_id, *_ in predecessors})
         moved = set()
-        for customer_id, asset, seq, hash_ in batch.predecessors:
+        for customer_id, asset, seq, hash_ in predecessors:
             wallet = now.wallet(customer_id, asset)
             if (seq, hash_) != ((0, NO_HASH) if wallet is None else (wallet.seq, wallet.hash)):
                 moved.add(customer_id)

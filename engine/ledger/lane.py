@@ -45,7 +45,7 @@ from engine.settings import Settings
 log = structlog.get_logger()
 
 COLLECT_PASSES_MAX = 4
-"""Turns of the event loop that a lane waits for more operations, as long as each brings some."""
+"""Turns of the event loop that an idle lane waits for more, as long as each brings some."""
 
 POSTED = Outcome.POSTED.value
 KIND_WORDS = {kind.value: kind.name.lower() for kind in Kind}
@@ -134,11 +134,11 @@ class Lane:
                 self._disconnect()
                 self._resolve_apart(batch, journal.timeline)
                 return
-            if verdict is Verdict.STALE:
-                self._metrics.conflicts.inc()
-                await self._contention.find(journal, batch)
+            predecessors = batch.predecessors
             self.ledger.discard(batch)
             if verdict is Verdict.STALE:
+                self._metrics.conflicts.inc()
+                await self._contention.find(journal, predecessors)
                 operations = self._again(operations)
             elif verdict is Verdict.SEEN:
                 operations = self._again(
@@ -182,17 +182,18 @@ class Lane:
     # Straight lines.
 
     async def _collect(self) -> list[Operation]:
-        """Wait for operations, take those whose account is free, and lock their accounts."""
+        """Wait for operations, take those whose account is free, and lock their accounts.
+
+        What came while a batch was under way goes off before that batch's answers are written.
+        """
         operations_max = self._settings.batch_operations_max
         while True:
+            passes = 0 if self.room.queued else COLLECT_PASSES_MAX
             await self.room.someone()
             started = time.perf_counter()
-            for _ in range(COLLECT_PASSES_MAX):
-                before = self.room.queued
-                if before < operations_max:  # who has enough keeps PostgreSQL waiting for nothing
-                    await asyncio.sleep(0)
-                if self.room.queued == before:
-                    break
+            while passes and (before := self.room.queued) < operations_max:
+                await asyncio.sleep(0)
+                passes = passes - 1 if self.room.queued > before else 0
             batch = self.room.take(operations_max)
             if batch:
                 self._metrics.stage["collect"](time.perf_counter() - started)

@@ -56,7 +56,7 @@ async def append_again(journal: Journal, batch: Batch, timeline: str | None) -> 
     """
     if journal.timeline != timeline:
         try:
-            if await journal.moved_on(batch):
+            if await journal.moved_on(batch.predecessors):
                 return Verdict.STALE
         except BaseException:
             journal.terminate()
