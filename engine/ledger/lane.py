@@ -46,6 +46,8 @@ log = structlog.get_logger()
 
 COLLECT_PASSES_MAX = 4
 """Turns of the event loop that an idle lane waits for more, as long as each brings some."""
+STALE_MAX = 128
+"""Operations that are decided again together: half as many at each try, for one stops them all."""
 
 POSTED = Outcome.POSTED.value
 KIND_WORDS = {kind.value: kind.name.lower() for kind in Kind}
@@ -139,11 +141,12 @@ class Lane:
             if verdict is Verdict.STALE:
                 self._metrics.conflicts.inc()
                 await self._contention.find(journal, predecessors)
-                operations = self._again(operations)
+                operations = self._again(batch.operations)
+                if len(operations) > STALE_MAX >> max((op.tries for op in operations), default=0):
+                    operations = await self._after_half(operations)
             elif verdict is Verdict.SEEN:
-                operations = self._again(
-                    await self._without_seen(journal, operations, replayed=True)
-                )
+                unseen = await self._without_seen(journal, operations, replayed=True)
+                operations = self._again(unseen)
             elif verdict is Verdict.RETRY:
                 await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
                 operations = self._again(operations)
@@ -155,9 +158,7 @@ class Lane:
                 self._quarantine(operations[0], journal.last_sqlstate)
                 return
             else:
-                first, operations = self._halves(batch.operations)
-                await self.commit(first)
-                operations = self._without_unresolved(operations)
+                operations = await self._after_half(batch.operations)
 
     async def watch(self) -> None:
         """Answer those who have waited too long; it is never told that an operation failed."""
@@ -374,25 +375,24 @@ class Lane:
     def _unlock(self, operations: Sequence[Operation]) -> None:
         """Free the accounts of settled operations; those of unknown outcome stay locked."""
         self.room.unlock(
-            operation.customer_id
-            for operation in operations
-            if operation.customer_id not in self._unresolved
+            op.customer_id for op in operations if op.customer_id not in self._unresolved
         )
 
-    @staticmethod
-    def _halves(operations: list[Operation]) -> tuple[list[Operation], list[Operation]]:
-        """Split operations that are sorted by customer, between two customers if possible."""
+    async def _after_half(self, operations: list[Operation]) -> list[Operation]:
+        """Commit a half of operations that are sorted by customer; return what is left to commit.
+
+        A customer's operations stay together where that is possible. Those whose account has got an
+        unknown outcome meanwhile are parked.
+        """
         middle = len(operations) // 2
         for at in range(middle, len(operations)):
             if operations[at].customer_id != operations[at - 1].customer_id:
                 middle = at
                 break
-        return operations[:middle], operations[middle:]
-
-    def _without_unresolved(self, operations: list[Operation]) -> list[Operation]:
-        """Park the operations whose account has just got an unknown outcome; return the others."""
-        self.room.park(op for op in operations if op.customer_id in self._unresolved)
-        return [op for op in operations if op.customer_id not in self._unresolved]
+        await self.commit(operations[:middle])
+        others = operations[middle:]
+        self.room.park(op for op in others if op.customer_id in self._unresolved)
+        return [op for op in others if op.customer_id not in self._unresolved]
 
     # A batch whose outcome is unknown.
 

@@ -345,6 +345,26 @@ async def test_stale_again_and_again_is_overloaded_and_did_nothing(database):
         assert answer.balance == 10
 
 
+async def test_a_large_batch_that_is_stale_is_decided_again_in_halves(database, committer):
+    crowd = [bytes([number]) * 16 for number in range(100, 200)]
+    database.customers |= dict.fromkeys(crowd, 0)
+    for _ in range(2):
+        database.next(Step(Verdict.STALE))
+    told = await results(submit(committer, *map(earn, crowd)))
+    assert [answer.balance for answer, _ in told] == [10] * 100
+    assert [len(batch) for batch in database.appends] == [100, 50, 25, 25, 50]
+    assert counted(committer, "leal_operation_tries_total", tries="2") == 50
+    assert counted(committer, "leal_operation_tries_total", tries="3") == 50
+
+
+async def test_a_small_batch_that_is_stale_stays_together(database, committer):
+    crowd = [bytes([number]) * 16 for number in range(100, 132)]
+    database.customers |= dict.fromkeys(crowd, 0)
+    database.next(Step(Verdict.STALE))
+    await results(submit(committer, *map(earn, crowd)))
+    assert [len(batch) for batch in database.appends] == [32, 32]
+
+
 # Contended customers: others write to them as well.
 
 
