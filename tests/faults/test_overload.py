@@ -177,7 +177,15 @@ def share_refused(figures: dict[str, Any]) -> float:
 async def slow(loaded_network, dsn, make_engine):
     """Give (a proxy in front of the database, the crowd of an engine behind it, a connection)."""
     async with Proxy(dsn) as proxy, connection_to(dsn) as connection:
-        flags = ("--lanes", "1", "--batch-operations-max", str(BATCH))
+        # No connection of the crowd is closed for having had nothing to say for half a minute.
+        flags = (
+            "--lanes",
+            "1",
+            "--batch-operations-max",
+            str(BATCH),
+            "--keepalive-timeout-s",
+            "120",
+        )
         engine = make_engine(loaded_network, proxy.dsn, *flags)
         await asyncio.to_thread(engine.start)
         crowd = Crowd(engine)
