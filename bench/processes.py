@@ -30,7 +30,7 @@ def cpu_seconds(pid: int) -> float:
 
 def children(pid: int) -> list[int]:
     """Return the children of a process that live."""
-    with contextlib.suppress(FileNotFoundError):  # not every kernel keeps this list
+    with contextlib.suppress(OSError):  # not every kernel keeps this list, and threads end
         tasks = Path(f"/proc/{pid}/task").iterdir()
         return [int(one) for task in tasks for one in (task / "children").read_text().split()]
     found = []

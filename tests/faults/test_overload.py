@@ -178,15 +178,9 @@ async def slow(loaded_network, dsn, make_engine):
     """Give (a proxy in front of the database, the crowd of an engine behind it, a connection)."""
     async with Proxy(dsn) as proxy, connection_to(dsn) as connection:
         # No connection of the crowd is closed for having had nothing to say for half a minute.
-        flags = (
-            "--lanes",
-            "1",
-            "--batch-operations-max",
-            str(BATCH),
-            "--keepalive-timeout-s",
-            "120",
-        )
-        engine = make_engine(loaded_network, proxy.dsn, *flags)
+        flags = ("--lanes", "1", "--keepalive-timeout-s", "120")
+        batches = ("--batch-operations-max", str(BATCH))
+        engine = make_engine(loaded_network, proxy.dsn, *flags, *batches)
         await asyncio.to_thread(engine.start)
         crowd = Crowd(engine)
         await crowd.run("funding", "--connections", str(BATCH), seconds=30)
