@@ -549,6 +549,12 @@ async def audit(dsn: str, *flags: str) -> tuple[int, str]:
     return int(process.returncode or 0), (out + err).decode()
 
 
+async def assert_balanced(dsn: str) -> None:
+    """Fail with what the command says of the books, unless they balance."""
+    status, said = await audit(dsn)
+    assert status == 0, said
+
+
 async def until(holds: Callable[[], Any], seconds_max: float = 30.0) -> Any:
     """Return what `holds` gives as soon as that is true; for what nothing can be awaited of."""
     deadline = time.monotonic() + seconds_max

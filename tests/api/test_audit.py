@@ -9,7 +9,7 @@ import time
 from uuid import UUID
 
 import pytest
-from harness import audit, connection_to
+from harness import assert_balanced, audit, connection_to
 
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.journal import Journal
@@ -139,7 +139,7 @@ async def test_what_a_payment_took_and_did_not_give_back_is_named(
     made = await api.brand.request("POST", "/v1/brands/1/promotions", body)
     number = made.json["promotion_id"]
     kept, lost = [(await api.store.pay(customer_id, promotion_id=number)).json for _ in range(2)]
-    assert (await audit(database))[0] == 0
+    await assert_balanced(database)
     async with connection_to(database) as connection:
         query = f"select * from item_{what} where transaction_id = $1"
         taken = await connection.fetchrow(query, lost["payment_id"])
@@ -153,7 +153,7 @@ async def test_what_a_payment_took_and_did_not_give_back_is_named(
                 reply = await api.store.confirm(customer_id, lost["payment_id"], wrong)
             assert (reply.code, reply.json["tries_left"]) == ("code_invalid", 0)
         assert await connection.fetchrow(query, lost["payment_id"]) is None
-        assert (await audit(database))[0] == 0
+        await assert_balanced(database)
         places = ", ".join(f"${at}" for at in range(1, len(taken) + 1))
         await connection.execute(f"insert into item_{what} values ({places})", *taken)
         status, said = await audit(database)

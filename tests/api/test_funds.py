@@ -7,7 +7,7 @@ from collections import Counter
 from uuid import uuid4
 
 import pytest
-from harness import audit, connection_to
+from harness import assert_balanced, connection_to
 
 SALE = {"amount": 10_000_000, "currency": "COP"}  # 100 points and 1000 coins at brand 1
 
@@ -50,7 +50,7 @@ async def coins_not_issued(api):
 def the_books_balance_in_the_end(database, engine):
     yield
 
-    assert asyncio.run(audit(database))[0] == 0
+    asyncio.run(assert_balanced(database))
 
 
 # Administration.
