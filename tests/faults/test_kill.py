@@ -16,6 +16,8 @@ from traffic import faults_of, plan, send_all, settle
 from engine.postgres.embedded import EmbeddedPostgres
 
 KILLS = size(10, 200)
+MISSES_MAX = KILLS // 10
+"""Kills that hit no request, since a whole batch had been answered; they do not count."""
 CHECKED_EVERY = 10
 """The whole journal is checked after so many kills, for it grows with each."""
 LAUNCHER = str(Path(__file__).parent / "early_answers.py")
@@ -50,8 +52,10 @@ async def test_a_killed_worker_loses_nothing_it_acknowledged_and_doubles_nothing
     engine = make()
     await asyncio.to_thread(engine.start)
     customers = People(engine.demo).several(40)
-    everything, hit, replayed, recovery = [], 0, 0, []
-    for round_number in range(KILLS):
+    everything, hit, replayed, missed, recovery = [], 0, 0, 0, []
+    while len(recovery) < KILLS:
+        assert missed <= MISSES_MAX, "the kills hit no requests"
+        round_number = len(recovery) + missed
         intents = plan(dice, customers, 160, f"round-{round_number}")
         everything += intents
         async with clients_of(engine) as clients:
@@ -61,9 +65,7 @@ async def test_a_killed_worker_loses_nothing_it_acknowledged_and_doubles_nothing
                 after=dice.randrange(20, 100),
                 then=lambda: os.kill(engine.pid, signal.SIGKILL),
             )
-        assert in_flight, "the kill hit no request"
         lost_answers = [intent for intent in in_flight if intent.answer is None]
-        assert lost_answers, "every request in flight was answered before the kill"
         hit += len(lost_answers)
         assert engine.kill() == -signal.SIGKILL
         if round_number % CHECKED_EVERY == 0 or round_number < CHECKED_EVERY // 2:
@@ -73,10 +75,13 @@ async def test_a_killed_worker_loses_nothing_it_acknowledged_and_doubles_nothing
         killed = monotonic()
         await asyncio.to_thread(engine.restart)
         async with clients_of(engine) as clients:
-            await settle(lost_answers[:1], clients)
-            recovery.append(round(monotonic() - killed, 3))
+            if lost_answers:
+                await settle(lost_answers[:1], clients)
+                recovery.append(round(monotonic() - killed, 3))
+            else:
+                missed += 1
             await settle(intents, clients)
-            progress("workers killed", round_number + 1, KILLS)
+            progress("workers killed", len(recovery), KILLS)
             replayed += sum(intent.answer.replayed for intent in lost_answers)
     assert all(intent.answer is not None for intent in everything)
     async with connection_to(dsn) as connection:
@@ -87,6 +92,7 @@ async def test_a_killed_worker_loses_nothing_it_acknowledged_and_doubles_nothing
         wrong=0,
         requests=len(everything),
         in_flight=hit,
+        missed=missed,
         committed_unanswered=replayed,
         recovery_s=recovery,
     )
