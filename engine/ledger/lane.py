@@ -195,7 +195,7 @@ class Lane:
             while passes and (before := self.room.queued) < operations_max:
                 await asyncio.sleep(0)
                 passes = passes - 1 if self.room.queued > before else 0
-            batch = self.room.take(operations_max)
+            batch = self.room.take(self.room.pace.share(self.room.queued))
             if batch:
                 self._metrics.stage["collect"](time.perf_counter() - started)
                 return batch

@@ -8,6 +8,12 @@ little, and comes again: overload is kept alive by work that nobody waits for an
 
 Coins come last: a payment stands at a till with the customer's phone in hand, while a sale can be
 sent again by the point of sale. Where sales are refused, as much again of payments is taken.
+
+Batches are kept alike. Clients that wait for their answer come back together, so a lane that took
+all there is would have most of them in one batch and few in the next: PostgreSQL stands still while
+a large batch is answered, and the engine while one is written. So a batch takes half of what waits
+and what was just settled, which comes again: two batches of the same size, one written while the
+other is answered.
 """
 
 from __future__ import annotations
@@ -17,6 +23,8 @@ from engine.ledger.vocabulary import Kind
 
 KEPT = 0.8
 """How much of what was known a new batch leaves: the last dozen count."""
+EVEN_MIN = 16
+"""A half of so few is not taken alone: a batch of few costs nearly as much as one of some."""
 URGENT = frozenset(
     {
         Kind.HOLD.value,
@@ -38,17 +46,24 @@ class Pace:
         self.queue_max = queue_max
         self._batch_max = batch_max
         self._wait_s = wait_ms_max / 1000
+        self._last = 0
         self._operations = 0.0
         self._seconds = 0.0
         self.operations_max = self.urgent_max = queue_max
 
     def settled(self, operations: int, seconds: float) -> None:
         """Learn that so many operations took so long, from being taken to being settled."""
+        self._last = operations
         self._operations = KEPT * self._operations + operations
         self._seconds = KEPT * self._seconds + seconds
         within = int(self._operations / max(self._seconds, 1e-6) * self._wait_s)
         self.operations_max = min(self.queue_max, max(self._batch_max, within))
         self.urgent_max = min(self.queue_max, 2 * self.operations_max)
+
+    def share(self, waiting: int) -> int:
+        """Return how many of those that wait the next batch takes at most."""
+        half = (waiting + self._last + 1) // 2
+        return min(self._batch_max, half if half > EVEN_MIN else waiting)
 
     def allows(self, operation: Operation, waiting: int) -> bool:
         """Return whether one more may wait behind so many."""

@@ -50,3 +50,27 @@ def test_coins_are_taken_twice_as_long_as_sales(number):
         (ask(Kind.BLOCK), 2000),
     ):
         assert pace.allows(operation, number) is (number < most)
+
+
+def test_a_batch_is_half_of_what_waits_and_of_what_was_just_settled():
+    assert after((60, 0.01)).share(30) == 45
+    assert after((60, 0.01)).share(61) == 61
+    assert after((60, 0.01)).share(161) == 111
+
+
+def test_few_are_not_divided_and_no_batch_is_too_large():
+    assert after().share(32) == 32
+    assert after().share(33) == 17
+    assert after((20, 0.01)).share(12) == 12
+    assert after((512, 0.01)).share(4096) == 512
+    assert after(batch=4).share(100) == 4
+
+
+def test_clients_that_come_back_together_are_soon_in_two_batches_alike():
+    pace, sizes, waiting, answered = after(), [], 64, 0
+    for _ in range(12):
+        size = min(waiting, pace.share(waiting))
+        pace.settled(size, 0.01)
+        waiting, answered = waiting - size + answered, size
+        sizes.append(size)
+    assert sizes[-2:] == [32, 32]
