@@ -22,7 +22,7 @@ unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
 port = 5432
 max_connections = 100
-shared_buffers = 256MB
+shared_buffers = {buffers}MB
 fsync = {durable}
 full_page_writes = {durable}
 synchronous_commit = {durable}
@@ -40,6 +40,10 @@ logging_collector = off
 log_error_verbosity = terse
 log_min_error_statement = panic
 """
+BUFFERS_MB_MAX: Final = 2048
+"""Of memory for pages, a quarter of what there is: what indexes of ten million rows need."""
+LIMITS: Final = ("memory.max", "memory/memory.limit_in_bytes")
+"""Where Linux tells a container how much memory it may have, by the version of cgroups."""
 SETTINGS_SINCE_18: Final = """\
 io_method = worker
 io_workers = 2
@@ -119,7 +123,9 @@ class Cluster:
         return self.folder / "postmaster.pid"
 
     def _settings(self, folder: Path) -> str:
-        settings = SETTINGS.format(sockets=self.sockets, durable="on" if self.fsync else "off")
+        settings = SETTINGS.format(
+            sockets=self.sockets, durable="on" if self.fsync else "off", buffers=_buffers_mb()
+        )
         major = int((folder / "PG_VERSION").read_text())
         return settings + SETTINGS_SINCE_18 if major >= 18 else settings
 
@@ -146,6 +152,15 @@ class Cluster:
             raise PostgresStartError(
                 f"{name} failed in {self.folder.parent} and said:\n{os.fsdecode(output)}"
             )
+
+
+def _buffers_mb() -> int:
+    """Return how much memory the server keeps pages in; it takes of it what its pages need."""
+    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for name in LIMITS:
+        with suppress(OSError, ValueError):  # "max" is no limit
+            found = min(found, int(Path("/sys/fs/cgroup", name).read_text()))
+    return min(BUFFERS_MB_MAX, max(128, found // 4 // 2**20))
 
 
 def _recorded_pid(file: Path) -> int | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from engine.postgres import embedded
+from engine.postgres import cluster, embedded
 from engine.postgres.connections import refuse_unsafe_server
 from engine.postgres.embedded import EmbeddedPostgres, PostgresStartError
 from engine.postgres.programs import Account, command_line, program
@@ -109,6 +109,24 @@ def test_the_server_has_the_settings_of_the_engine(server: EmbeddedPostgres) -> 
         "TimeZone": "UTC",
         "server_encoding": "UTF8",
     }
+
+
+@pytest.mark.parametrize(
+    ("machine_mb", "container", "buffers_mb"),
+    [
+        (24_000, "max", 2048),
+        (4_000, "max", 1000),
+        (24_000, str(1024 * 2**20), 256),
+        (300, "9223372036854771712", 128),
+    ],
+)
+def test_pages_get_a_quarter_of_the_memory_of_machine_or_container(
+    monkeypatch: pytest.MonkeyPatch, machine_mb: int, container: str, buffers_mb: int
+) -> None:
+    memory = {"SC_PHYS_PAGES": machine_mb * 256, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(os, "sysconf", memory.__getitem__)
+    monkeypatch.setattr(Path, "read_text", lambda _: container)
+    assert cluster._buffers_mb() == buffers_mb
 
 
 def test_a_second_owner_is_refused_and_told_the_first(
