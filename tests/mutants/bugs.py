@@ -229,7 +229,7 @@ BUGS: tuple[Bug, ...] = (
         "ext/audit.pxi",
         "        if lots_total(&self.lots) != balance:",
         "        if False and lots_total(&self.lots) != balance:",
-        ("tests/api/test_audit.py", "tests/ledger/test_core.py"),
+        ("tests/ledger/test_auditors.py",),
     ),
     # The coins of prepaid issuers.
     Bug(
