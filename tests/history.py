@@ -3,7 +3,8 @@
 Nothing is searched. The journal gives the order: each wallet's rows are numbered. So the requests
 are read back from their rows, asked of the reference ledger in that order and at that time, and
 what it writes must be what stands in the journal, byte for byte with the hash; postings that nobody
-asked for (breakage, releases, openings, repayments) must come by themselves where they stand.
+asked for (breakage, releases, openings, repayments) must come by themselves where they stand, with
+a request or, as the sweep writes them, when they were due.
 
 Clients give the rest: who was answered before another asked must stand before the other.
 """
@@ -26,7 +27,9 @@ from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from tests.copy_format import Hold, Posting, unpack_holds
 from tests.reference import ReferenceLedger
 
-UNASKED = {Kind.EXPIRY, Kind.RELEASE, Kind.OPENING, Kind.REPAYMENT}
+WRITTEN_DOWN = {Kind.EXPIRY, Kind.RELEASE, Kind.REPAYMENT}
+"""What is due, written by the next request or by the sweep, whichever comes first."""
+UNASKED = WRITTEN_DOWN | {Kind.OPENING}
 OUTSIDE = {
     Refusal.COINS_NOT_ACCEPTED,
     Refusal.QR_INVALID,
@@ -62,11 +65,10 @@ def replay(rows: Sequence[Posting], offsets: dict[int, int]) -> list[str]:
         left[row.asset].append(row)
     while any(left.values()):
         faults = []
-        for asked in next_asked(left):
-            ledger.load_customer_again(customer_id, asked[0].missing_fields)
-            now = min(leg.recorded_at for leg in asked)
-            batch = ledger.decide([operation_of(asked, offsets)], now)
-            fault = take(batch.rows, left)
+        for operation, first in [*next_requests(left, offsets), *next_sweeps(left, offsets)]:
+            ledger.load_customer_again(customer_id, first.missing_fields)
+            batch = ledger.decide([operation], first.recorded_at)
+            fault = take(batch.rows, left) if batch.rows else "nothing was due"
             if fault is None:
                 ledger.publish(batch)
                 break
@@ -101,6 +103,33 @@ def difference(found: Posting | None, wanted: Posting) -> str:
     }
     told = {column: pair for column, pair in columns.items() if pair[0] != pair[1]}
     return f"{place} has other columns (journal, rules): {told}"
+
+
+def next_requests(
+    left: dict[int, deque[Posting]], offsets: dict[int, int]
+) -> Iterator[tuple[Operation, Posting]]:
+    """Give each request that may be next, with the row that was written first of it."""
+    for asked in next_asked(left):
+        yield operation_of(asked, offsets), min(asked, key=lambda leg: leg.recorded_at)
+
+
+def next_sweeps(
+    left: dict[int, deque[Posting]], offsets: dict[int, int]
+) -> Iterator[tuple[Operation, Posting]]:
+    """Give a sweep for each wallet whose next row nobody asked for, with that row."""
+    for asset, rows in left.items():
+        if rows and rows[0].kind in WRITTEN_DOWN:
+            places = {"asset": asset, "brand_id": asset, "utc_offset": offsets.get(asset, 0)}
+            yield (
+                Operation(
+                    kind=Kind.EXPIRY,
+                    customer_id=rows[0].customer_id,
+                    transaction_id=bytes(16),
+                    occurred_at=rows[0].recorded_at,
+                    **places,
+                ),
+                rows[0],
+            )
 
 
 def next_asked(left: dict[int, deque[Posting]]) -> Iterator[list[Posting]]:

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 from history import order_faults, replay
-from ledger.verbs import ANA, CAFE, COLOMBIA, NOW, SECOND, earn, hold, redeem, void
+from ledger.verbs import ANA, CAFE, COLOMBIA, NOW, SECOND, SOON, ask, earn, hold, redeem, void
 
+from engine.ledger.vocabulary import COINS, Kind
 from tests.copy_format import chained, decode
 from tests.reference import ReferenceLedger
 
@@ -38,6 +39,29 @@ def test_a_row_that_the_rules_do_not_make_is_found_although_its_hash_is_right(ro
     rows[place] = chained(replace(row, balance=row.balance + 1), before)
     (fault, *_) = replay(rows, {CAFE: COLOMBIA})
     assert str(UUID(bytes=ANA)) in fault
+
+
+@pytest.mark.parametrize("late_s", [0, 1, 100])
+def test_what_the_sweep_writes_down_is_sound_when_it_was_due_and_not_before(late_s):
+    ledger = ReferenceLedger(COLOMBIA)
+    ledger.load_customer(ANA, 0)
+    found = []
+    due = SOON + late_s * SECOND
+    for operation, now in (
+        (earn(10, coins=5), NOW),
+        (hold(2), NOW + SECOND),
+        (ask(Kind.EXPIRY, asset=COINS), due),
+        (earn(10, coins=5), due + SECOND),
+    ):
+        batch = ledger.decide([operation], now)
+        ledger.publish(batch)
+        found += decode(batch.journal)
+    rows = sorted(found, key=lambda row: (row.asset, row.seq))
+    assert replay(rows, {CAFE: COLOMBIA}) == []
+    (place,) = (at for at, row in enumerate(rows) if row.kind == Kind.RELEASE)
+    too_early = replace(rows[place], recorded_at=SOON - SECOND, occurred_at=SOON - SECOND)
+    rows[place] = chained(too_early, rows[place - 1].hash)
+    assert replay(rows, {CAFE: COLOMBIA})
 
 
 def test_a_row_that_is_missing_or_done_twice_is_found(rows):
