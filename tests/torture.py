@@ -128,9 +128,9 @@ def _draw(figures: dict[str, Any]) -> None:
                 counted[name], at, f" {counted[name]}, wrong: {wrong}", va="center", fontsize=8
             )
         names = list(recovery)
-        slow.boxplot(
-            [recovery[name] for name in names], orientation="horizontal", tick_labels=names
-        )
+        if names:
+            found = [recovery[name] for name in names]
+            slow.boxplot(found, orientation="horizontal", tick_labels=names)
         slow.set_title("seconds to the first success afterwards")
         slow.set_xlim(left=0)
 
