@@ -383,10 +383,12 @@ async def waiting(connection):
 @pytest.mark.parametrize("processes", [0, 2])
 async def test_a_server_that_goes_away_is_told_in_a_sentence(stuck, processes):
     audit_, connection = await stuck(processes)
-    await connection.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where wait_event_type = 'Lock' and datname = current_database()"
-    )
+    while not audit_.done():  # one that asks for its lock a moment later is stuck as well
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        await asyncio.sleep(0.05)
     with pytest.raises(Unaudited, match=r"PostgreSQL is out of reach .* nothing is known of the"):
         await audit_
     assert children() == []
