@@ -25,12 +25,12 @@ from engine.ledger.journal import COLUMNS
 from engine.ledger.vocabulary import Kind
 from engine.metrics import Metrics
 from engine.network.folding import Folder
+from engine.settings import Settings
 
 DAYS: Final = 300
 """How far back the first row lies."""
 COINS_DAYS: Final = 730
 BATCH: Final = 512
-FOLD_ROWS: Final = 20_000
 MEMORY: Final = "256MB"
 
 CONSTRAINTS: Final = """
@@ -101,7 +101,7 @@ class History:
             return connection
 
         await connection.execute(f"set work_mem = '{MEMORY}'")
-        folder = Folder(connected, Metrics(), interval_ms=0, rows_max=FOLD_ROWS)
+        folder = Folder(connected, Metrics(), interval_ms=0, rows_max=Settings().fold_rows_max)
         while await folder.step(connection):
             pass
 

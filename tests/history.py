@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
@@ -65,7 +65,7 @@ def replay(rows: Sequence[Posting], offsets: dict[int, int]) -> list[str]:
         left[row.asset].append(row)
     while any(left.values()):
         faults = []
-        for operation, first in [*next_requests(left, offsets), *next_sweeps(left, offsets)]:
+        for operation, first in chain(next_requests(left, offsets), next_sweeps(left, offsets)):
             ledger.load_customer_again(customer_id, first.missing_fields)
             batch = ledger.decide([operation], first.recorded_at)
             fault = take(batch.rows, left) if batch.rows else "nothing was due"
@@ -119,17 +119,16 @@ def next_sweeps(
     """Give a sweep for each wallet whose next row nobody asked for, with that row."""
     for asset, rows in left.items():
         if rows and rows[0].kind in WRITTEN_DOWN:
-            places = {"asset": asset, "brand_id": asset, "utc_offset": offsets.get(asset, 0)}
-            yield (
-                Operation(
-                    kind=Kind.EXPIRY,
-                    customer_id=rows[0].customer_id,
-                    transaction_id=bytes(16),
-                    occurred_at=rows[0].recorded_at,
-                    **places,
-                ),
-                rows[0],
+            sweep = Operation(
+                kind=Kind.EXPIRY,
+                customer_id=rows[0].customer_id,
+                transaction_id=bytes(16),
+                asset=asset,
+                brand_id=asset,
+                utc_offset=offsets.get(asset, 0),
+                occurred_at=rows[0].recorded_at,
             )
+            yield sweep, rows[0]
 
 
 def next_asked(left: dict[int, deque[Posting]]) -> Iterator[list[Posting]]:
