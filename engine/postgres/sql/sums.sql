@@ -1,5 +1,8 @@
 -- Sums over the journal: how they are folded, read and held against it. What is summed stands in
 -- the views account_move, lot_move and coin_move; see migrations/0008_sums.sql.
+--
+-- Rows are summed by the hour first: no country's day begins within one, so a brand's country is
+-- asked for seldom. By date_bin, for date_trunc looks up a time zone for each row.
 
 -- reach --
 -- How far the sums reach, below which transaction all have ended, and whether this is their server.
@@ -10,7 +13,7 @@ select f.xid, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as ended,
 -- waiting --
 -- The rows of each transaction from $1 to before $2, in their order, by the hour of the recording: of
 -- the first $3 rows, or of all where that is NULL.
-select j.xid, date_trunc('hour', j.recorded_at, 'UTC') as hour, count(*) as rows,
+select j.xid, date_bin('1 hour', j.recorded_at, 'epoch') as hour, count(*) as rows,
        min(j.recorded_at) as recorded_at
   from (select j.xid, j.recorded_at
           from journal j
@@ -25,11 +28,10 @@ select j.xid, date_trunc('hour', j.recorded_at, 'UTC') as hour, count(*) as rows
 select true from fold where xid = $1 for update skip locked
 
 -- fold_accounts --
--- By the hour first: no country's day begins within one, so a brand's country is asked for seldom.
 insert into sum_of_accounts as s (day, asset, counter, party, available, held)
 select local_day(m.hour, b.country) as day, m.asset, m.counter, m.party, sum(m.available),
        sum(m.held)
-  from (select date_trunc('hour', m.recorded_at, 'UTC') as hour, m.asset, m.counter, m.party,
+  from (select date_bin('1 hour', m.recorded_at, 'epoch') as hour, m.asset, m.counter, m.party,
                sum(m.available) as available, sum(m.held) as held
           from account_move m
          where m.xid >= $1 and m.xid < $2
@@ -42,7 +44,7 @@ select local_day(m.hour, b.country) as day, m.asset, m.counter, m.party, sum(m.a
 -- fold_lots --
 insert into sum_of_lots as s (asset, issuer, day, expires_day, amount)
 select m.asset, m.issuer, local_day(m.hour, b.country) as day, m.expires_day, sum(m.amount)
-  from (select date_trunc('hour', m.recorded_at, 'UTC') as hour, m.asset, m.issuer, m.expires_day,
+  from (select date_bin('1 hour', m.recorded_at, 'epoch') as hour, m.asset, m.issuer, m.expires_day,
                sum(m.amount) as amount
           from lot_move m
          where m.xid >= $1 and m.xid < $2
@@ -54,9 +56,12 @@ select m.asset, m.issuer, local_day(m.hour, b.country) as day, m.expires_day, su
 
 -- fold_coins --
 insert into sum_of_coins as s (day, issuer, counter, party, coins)
-select local_day(m.recorded_at, null) as day, m.issuer, m.counter, m.party, sum(m.coins)
-  from coin_move m
- where m.xid >= $1 and m.xid < $2
+select local_day(m.hour, null) as day, m.issuer, m.counter, m.party, sum(m.coins)
+  from (select date_bin('1 hour', m.recorded_at, 'epoch') as hour, m.issuer, m.counter, m.party,
+               sum(m.coins) as coins
+          from coin_move m
+         where m.xid >= $1 and m.xid < $2
+         group by 1, 2, 3, 4) m
  group by 1, 2, 3, 4
     on conflict (day, issuer, counter, party)
     do update set coins = s.coins + excluded.coins
@@ -256,7 +261,7 @@ select day, issuer, counter, party, s.coins, coalesce(j.coins, 0) as rows_coins
 -- check_hours --
 -- Hours that do not name the transactions below $1 that wrote them, which a report would not find.
 select j.hour
-  from (select date_trunc('hour', j.recorded_at, 'UTC') as hour, min(j.xid) as first,
+  from (select date_bin('1 hour', j.recorded_at, 'epoch') as hour, min(j.xid) as first,
                max(j.xid) as last
           from journal j
          where j.xid < $1
