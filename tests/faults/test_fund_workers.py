@@ -159,12 +159,13 @@ async def test_what_a_killed_worker_had_of_a_fund_is_issued_by_others(
         async with clients_of(killed) as victims:
             await prepay(victims, clients)
             # The first sale takes coins for 25 out of the fund, so that 20 more leave some of them.
+            buyers = customers[:20]
             await clients.network.deposit(400 * COINS)
             first = await victims.store.accumulate(customers[0], "first", **SALE)
             assert await issued(first) == COINS
             sales = [
                 asyncio.create_task(victims.store.accumulate(customer, f"k-{n}", **SALE))
-                for n, customer in enumerate(customers[:20])
+                for n, customer in enumerate(buyers)
             ]
             await asyncio.wait(sales, return_when=asyncio.FIRST_COMPLETED)
             os.kill(killed.pid, signal.SIGKILL)
@@ -176,7 +177,7 @@ async def test_what_a_killed_worker_had_of_a_fund_is_issued_by_others(
         sales = await asyncio.gather(
             *(
                 answered(lambda c=customer, n=n: clients.store.accumulate(c, f"k-{n}", **SALE))
-                for n, customer in enumerate(customers[:20])
+                for n, customer in enumerate(buyers)
             )
         )
         assert {await issued(sale) for sale in sales} == {COINS}
