@@ -93,6 +93,8 @@ cdef class Operation:
             raise ValueError("a brand's id is below zero")
         if cashier_id < 0 or (cashier_id and kind != CAPTURE):
             raise ValueError("nothing but a typed code is of a cashier")
+        if invoice_number is not None and not claimed_spelling(invoice_number):
+            raise ValueError("an invoice number that is only blanks is none")
         if item_id < 0 or unit < 0 or turn < 0:
             raise ValueError("an item's id, unit or turn is below zero")
         if (unit or turn) and not item_id:

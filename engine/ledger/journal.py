@@ -178,7 +178,7 @@ class Journal:
         That is an invoice, a QR, a partner's reference, or the reversal of a transaction.
         """
         once = [(operation, _wanted_once(operation)) for operation in operations]
-        once = [(operation, wanted) for operation, wanted in once if any(wanted)]
+        once = [(operation, wanted) for operation, wanted in once if wanted != NOTHING_ONCE]
         if not once:
             return {}
         invoices, qr_issued_at, references, originals = zip(
@@ -327,12 +327,18 @@ def _units_and_turns(batch: Batch) -> Iterator[str]:
         yield f"insert into item_turn values {rows};"  # noqa: S608 - numbers
 
 
-def _wanted_once(operation: Operation) -> tuple[str | None, int, str | None, UUID | None]:
+NOTHING_ONCE = (None, None, None, None)
+"""What `_wanted_once` returns of an operation that wants nothing of what happens once."""
+
+
+def _wanted_once(
+    operation: Operation,
+) -> tuple[str | None, int | None, str | None, UUID | None]:
     """Return the invoice, QR, partner's reference and original that nobody else may have had."""
-    earns = operation.kind == Kind.ACCUMULATION and operation.invoice_number is not None
+    claimed = operation.claimed_number if operation.kind == Kind.ACCUMULATION else None
     return (
-        (operation.claimed_number or b"").decode() if earns else None,
-        operation.qr_issued_at,
+        None if claimed is None else claimed.decode(),
+        operation.qr_issued_at if operation.qr_issued_at > 0 else None,
         None if operation.claim_reference is None else operation.claim_reference.decode(),
         UUID(operation.reference or b"") if operation.kind == Kind.REVERSAL else None,
     )

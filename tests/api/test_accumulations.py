@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 from harness import numbered
 
@@ -153,6 +154,31 @@ async def test_an_invoice_of_a_store_earns_once_whoever_claims_it(api, people):
     assert await api.store.points(second, 1) == 0
     elsewhere = await api.other_store.accumulate(second, **COP_54_000, invoice_number="F-1")
     assert elsewhere.status == 201
+
+
+@pytest.mark.parametrize("blank", [" ", "   ", " " * 64])
+async def test_a_blank_invoice_number_is_none(api, people, blank):
+    for customer in people.several(3):
+        earned = await api.store.accumulate(customer, **COP_54_000, invoice_number=blank)
+        assert (earned.status, earned.json["points"]["earned"]) == (201, 54)
+
+
+async def test_a_blank_invoice_number_in_bulk_fails_no_neighbour(api, people):
+    items = [
+        {
+            "type": "accumulation",
+            "idempotency_key": str(number),
+            "customer_id": customer,
+            **COP_54_000,
+            "invoice_number": "  ",
+        }
+        for number, customer in enumerate(people.several(4))
+    ]
+    for item in items[::2]:
+        del item["invoice_number"]
+    for _ in range(2):
+        reply = await api.store.request("POST", "/v1/transactions", orjson.dumps(items))
+        assert [result["status"] for result in reply.json["results"]] == [201] * 4
 
 
 async def test_a_refused_invoice_stays_refused_for_its_key(api, people):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import force_setattr
 
 from engine.api.shapes.items import RedeemedItem
 from engine.api.shapes.people import Document
@@ -32,7 +33,7 @@ class Accumulation(Struct, forbid_unknown_fields=True, frozen=True, omit_default
     """Body of an accumulation (PTS-3).
 
     `currency` may be left out: it is the store's, and another one is refused. So may `store_id`
-    where the key has a store of its own.
+    where the key has a store of its own. A blank `invoice_number` is none.
     """
 
     amount: Amount | None = None
@@ -40,6 +41,10 @@ class Accumulation(Struct, forbid_unknown_fields=True, frozen=True, omit_default
     invoice_number: InvoiceNumber | None = None
     store_id: Id | None = None
     occurred_at: Moment | None = None
+
+    def __post_init__(self) -> None:
+        if self.invoice_number is not None and self.invoice_number.isspace():
+            force_setattr(self, "invoice_number", None)
 
 
 class Redemption(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -91,6 +96,10 @@ class BulkItem(Struct, forbid_unknown_fields=True, frozen=True):
     invoice_number: InvoiceNumber | None = None
     store_id: Id | None = None
     occurred_at: Moment | None = None
+
+    def __post_init__(self) -> None:
+        if self.invoice_number is not None and self.invoice_number.isspace():
+            force_setattr(self, "invoice_number", None)
 
 
 class Earned(Struct, kw_only=True):
