@@ -48,6 +48,8 @@ class FakeDatabase:
         self.script: deque[Step] = deque()
         self.bad: set[bytes] = set()
         """Transactions that the database refuses, whatever they come with."""
+        self.conflicting: dict[bytes, Verdict] = {}
+        """Transactions that always conflict, whatever they come with, and what is then said."""
         self.broken: set[bytes] = set()
         """Customers of whom a row contradicts itself."""
         self.unreachable = 0
@@ -88,6 +90,9 @@ class FakeDatabase:
         rows = decode(batch.journal)
         if any(row.transaction_id in self.bad for row in rows):
             return Verdict.REFUSED
+        for row in rows:
+            if row.transaction_id in self.conflicting:
+                return self.conflicting[row.transaction_id]
         places = {(row.customer_id, row.asset, row.seq) for row in self.rows}
         if any((row.customer_id, row.asset, row.seq) in places for row in rows):
             return Verdict.STALE

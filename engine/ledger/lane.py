@@ -27,10 +27,10 @@ from engine.errors import (
     ItemTaken,
     KeyReused,
     OutcomeUnknown,
-    Overloaded,
     Quarantined,
     Unavailable,
 )
+from engine.ledger.attempts import Attempts
 from engine.ledger.contention import Contention, heads
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
@@ -88,6 +88,7 @@ class Lane:
         self.connected = False
         self._timeline = Timeline(metrics)
         self._contention = Contention(settings)
+        self._attempts = Attempts(settings, self.ledger, self.room)
 
     @property
     def idle(self) -> bool:
@@ -119,7 +120,7 @@ class Lane:
                 return
             broken = None if journal is None else await self._load(journal, operations)
             if journal is None or broken is None:
-                operations = self._still_wanted(operations)
+                operations = self._attempts.still_wanted(operations)
                 continue
             if broken:
                 operations = self._without_broken(operations, broken)
@@ -141,15 +142,18 @@ class Lane:
             if verdict is Verdict.STALE:
                 self._metrics.conflicts.inc()
                 await self._contention.find(journal, predecessors)
-                operations = self._again(batch.operations)
+                operations = self._attempts.again(batch.operations)
                 if len(operations) > STALE_MAX >> max((op.tries for op in operations), default=0):
                     operations = await self._after_half(operations)
             elif verdict is Verdict.SEEN:
-                unseen = await self._without_seen(journal, operations, replayed=True)
-                operations = self._again(unseen)
+                unseen = await self._without_seen(journal, batch.operations, replayed=True)
+                if self._attempts.are_over(unseen) and not journal.is_closed:
+                    self._quarantine(unseen[0], journal.last_sqlstate)
+                    return
+                operations = self._attempts.again(unseen)
             elif verdict is Verdict.RETRY:
                 await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
-                operations = self._again(operations)
+                operations = self._attempts.still_wanted(self._attempts.again(batch.operations))
             elif verdict is Verdict.UNAVAILABLE:
                 self._disconnect()
                 self._fail(operations, Unavailable())
@@ -159,6 +163,8 @@ class Lane:
                 return
             else:
                 operations = await self._after_half(batch.operations)
+            if self._attempts.want_halves(operations):
+                operations = await self._after_half(operations)
 
     async def watch(self) -> None:
         """Answer those who have waited too long; it is never told that an operation failed."""
@@ -221,7 +227,7 @@ class Lane:
         busy = await self._contention.claim(journal, operations)
         if not busy:
             return operations
-        put_off = self._still_wanted([op for op in operations if op.customer_id in busy])
+        put_off = self._attempts.still_wanted([op for op in operations if op.customer_id in busy])
         self.room.park(put_off)
         self._metrics.put_off.inc(len(put_off))
         others = [op for op in operations if op.customer_id not in busy]
@@ -288,18 +294,6 @@ class Lane:
         else:
             self._metrics.retries.labels(journal.last_sqlstate).inc()
 
-    def _again(self, operations: Sequence[Operation]) -> list[Operation]:
-        """Return the operations that are decided again, on state that is loaded anew."""
-        again = []
-        for operation in operations:
-            self.ledger.drop(operation.customer_id)
-            operation.tries += 1
-            if operation.tries < self._settings.tries_max:
-                again.append(operation)
-            else:
-                self.room.finish(operation, Overloaded())
-        return again
-
     async def _without_seen(
         self, journal: Journal, operations: list[Operation], *, replayed: bool
     ) -> list[Operation]:
@@ -343,13 +337,6 @@ class Lane:
             if operation.customer_id in broken:
                 self._quarantine(operation, "contradiction")
         return [operation for operation in operations if operation.customer_id not in broken]
-
-    def _still_wanted(self, operations: list[Operation]) -> list[Operation]:
-        """Fail the operations that nobody waits for any more; nothing of them was sent."""
-        limit = time.monotonic() - self._settings.answer_timeout_ms / 1000
-        for operation in [op for op in operations if op.waiting_since < limit]:
-            self.room.finish(operation, Unavailable())
-        return [operation for operation in operations if operation.waiting_since >= limit]
 
     def _answer(self, operations: list[Operation]) -> None:
         posted = Counter(
@@ -438,7 +425,7 @@ class Lane:
 
     def _requeue(self, operations: Sequence[Operation]) -> None:
         """Let operations that were proved not to be done be decided again, first of all."""
-        self.room.park(self._again(operations))
+        self.room.park(self._attempts.again(operations))
 
     def _disconnect(self) -> None:
         """Drop the connection and every wallet that was read by it."""

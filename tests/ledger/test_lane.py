@@ -345,6 +345,26 @@ async def test_stale_again_and_again_is_overloaded_and_did_nothing(database):
         assert answer.balance == 10
 
 
+@pytest.mark.parametrize("verdict", [Verdict.STALE, Verdict.SEEN, Verdict.RETRY])
+@pytest.mark.parametrize("place", [0, 7, 30])
+async def test_an_operation_that_conflicts_forever_fails_alone(
+    database, committer, verdict, place, monkeypatch
+):
+    monkeypatch.setattr(lane_module, "RETRY_PAUSE_S", 0.001)
+    operations = [earn(customer, key=number) for number, customer in enumerate(CUSTOMERS, 1)]
+    bad = operations[place]
+    database.conflicting[bad.transaction_id] = verdict
+    outcomes = await results(submit(committer, *operations))
+    failed = [at for at, outcome in enumerate(outcomes) if isinstance(outcome, Exception)]
+    assert failed == [place]
+    assert isinstance(outcomes[place], Quarantined if verdict is Verdict.SEEN else Overloaded)
+    assert {row.transaction_id for row in database.rows if row.asset == POINTS} == {
+        operation.transaction_id for operation in operations if operation is not bad
+    }
+    again = await results(submit(committer, earn(bad.customer_id)))
+    assert again[0][0].balance == 10
+
+
 async def test_a_large_batch_that_is_stale_is_decided_again_in_halves(database, committer):
     crowd = [number.to_bytes(16, "big") for number in range(1000, 1200)]
     database.customers |= dict.fromkeys(crowd, 0)
