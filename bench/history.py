@@ -18,7 +18,7 @@ from uuid import UUID
 
 import asyncpg
 
-from bench.sales import COLOMBIA, DAY_US, NOW, TODAY, bare_rows, rows_of
+from bench.sales import CHAIN_KEY, COLOMBIA, DAY_US, NOW, TODAY, bare_rows, rows_of
 from bench.workload import Workload, demo_of
 from engine.ledger.core import COPY_HEADER, COPY_TRAILER, Ledger, Operation
 from engine.ledger.journal import COLUMNS
@@ -130,7 +130,7 @@ class Past:
         self._history = history
         self._dice = Random("history")
         self._number = 0
-        self.ledger = Ledger(COLOMBIA)
+        self.ledger = Ledger(COLOMBIA, CHAIN_KEY)
         workload = Workload(demo, 0, customers=history.customers)
         stores = {store["brand_id"]: store["store_id"] for store in demo["stores"]}
         brands = {brand["brand_id"]: brand for brand in demo["brands"]}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
+from bench.sales import CHAIN_KEY
 from engine.ledger.core import Batch, Ledger, Leg, Operation
 from engine.ledger.vocabulary import Kind
 from engine.programme.calendar import COINS_COUNTRY, DAY_SECONDS, UTC_OFFSETS
@@ -60,7 +61,7 @@ class Postings:
         self._holds: list[tuple[bytes, bytes]] = []
         self.reversible: list[tuple[bytes, bytes, list[Leg]]] = []
         """Customer, transaction and legs."""
-        self._ledger = Ledger(COINS_OFFSET)
+        self._ledger = Ledger(COINS_OFFSET, CHAIN_KEY)
         for customer_id in customers:
             self._ledger.load_customer(customer_id, 0)
 

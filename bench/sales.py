@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from random import Random
 from typing import Final
 
@@ -12,6 +13,8 @@ from engine.ledger.core import COPY_HEADER, COPY_TRAILER, Batch, Ledger, Operati
 from engine.ledger.vocabulary import Kind
 
 COLOMBIA: Final = -5 * 3600
+CHAIN_SECRET: Final = "what every engine of a benchmark chains the journal with"
+CHAIN_KEY: Final = sha256(CHAIN_SECRET.encode()).digest()
 DAY_US: Final = 86_400_000_000
 NOW: Final = time.time_ns() // 1000
 TODAY: Final = NOW // DAY_US

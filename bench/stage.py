@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.processes import fetch, free_port, server
+from bench.sales import CHAIN_SECRET
 from bench.scrape import Scrape
 from engine.demo import prepare as demo_network
 from engine.postgres.connections import connect
@@ -33,6 +35,7 @@ from engine.postgres.embedded import EmbeddedPostgres
 from engine.postgres.migrations import migrate
 
 SEED: Final = 2026
+os.environ["LEAL_CHAIN_KEY"] = CHAIN_SECRET  # engines and commands of a benchmark inherit it
 LEAL: Final = "leal"
 WAL_FILES: Final = 32
 """As many as the embedded server keeps (`min_wal_size`)."""

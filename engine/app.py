@@ -15,7 +15,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 
@@ -30,6 +29,8 @@ from engine.api.routes import OPEN_ROUTES, PROMPTS, ROUTES
 from engine.api.services import Health, Services
 from engine.api.turns import Turns
 from engine.errors import EngineError
+from engine.keyfiles import chain_key, code_secret
+from engine.ledger.chain import adopt_chain_key
 from engine.ledger.committer import Committer
 from engine.ledger.journal import Journal
 from engine.ledger.statements import Statements
@@ -66,7 +67,6 @@ log = structlog.get_logger()
 LOOP_LAG_INTERVAL_S = 0.25
 YOUNG_OBJECTS_MAX = 50_000
 """Objects made and not yet freed before the garbage collector looks at them."""
-SECRET_SIZE = 32
 HEAD_LINE_BYTES_MAX = 4096
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 OWN_ROUTES = (*OPEN_ROUTES, OpenRoute("GET", "/metrics", own_metrics))
@@ -88,6 +88,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         stack.callback(pool.terminate)
         async with pool.acquire() as connection:
             await refuse_unsafe_server(connection, allow_data_loss=settings.allow_data_loss)
+            await adopt_chain_key(connection, chain_key(settings))
         metrics, catalogue = Metrics(), Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
         open_listener = _listener_of(settings, dsn)
@@ -167,6 +168,8 @@ async def sweeper_of(settings: Settings, dsn: str) -> AsyncIterator[Sweeper]:
         dsn, connections_max=1, statement_timeout_ms=settings.statement_timeout_ms
     )
     try:
+        async with pool.acquire() as connection:
+            await adopt_chain_key(connection, chain_key(settings))
         metrics, catalogue = Metrics(), Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
         async with committer_of(settings, dsn, metrics) as committer:
@@ -193,7 +196,11 @@ async def committer_of(settings: Settings, dsn: str, metrics: Metrics) -> AsyncI
         return await Journal.open(connection, settings.append_timeout_ms)
 
     committer = Committer(
-        open_journal, settings, metrics, coins_utc_offset=UTC_OFFSETS[COINS_COUNTRY]
+        open_journal,
+        settings,
+        metrics,
+        coins_utc_offset=UTC_OFFSETS[COINS_COUNTRY],
+        chain_key=chain_key(settings),
     )
     committer.start()
     try:
@@ -285,24 +292,6 @@ def guesses_of(settings: Settings) -> Guesses:
             Role.CASHIER: settings.cashier_misses_an_hour_max,
         }
     )
-
-
-def code_secret(settings: Settings) -> bytes:
-    """Return the key of payment codes: from the settings, or from a file made at the first start.
-
-    It stays outside the database, so that who reads the one cannot guess the other's four digits.
-    """
-    if settings.secret:
-        return sha256(settings.secret.encode()).digest()
-    path = settings.data_dir / "secret"
-    with contextlib.suppress(FileExistsError):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(file, "wb") as secret:
-            secret.write(os.urandom(SECRET_SIZE))
-    made = Path(path).read_bytes()
-    if len(made) != SECRET_SIZE:
-        raise EngineError(f"{path} has not {SECRET_SIZE} bytes; delete it to have a new one made")
-    return made
 
 
 def _collect_seldom() -> None:

@@ -39,7 +39,7 @@ class Settings:
     allow_data_loss: Annotated[bool, "accept a server without fsync (tests only)"] = False
     demo: Annotated[bool, "load the demo network where the database is empty"] = False
     secret: Annotated[str, "key for code hashes, >= 32 characters; empty makes a file"] = ""
-
+    chain_key: Annotated[str, "key of the journal's hashes, like the secret"] = ""
     # The processes. What says "hidden" is given by a supervisor to its workers alone.
     workers: Annotated[int, "processes that share the port; more than 1 have a supervisor"] = 1
     worker_slot: Annotated[int, "which of the workers this is, from 1", "hidden"] = 0
@@ -192,8 +192,9 @@ class Settings:
             missing = [name for name in SENDERS[sender] if not getattr(self, name)]
             if missing:
                 raise ValueError(f"the sender {sender} needs {' and '.join(missing)}")
-        if self.secret and len(self.secret) < 32:
-            raise ValueError("secret has less than 32 characters; use `openssl rand -hex 32`")
+        for name in ("secret", "chain_key"):
+            if 0 < len(getattr(self, name)) < 32:
+                raise ValueError(f"{name} has less than 32 characters; use `openssl rand -hex 32`")
 
     def environment(self) -> dict[str, str]:
         """Return the variables that make another process start with these very settings."""

@@ -20,7 +20,8 @@ from time import monotonic
 
 import structlog
 
-from engine.app import STOP_SIGNALS, code_secret
+from engine.app import STOP_SIGNALS
+from engine.keyfiles import chain_key, code_secret
 from engine.settings import Settings
 
 log = structlog.get_logger()
@@ -57,7 +58,9 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._stop_or_kill)
-        code_secret(settings)  # made here once, for workers would meet while making it
+        # Keys are made here once: workers would meet while making them.
+        code_secret(settings)
+        chain_key(settings)
         with _held_port(settings.host, settings.port) as port, _lifeline() as lifeline:
             log.info("supervising", workers=settings.workers, port=port, pid=os.getpid())
             launch = self._launch_on(port, lifeline)

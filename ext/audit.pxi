@@ -7,25 +7,26 @@
 cdef enum:
     FIELD_CUSTOMER_ID = 0
     FIELD_ASSET = 1
-    FIELD_SEQ = 2
-    FIELD_TRANSACTION_ID = 3
-    FIELD_LEG = 4
-    FIELD_KIND = 5
-    FIELD_REFUSAL = 6
-    FIELD_AMOUNT = 8
-    FIELD_HELD_AMOUNT = 9
-    FIELD_BALANCE = 10
-    FIELD_HELD = 11
-    FIELD_COUNTER = 12
-    FIELD_COUNTER_PARTY = 13
-    FIELD_STORE_ID = 15
-    FIELD_FLAGS = 16
-    FIELD_LOTS = 18
-    FIELD_MOVED = 19
-    FIELD_HOLDS = 20
-    FIELD_RECORDED_AT = 24
-    FIELD_INVOICE_NUMBER = 26
-    FIELD_HASH = 28
+    FIELD_SEQ = 3
+    FIELD_TRANSACTION_ID = 4
+    FIELD_LEG = 5
+    FIELD_KIND = 6
+    FIELD_REFUSAL = 7
+    FIELD_AMOUNT = 10
+    FIELD_HELD_AMOUNT = 11
+    FIELD_BALANCE = 12
+    FIELD_HELD = 13
+    FIELD_COUNTER = 14
+    FIELD_COUNTER_PARTY = 16
+    FIELD_STORE_ID = 18
+    FIELD_FLAGS = 19
+    FIELD_RECORDED_AT = 27
+    FIELD_LOTS = 33
+    FIELD_MOVED = 34
+    FIELD_HOLDS = 35
+    FIELD_INVOICE_NUMBER = 36
+    FIELD_INVOICE_SCOPE = 37
+    FIELD_HASH = 39
     COUNTERS = 16
     RECORD_SIZE_MAX = 128           # of a companion, without the invoice number
 
@@ -36,7 +37,8 @@ cdef class Auditor(CopyReader):
 
     `rows` and `wallets` count what was read. `totals` is by asset: [what the newest rows of its
     wallets hold, what the counter-accounts got of all rows]; over the whole journal the two
-    cancel out. `key` is that of the rolls.
+    cancel out. `key` is that of the rolls, `chain_key` that of the rows' hashes; without it, None,
+    hashes are not checked.
     """
 
     cdef:
@@ -52,13 +54,17 @@ cdef class Auditor(CopyReader):
         Lots lots
         int64_t counters[COUNTERS]
         uint8_t key[HASH_SIZE]
+        ChainStart chain
+        bint has_key
         Buffer record
         Roll wallet_roll
         Roll claim_roll
         Roll reference_roll
 
-    def __init__(self, bytes key not None=ZERO_HASH):
+    def __init__(self, bytes key not None=ZERO_HASH, bytes chain_key=b""):
         self.columns = JOURNAL_FIELDS
+        self.has_key = chain_key is not None
+        take_chain_key(chain_key if self.has_key else b"", &self.chain)
         self.totals = {}
         self.faults = []
         take_roll_key(key, self.key)
@@ -121,9 +127,10 @@ cdef class Auditor(CopyReader):
         self.take_lots(FIELD_MOVED, &self.moved)
         if seq != self.before.seq + 1:
             self.fault(f"comes after seq {self.before.seq}; a row is missing")
-        chain_hash(self.before.hash, row, hashed, digest)
-        if (self.lengths[FIELD_HASH] != HASH_SIZE
-                or memcmp(digest, self.fields[FIELD_HASH], HASH_SIZE)):
+        if self.has_key:
+            chain_hash(&self.chain, self.before.hash, row, hashed, digest)
+        if (self.lengths[FIELD_HASH] != HASH_SIZE or (
+                self.has_key and memcmp(digest, self.fields[FIELD_HASH], HASH_SIZE))):
             self.fault("does not have the hash of its content and the row before; it was changed")
         if balance != self.before.balance + amount:
             self.fault(f"has balance {balance}; the row before and its amount give "

@@ -19,6 +19,7 @@ cdef struct Row:
 
 
 cdef struct Lanes:
+    const ChainStart* start
     uint8_t* data                   # the batch's buffer
     Row* rows[LANES]                # what is hashed now; NULL: the lane is idle
     const uint8_t* blocks[LANES]
@@ -37,16 +38,17 @@ def hash_one_by_one(bint wanted):
     hashes_four = COMPRESSES_FOUR and not wanted
 
 
-cdef void chain_rows(uint8_t* data, Row* rows, Py_ssize_t count) noexcept nogil:
+cdef void chain_rows(const ChainStart* start, uint8_t* data, Row* rows,
+                     Py_ssize_t count) noexcept nogil:
     """Hash `rows`; those of one wallet stand together, in the order of seq."""
     cdef:
         uint8_t digest[HASH_SIZE]
         Py_ssize_t at
     if hashes_four:
-        chain_side_by_side(data, rows, &rows[count])
+        chain_side_by_side(start, data, rows, &rows[count])
         return
     for at in range(count):
-        chain_hash(rows[at].state.hash, &data[rows[at].start], rows[at].length, digest)
+        chain_hash(start, rows[at].state.hash, &data[rows[at].start], rows[at].length, digest)
         keep_hash(data, &rows[at], digest)
 
 
@@ -55,7 +57,8 @@ cdef inline void keep_hash(uint8_t* data, Row* row, const void* digest) noexcept
     put_field(&data[row.start + row.length], digest, HASH_SIZE)
 
 
-cdef void chain_side_by_side(uint8_t* data, Row* next, const Row* end) noexcept nogil:
+cdef void chain_side_by_side(const ChainStart* start, uint8_t* data, Row* next,
+                             const Row* end) noexcept nogil:
     cdef:
         Lanes lanes
         Row* row
@@ -63,6 +66,7 @@ cdef void chain_side_by_side(uint8_t* data, Row* next, const Row* end) noexcept 
         int lane
         int busy = 0
     memset(&lanes, 0, sizeof(Lanes))
+    lanes.start = start
     lanes.data = data
     for lane in range(LANES):
         lanes.blocks[lane] = <const uint8_t*> lanes.h       # an idle lane goes round on anything
@@ -106,13 +110,11 @@ cdef inline Row* next_wallet(Row* row, const Row* end) noexcept nogil:
 cdef inline void begin_row(Lanes* lanes, int lane, Row* row) noexcept nogil:
     cdef:
         uint8_t* message = &lanes.data[row.start - HASH_SIZE]
-        uint64_t h[8]
         int word
     memcpy(message, row.state.hash, HASH_SIZE)
-    hash_begin(h)
     for word in range(8):
-        lanes.h[word][lane] = h[word]
+        lanes.h[word][lane] = lanes.start.h[word]
     lanes.rows[lane] = row
     lanes.blocks[lane] = message
     lanes.left[lane] = HASH_SIZE + row.length
-    lanes.counted[lane] = 0
+    lanes.counted[lane] = lanes.start.counted

@@ -5,7 +5,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 cdef enum:
     COPY_SIGNATURE_SIZE = 11
     COPY_HEADER_SIZE = 19
-    COPY_FIELDS_MAX = 32
+    COPY_FIELDS_MAX = 48
 
 
 cdef class CopyReader:

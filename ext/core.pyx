@@ -90,6 +90,12 @@ cdef enum Counter:
     PARTNER_CLEARING = 7
     COINS_DONATED = 8
 
+cdef enum Cause:
+    NO_CAUSE = 0
+    RETURNED = 1
+    WRONG_CUSTOMER = 2
+    MISTAKE = 3
+
 cdef enum Outcome:
     UNDECIDED = 0
     POSTED = 1
@@ -152,6 +158,10 @@ CODES = {
         "COINS_SETTLED": COINS_SETTLED, "COINS_EXPIRED": COINS_EXPIRED,
         "PARTNER_CLEARING": PARTNER_CLEARING, "COINS_DONATED": COINS_DONATED,
     },
+    "cause": {
+        "NONE": NO_CAUSE, "RETURNED": RETURNED, "WRONG_CUSTOMER": WRONG_CUSTOMER,
+        "MISTAKE": MISTAKE,
+    },
     "outcome": {
         "UNDECIDED": UNDECIDED, "POSTED": POSTED, "UNKNOWN_CUSTOMER": UNKNOWN_CUSTOMER,
         "UNKNOWN_PAYMENT": UNKNOWN_PAYMENT, "TAKEN": TAKEN, "WRITTEN_DOWN": WRITTEN_DOWN,
@@ -159,11 +169,14 @@ CODES = {
 }
 
 
-def hash_row(bytes previous not None, bytes row not None):
+def hash_row(bytes previous not None, bytes row not None, bytes chain_key not None=b""):
     """Return the 16-byte hash that chains `row` to the row whose hash is `previous`."""
-    cdef uint8_t digest[HASH_SIZE]
+    cdef:
+        ChainStart start
+        uint8_t digest[HASH_SIZE]
     if PyBytes_GET_SIZE(previous) != HASH_SIZE:
         raise ValueError("a hash has 16 bytes")
-    chain_hash(<const uint8_t*> PyBytes_AS_STRING(previous),
+    take_chain_key(chain_key, &start)
+    chain_hash(&start, <const uint8_t*> PyBytes_AS_STRING(previous),
                <const uint8_t*> PyBytes_AS_STRING(row), PyBytes_GET_SIZE(row), digest)
     return PyBytes_FromStringAndSize(<char*> digest, HASH_SIZE)

@@ -62,7 +62,7 @@ def transaction_id_of(bytes scope not None, bytes customer_id not None, bytes ke
         bytes name = customer_id + key
     if PyBytes_GET_SIZE(scope) != HASH_SIZE or PyBytes_GET_SIZE(customer_id) != 16:
         raise ValueError("a scope and a customer id have 16 bytes")
-    chain_hash(<const uint8_t*> PyBytes_AS_STRING(scope),
+    chain_hash(&KEYLESS, <const uint8_t*> PyBytes_AS_STRING(scope),
                <const uint8_t*> PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name), digest)
     return uuid_of(digest)
 
@@ -77,7 +77,7 @@ cdef bytes uuid_of(uint8_t* digest):
 def fingerprint_of(bytes meaning not None):
     """Return 64 bits of BLAKE2b of what a request means: they tell a retry from a reused key."""
     cdef uint8_t digest[HASH_SIZE]
-    chain_hash(<const uint8_t*> PyBytes_AS_STRING(ZERO_HASH),
+    chain_hash(&KEYLESS, <const uint8_t*> PyBytes_AS_STRING(ZERO_HASH),
                <const uint8_t*> PyBytes_AS_STRING(meaning), PyBytes_GET_SIZE(meaning), digest)
     return take_int64(digest)
 

@@ -15,22 +15,24 @@ cdef bytes derived_id(Customer customer, Wallet wallet):
         uint64_t seq = htobe64(<uint64_t> (wallet.planned.seq + 1))
     memcpy(place, &asset, 4)
     memcpy(&place[4], &seq, 8)
-    chain_hash(customer.id, place, 12, digest)
+    chain_hash(&KEYLESS, customer.id, place, 12, digest)
     return uuid_of(digest)
 
 
 cdef inline Posting posting_of(Operation operation) noexcept:
-    return Posting(leg=0, kind=operation.kind, refusal=NOT_REFUSED,
+    return Posting(leg=0, kind=operation.kind, refusal=NOT_REFUSED, cause=operation.cause,
                    requested=operation.requested, amount=0, held_amount=0,
                    counter=NO_COUNTER, counter_party=0, brand_id=operation.brand_id,
-                   store_id=operation.store_id, moved_sign=1, fingerprint=operation.fingerprint,
+                   store_id=operation.store_id, by_id=operation.by_id, till=operation.till,
+                   moved_sign=1, fingerprint=operation.fingerprint,
                    occurred_at=operation.occurred_at, bill_amount=operation.bill_amount)
 
 
 cdef inline Posting automatic_posting(int kind, int64_t now) noexcept:
-    return Posting(leg=0, kind=kind, refusal=NOT_REFUSED, requested=0, amount=0, held_amount=0,
-                   counter=NO_COUNTER, counter_party=0, brand_id=0, store_id=0, moved_sign=1,
-                   fingerprint=0, occurred_at=now, bill_amount=NO_BILL)
+    return Posting(leg=0, kind=kind, refusal=NOT_REFUSED, cause=NO_CAUSE, requested=0, amount=0,
+                   held_amount=0, counter=NO_COUNTER, counter_party=0, brand_id=0, store_id=0,
+                   by_id=0, till=0, moved_sign=1, fingerprint=0, occurred_at=now,
+                   bill_amount=NO_BILL)
 
 
 @cython.final
@@ -38,17 +40,19 @@ cdef class Ledger:
     """The wallets of the customers that a lane has loaded, and the decisions on them.
 
     `coins_utc_offset` is the offset in seconds of the country whose calendar coins expire by
-    (COI-1: coins exist in Colombia only).
+    (COI-1: coins exist in Colombia only). `chain_key` is the key of the rows' hashes.
     """
 
     cdef:
         Customers known
+        ChainStart chain
         readonly int64_t coins_utc_offset
         readonly int64_t wallets
 
-    def __cinit__(self, int64_t coins_utc_offset):
+    def __cinit__(self, int64_t coins_utc_offset, bytes chain_key not None=b""):
         self.known = Customers()
         self.coins_utc_offset = coins_utc_offset
+        take_chain_key(chain_key, &self.chain)
 
     # What the lane loads and forgets.
 
@@ -168,6 +172,7 @@ cdef class Ledger:
             Customer customer = None
             bytes last_id = None
         batch.now = now
+        batch.chain = self.chain
         try:
             for operation in batch.operations:
                 operation.forget()

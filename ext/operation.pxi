@@ -30,6 +30,10 @@ cdef class Operation:
         readonly int64_t occurred_at
         readonly int64_t bill_amount
         readonly bytes invoice_number
+        readonly bytes invoice_scope
+        readonly int cause
+        readonly int32_t by_id
+        readonly int till
         readonly bytes details
         readonly bytes reference
         readonly bytes code_mac
@@ -73,6 +77,7 @@ cdef class Operation:
                  int32_t asset=COINS, int64_t requested=0, int64_t expires_day=0,
                  int64_t coins=0, int64_t coins_expires_day=0, int64_t utc_offset=0,
                  int64_t occurred_at=0, int64_t bill_amount=NO_BILL, bytes invoice_number=None,
+                 bytes invoice_scope=None, int cause=NO_CAUSE, int32_t by_id=0, int till=0,
                  bytes details=None, bytes reference=None, bytes code_mac=None,
                  int32_t cashier_id=0, int64_t hold_expires_at=0, int32_t tries_max=0,
                  int32_t resends_max=0, bint needs_profile=False, int32_t item_id=0,
@@ -95,6 +100,12 @@ cdef class Operation:
             raise ValueError("nothing but a typed code is of a cashier")
         if invoice_number is not None and not claimed_spelling(invoice_number):
             raise ValueError("an invoice number that is only blanks is none")
+        if invoice_scope is not None and (invoice_number is None or not invoice_scope):
+            raise ValueError("a scope is of an invoice number, and has a text")
+        if by_id < 0 or not 0 <= till <= 0x7FFF:
+            raise ValueError("a principal or a till is out of range")
+        if not NO_CAUSE <= cause <= MISTAKE or (cause and kind != REVERSAL):
+            raise ValueError("nothing but a reversal has a cause")
         if item_id < 0 or unit < 0 or turn < 0:
             raise ValueError("an item's id, unit or turn is below zero")
         if (unit or turn) and not item_id:
@@ -119,6 +130,10 @@ cdef class Operation:
         self.occurred_at = occurred_at
         self.bill_amount = bill_amount
         self.invoice_number = invoice_number
+        self.invoice_scope = invoice_scope
+        self.cause = cause
+        self.by_id = by_id
+        self.till = till
         self.details = details
         self.reference = reference
         self.code_mac = code_mac

@@ -18,7 +18,7 @@ cdef void roll_add(Roll* roll, const uint8_t* key, const uint8_t* record,
     cdef:
         uint8_t digest[HASH_SIZE]
         uint64_t halves[2]
-    chain_hash(key, record, length, digest)
+    chain_hash(&KEYLESS, key, record, length, digest)
     memcpy(halves, digest, HASH_SIZE)
     roll.records += 1
     roll.sums[0] += halves[0]

@@ -4,7 +4,7 @@
 # key, so that two writers with common wallets always take their locks in one order.
 
 cdef enum:
-    JOURNAL_FIELDS = 29
+    JOURNAL_FIELDS = 40
     ROW_SIZE_MAX = 512                              # without lots, holds and texts, hashes …
     POSTGRES_EPOCH = 946684800000000                # 2000-01-01 in microseconds since 1970
 
@@ -16,6 +16,7 @@ cdef struct Posting:
     int leg
     int kind
     int refusal
+    int cause
     int64_t requested
     int64_t amount
     int64_t held_amount
@@ -23,6 +24,8 @@ cdef struct Posting:
     int32_t counter_party
     int32_t brand_id
     int32_t store_id
+    int32_t by_id
+    int till
     int moved_sign
     int64_t fingerprint
     int64_t occurred_at
@@ -40,6 +43,7 @@ cdef class Batch:
         readonly list failed_codes      # (brand_id, store_id, cashier_id, transaction_id), sorted
         readonly int32_t postings
         int64_t now                     # microseconds since 1970, UTC
+        ChainStart chain
         list touched
         list customers
         Claims new_claims               # the invoices that earn
@@ -111,7 +115,7 @@ cdef class Batch:
             Py_ssize_t size = self.postings * HASH_FIELD_SIZE
             Py_ssize_t at
             uint8_t* target
-        chain_rows(self.buffer.data, self.rows, self.postings)
+        chain_rows(&self.chain, self.buffer.data, self.rows, self.postings)
         for at in range(self.postings):
             size += self.rows[at].length
         self.journal = PyBytes_FromStringAndSize(
@@ -282,13 +286,16 @@ cdef class Batch:
             Py_ssize_t length
             uint8_t* at
             bytes invoice_number = None
+            bytes invoice_scope = None
             bytes details = None
         if operation is not None:
             invoice_number = operation.invoice_number
+            invoice_scope = operation.invoice_scope
             details = operation.details
         reserve(buffer, ROW_SIZE_MAX + 24 * (state.lots.length + self.moved.length)
                 + holds_size(wallet.planned_holds)
                 + (0 if invoice_number is None else PyBytes_GET_SIZE(invoice_number))
+                + (0 if invoice_scope is None else PyBytes_GET_SIZE(invoice_scope))
                 + (0 if details is None else PyBytes_GET_SIZE(details)))
         state.seq += 1
         state.recorded_at = max(self.now, state.recorded_at)
@@ -296,26 +303,29 @@ cdef class Batch:
         at = put_int16(at, JOURNAL_FIELDS)
         at = put_field(at, customer.id, ID_SIZE)
         at = put_int32_field(at, wallet.asset)
+        at = put_int32_field(at, posting.by_id)
         at = put_int64_field(at, state.seq)
         at = put_field(at, PyBytes_AS_STRING(transaction_id), 16)
         at = put_int16_field(at, posting.leg)
         at = put_int16_field(at, posting.kind)
         at = put_int16_field(at, posting.refusal)
+        at = put_int16_field(at, 0)                         # part
         at = put_int64_field(at, posting.requested)
         at = put_int64_field(at, posting.amount)
         at = put_int64_field(at, posting.held_amount)
         at = put_int64_field(at, state.balance)
         at = put_int64_field(at, state.held)
         at = put_int16_field(at, posting.counter)
+        at = put_int16_field(at, posting.cause)
         at = put_int32_field(at, posting.counter_party)
         at = put_int32_field(at, posting.brand_id)
         at = put_int32_field(at, posting.store_id)
         at = put_int16_field(at, state.flags)
         at = put_int16_field(at, customer.missing_fields)
-        at = put_lots_field(at, &state.lots, 1)
-        at = put_lots_field(at, &self.moved, posting.moved_sign)
-        at = put_holds_field(at, wallet.planned_holds)
-        at = put_optional_bytes(at, reference)
+        at = put_int16_field(at, posting.till)
+        at = put_int16_field(at, 0)                         # batch_rows
+        at = put_int32_field(at, 0)                         # writer_id
+        at = put_int32_field(at, 0)                         # batch
         at = put_int64_field(at, posting.fingerprint)
         at = put_int64_field(at, posting.occurred_at - POSTGRES_EPOCH)
         at = put_int64_field(at, state.recorded_at - POSTGRES_EPOCH)
@@ -323,7 +333,13 @@ cdef class Batch:
             at = put_null(at)
         else:
             at = put_int64_field(at, posting.bill_amount)
+        at = put_null(put_null(put_null(at)))               # counted_day, _sales, _points
+        at = put_optional_bytes(at, reference)
+        at = put_lots_field(at, &state.lots, 1)
+        at = put_lots_field(at, &self.moved, posting.moved_sign)
+        at = put_holds_field(at, wallet.planned_holds)
         at = put_optional_bytes(at, invoice_number)
+        at = put_optional_bytes(at, invoice_scope)
         at = put_optional_bytes(at, details)
         memset(at, 0, BLOCK_SIZE)
         length = at - &buffer.data[start]

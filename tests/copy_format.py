@@ -49,31 +49,42 @@ class Posting:
 
     customer_id: bytes
     asset: int
+    by_id: int = 0
     seq: int
     transaction_id: bytes
     leg: int = 0
     kind: int
     refusal: int = 0
+    part: int = 0
     requested: int = 0
     amount: int = 0
     held_amount: int = 0
     balance: int = 0
     held: int = 0
     counter: int = 0
+    cause: int = 0
     counter_party: int = 0
     brand_id: int = 0
     store_id: int = 0
     flags: int = 0
     missing_fields: int = 0
-    lots: Lots = field(default_factory=dict)
-    moved: Lots = field(default_factory=dict)
-    holds: tuple[Hold, ...] = ()
-    reference: bytes | None = None
+    till: int = 0
+    batch_rows: int = 0
+    writer_id: int = 0
+    batch: int = 0
     fingerprint: int = 0
     occurred_at: int
     recorded_at: int
     bill_amount: int | None = None
+    counted_day: int | None = None
+    counted_sales: int | None = None
+    counted_points: int | None = None
+    reference: bytes | None = None
+    lots: Lots = field(default_factory=dict)
+    moved: Lots = field(default_factory=dict)
+    holds: tuple[Hold, ...] = ()
     invoice_number: bytes | None = None
+    invoice_scope: bytes | None = None
     details: bytes | None = None
     hash: bytes = b""
 
@@ -89,14 +100,14 @@ def encode_row(values: Iterable[bytes | None]) -> bytes:
     return pack(">h", len(fields_)) + b"".join(fields_)
 
 
-def chained(posting: Posting, previous: bytes) -> Posting:
+def chained(posting: Posting, previous: bytes, key: bytes = b"") -> Posting:
     """Return `posting` with the hash that chains it to the row whose hash is `previous`."""
-    return replace(posting, hash=chain_hash(previous, encode(posting)[: -len(pack(">i", 0))]))
+    return replace(posting, hash=chain_hash(previous, encode(posting)[: -len(pack(">i", 0))], key))
 
 
-def chain_hash(previous: bytes, row: bytes) -> bytes:
+def chain_hash(previous: bytes, row: bytes, key: bytes = b"") -> bytes:
     """Return the hash of `row`, which is without its last field, after `previous`."""
-    return blake2b(previous + row, digest_size=16).digest()
+    return blake2b(previous + row, key=key, digest_size=16).digest()
 
 
 def derived_id(customer_id: bytes, asset: int, seq: int) -> bytes:
@@ -244,11 +255,13 @@ _HOLDS: Codec = (pack_holds, unpack_holds)
 COLUMNS = [f.name for f in fields(Posting)]
 CODECS: dict[str, Codec] = {
     **dict.fromkeys(("customer_id", "transaction_id", "reference", "hash"), _BYTES),
-    **dict.fromkeys(("invoice_number", "details"), _BYTES),
+    **dict.fromkeys(("invoice_number", "invoice_scope", "details"), _BYTES),
     **dict.fromkeys(("leg", "kind", "refusal", "counter", "flags", "missing_fields"), _INT16),
+    **dict.fromkeys(("part", "cause", "till", "batch_rows"), _INT16),
     **dict.fromkeys(("asset", "counter_party", "brand_id", "store_id"), _INT32),
+    **dict.fromkeys(("by_id", "writer_id", "batch", "counted_day", "counted_sales"), _INT32),
     **dict.fromkeys(("seq", "requested", "amount", "held_amount", "balance", "held"), _INT64),
-    **dict.fromkeys(("fingerprint", "bill_amount"), _INT64),
+    **dict.fromkeys(("fingerprint", "bill_amount", "counted_points"), _INT64),
     **dict.fromkeys(("occurred_at", "recorded_at"), _TIME),
     **dict.fromkeys(("lots", "moved"), _LOTS),
     "holds": _HOLDS,

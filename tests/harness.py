@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +30,7 @@ from contract import CONTRACT_OF_ENGINE
 from engine.demo import prepare
 from engine.postgres.connections import connect
 from engine.postgres.migrations import migrate
+from engine.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS_MAX = 60.0
@@ -40,6 +43,10 @@ HASTE = (
     *("--answer-timeout-ms", "2000"),
 )
 """Flags of an engine that notices a fault soon."""
+
+CHAIN_SECRET = "what all engines of the tests chain the journal with"
+CHAIN_KEY = sha256(CHAIN_SECRET.encode()).digest()
+os.environ["LEAL_CHAIN_KEY"] = CHAIN_SECRET  # engines and commands of the tests inherit it
 
 database_numbers = count(1)
 
@@ -517,6 +524,11 @@ class Network:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy2(self.folder / "demo.json", folder / "demo.json")
         return EngineProcess(dsn, folder, "--allow-data-loss", *flags, command=command)
+
+
+def settings_for(folder: Path, **more: Any) -> Settings:
+    """Return the settings of an engine in this process, with the key of the others' hashes."""
+    return Settings(data_dir=folder, chain_key=CHAIN_SECRET, **more)
 
 
 @asynccontextmanager

@@ -44,7 +44,9 @@ ROWS = f"""select {", ".join(COLUMNS["journal"])} from journal where customer_id
 OFFSETS = "select b.brand_id, b.country from brand b"
 
 
-async def history_faults(connection: asyncpg.Connection, customers: Iterable[UUID]) -> list[str]:
+async def history_faults(
+    connection: asyncpg.Connection, customers: Iterable[UUID], chain_key: bytes
+) -> list[str]:
     """Return where the journal of these customers is not what the reference ledger writes."""
     records = await connection.fetch(ROWS, list(customers))
     countries = {row["brand_id"]: row["country"] for row in await connection.fetch(OFFSETS)}
@@ -53,12 +55,12 @@ async def history_faults(connection: asyncpg.Connection, customers: Iterable[UUI
     for record in records:
         posting = posting_of(record)
         of_customer[posting.customer_id].append(posting)
-    return [fault for rows in of_customer.values() for fault in replay(rows, offsets)]
+    return [fault for rows in of_customer.values() for fault in replay(rows, offsets, chain_key)]
 
 
-def replay(rows: Sequence[Posting], offsets: dict[int, int]) -> list[str]:
+def replay(rows: Sequence[Posting], offsets: dict[int, int], chain_key: bytes = b"") -> list[str]:
     """Ask the reference ledger for what one customer's rows were asked for; return what differs."""
-    ledger = ReferenceLedger(UTC_OFFSETS[COINS_COUNTRY])
+    ledger = ReferenceLedger(UTC_OFFSETS[COINS_COUNTRY], chain_key)
     customer_id = rows[0].customer_id
     left: dict[int, deque[Posting]] = defaultdict(deque)
     for row in rows:
@@ -202,7 +204,7 @@ def posting_of(record: Any) -> Posting:
     for name in ("lots", "moved"):
         pairs = zip(row[name][::2], row[name][1::2], strict=True)
         row[name] = {(key >> 32, key & 0xFFFFFFFF): amount for key, amount in pairs}
-    for name in ("invoice_number", "details"):
+    for name in ("invoice_number", "invoice_scope", "details"):
         row[name] = None if row[name] is None else row[name].encode()
     row["holds"] = unpack_holds(row["holds"])
     return Posting(**row)

@@ -104,8 +104,9 @@ class Batch:
 class ReferenceLedger:
     """The committed wallets of the customers that are loaded."""
 
-    def __init__(self, coins_utc_offset: int) -> None:
+    def __init__(self, coins_utc_offset: int, chain_key: bytes = b"") -> None:
         self.coins_utc_offset = coins_utc_offset
+        self.chain_key = chain_key
         self.missing_fields: dict[bytes, int] = {}  # of each customer
         self.committed: dict[tuple[bytes, int], Wallet] = {}
 
@@ -543,7 +544,7 @@ class Decision:
         row["held_amount"] = wallet.held - before.held
         row["seq"] = before.seq + 1
         row["recorded_at"] = max(self.now, before.recorded_at)  # time never goes back in a wallet
-        posting = chained(Posting(**row), before.hash)
+        posting = chained(Posting(**row), before.hash, self.ledger.chain_key)
         self.batch.rows.append(posting)
         chain = {"seq": posting.seq, "recorded_at": posting.recorded_at, "hash": posting.hash}
         wallet = self.batch.planned[wallet.customer_id, wallet.asset] = replace(wallet, **chain)
@@ -581,10 +582,12 @@ COMPANIONS += ("draws", "refunds")
 REVERSIBLE = {Kind.ACCUMULATION, Kind.REDEMPTION, Kind.CAPTURE, Kind.PAYMENT, Kind.CONVERSION}
 REVERSIBLE |= {Kind.CASHBACK, Kind.DONATION}
 STATE = ("customer_id", "asset", "balance", "held", "flags", "lots", "holds")
-TEXTS = ("bill_amount", "invoice_number", "details")  # what a second leg does not repeat
+# What a second leg does not repeat:
+TEXTS = ("bill_amount", "invoice_number", "invoice_scope", "details")
 ASKED = ("transaction_id", "kind", "requested", "fingerprint", "occurred_at", "missing_fields")
-ASKED += ("brand_id", "store_id", "reference")
+ASKED += ("brand_id", "store_id", "reference", "by_id", "till", "cause")
 NOBODYS = {"fingerprint": 0, "requested": 0, "brand_id": 0, "store_id": 0}
+NOBODYS |= {"by_id": 0, "till": 0, "cause": 0}
 NOBODYS |= dict.fromkeys(("reference", *TEXTS))
 RESULTS = ("outcome", "refusal", "missing_fields", "amount", "balance", "held", "recorded_at")
 RESULTS += ("earned_expires_day", "has_coins", "coins_amount", "coins_balance", "tries_left")

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import aiohttp
 import asyncpg
-from harness import Api, Clients, Reply, until
+from harness import CHAIN_KEY, Api, Clients, Reply, until
 from history import history_faults, order_faults
 
 from engine.api.identity import transaction_id
@@ -167,9 +167,9 @@ async def _faults_of(connection: asyncpg.Connection, intents: list[Intent]) -> l
             faults.append(f"in the journal, and nobody asked for it: {place}")
     faults += _wallet_faults(rows)
     faults += _order_faults(asked, rows)
-    faults += await history_faults(connection, customers)
+    faults += await history_faults(connection, customers, CHAIN_KEY)
     faults += await _claim_faults(connection, rows, customers)
-    report = await audit_journal(connection)
+    report = await audit_journal(connection, chain_key=CHAIN_KEY)
     return faults + [str(fault) for fault in report.faults]
 
 

@@ -20,7 +20,10 @@ from engine.cli.options import (
     settings_options,
     with_connection,
 )
+from engine.errors import EngineError
+from engine.keyfiles import known_chain_key
 from engine.ledger.audit import Report, Shared, audit_journal
+from engine.ledger.chain import is_chain_key
 from engine.network.sums_audit import audit_sums
 from engine.postgres.connections import Connection
 from engine.settings import Settings
@@ -33,10 +36,17 @@ def audit_command(**options: Any) -> None:
     settings = settings_from(options)
     with explained(), data(settings) as dsn:
         shared = Shared(dsn, settings.audit_processes_max, settings.audit_process_rows_min)
-        report = run(with_connection(dsn, lambda conn: _audit_with_progress(conn, shared)))
+        key = known_chain_key(settings)
+        report = run(with_connection(dsn, lambda conn: _audit_with_progress(conn, shared, key)))
         report.add(run(with_connection(dsn, audit_sums)))
     for fault in report.faults:
         click.echo(fault, err=True)
+    if key is None:
+        click.echo(
+            "The key of the hashes is not at hand, so the hashes were not checked: name the"
+            " --data-dir with chain.key, or LEAL_CHAIN_KEY.",
+            err=True,
+        )
     click.echo(report.summary)
     if report.faults_found:
         sys.exit(1)
@@ -55,8 +65,10 @@ def sweep_command(**options: Any) -> None:
         click.echo(f"{run(_sweep(settings, dsn))} wallets looked at")
 
 
-async def _audit_with_progress(connection: Connection, shared: Shared) -> Report:
-    """Audit with a bar on standard error, where a person looks at it."""
+async def _audit_with_progress(connection: Connection, shared: Shared, key: bytes | None) -> Report:
+    """Audit with a bar on standard error, where a person looks at it; raises EngineError."""
+    if key is not None and not await is_chain_key(connection, key):
+        raise EngineError("The key at hand is not the one that the journal's hashes were made with")
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rate]:,.0f} rows/s"))
     console = Console(stderr=True)
     with Progress(
@@ -69,7 +81,7 @@ async def _audit_with_progress(connection: Connection, shared: Shared) -> Report
             rate = done / (time.perf_counter() - started)
             bar.update(task, completed=done, total=max(done, rows), rate=rate)
 
-        return await audit_journal(connection, progress, shared)
+        return await audit_journal(connection, progress, shared, key)
 
 
 async def _sweep(settings: Settings, dsn: str) -> int:

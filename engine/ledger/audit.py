@@ -102,6 +102,13 @@ Task = Range | Companion | Question
 Roll = tuple[int, int, int]
 
 
+class Keys(NamedTuple):
+    """The 16 random bytes that rolls are made with, and the key of the rows' hashes if known."""
+
+    roll: bytes
+    chain: bytes | None
+
+
 class Shared(NamedTuple):
     """How an audit may be shared by processes: at most so many, each for at least so many rows."""
 
@@ -165,10 +172,13 @@ async def audit_journal(
     connection: Connection,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     shared: Shared | None = None,
+    chain_key: bytes | None = b"",
 ) -> Report:
-    """Audit the whole journal; `progress` is told (rows done, about how many there are).
+    """Audit the whole journal; `progress` gets (rows done, about how many there are).
 
-    All on `connection`, where it is not `shared`. Raises Unaudited where PostgreSQL goes away.
+    All on `connection`, where it is not `shared`. `chain_key` is the key of the rows' hashes, empty
+    where they have none; with None the hashes are not checked. Raises Unaudited where PostgreSQL
+    goes away.
     """
     started = perf_counter()
     try:
@@ -176,7 +186,11 @@ async def audit_journal(
             await connection.execute(SQL["plan"])  # network op
             rows_in_all = await connection.fetchval(SQL["rows"])  # network op
             report = await _audit(
-                connection, shared, rows_in_all, lambda done: progress(done, rows_in_all)
+                connection,
+                shared,
+                rows_in_all,
+                lambda done: progress(done, rows_in_all),
+                chain_key,
             )
     except OUT_OF_REACH as error:
         raise Unaudited.by(error) from error
@@ -189,6 +203,7 @@ async def _audit(
     shared: Shared | None,
     rows_in_all: int,
     progress: Callable[[int], None],
+    chain_key: bytes | None,
 ) -> Report:
     """Carry out all tasks, and put together what they found: rows, totals, then companions."""
     companions = [Companion(table) for table in ROLLS]
@@ -197,7 +212,8 @@ async def _audit(
     processes = 0 if shared is None else shared.processes(rows_in_all)
     ranges = await ranges_of(connection, rows_in_all, processes)
     tasks: list[Task] = [*companions, *questions, *ranges]
-    work, tell = partial(carry_out, secrets.token_bytes(16)), summed(progress)
+    keys = Keys(secrets.token_bytes(16), chain_key)
+    work, tell = partial(carry_out, keys), summed(progress)
     if shared is None or processes == 0:
         parts = [await work(connection, task, tell) for task in tasks]
     else:
@@ -232,16 +248,16 @@ async def ranges_of(connection: Connection, rows_in_all: int, processes: int) ->
 
 
 async def carry_out(
-    key: bytes, connection: Connection, task: Task, tell: Callable[[int], None]
+    keys: Keys, connection: Connection, task: Task, tell: Callable[[int], None]
 ) -> Report:
     """Carry out one task in the transaction of `connection`.
 
-    `key` are the 16 random bytes of the rolls; `tell` gets how many more rows are checked.
+    `tell` gets how many more rows are checked.
     """
     if isinstance(task, Range):
-        return await audit_range(key, connection, task, tell)
+        return await audit_range(keys, connection, task, tell)
     if isinstance(task, Companion):
-        return Report(rolls={task.table: await roll_of(key, connection, task.table)})
+        return Report(rolls={task.table: await roll_of(keys.roll, connection, task.table)})
     report = Report()
     rows = await connection.fetch(SQL[task.name])  # network op
     report.add([COMPANION_FAULTS[task.name].format(**dict(row)) for row in rows])
@@ -256,10 +272,10 @@ async def roll_of(key: bytes, connection: Connection, table: str) -> Roll:
 
 
 async def audit_range(
-    key: bytes, connection: Connection, ids: Range, tell: Callable[[int], None]
+    keys: Keys, connection: Connection, ids: Range, tell: Callable[[int], None]
 ) -> Report:
     """Hold every row of a range of customers against the row before it."""
-    report, auditor = Report(), Auditor(key)
+    report, auditor = Report(), Auditor(keys.roll, keys.chain)
 
     def check(piece: bytes | bytearray) -> None:
         before = auditor.rows

@@ -45,12 +45,13 @@ class Committer:
         metrics: Metrics,
         *,
         coins_utc_offset: int,
+        chain_key: bytes = b"",
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._tasks: list[asyncio.Task[None]] = []
         self.lanes = [
-            Lane(open_journal, Ledger(coins_utc_offset), settings, metrics)
+            Lane(open_journal, Ledger(coins_utc_offset, chain_key), settings, metrics)
             for _ in range(settings.lanes)
         ]
         metrics.watch(self._gauges)

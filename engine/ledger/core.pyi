@@ -12,8 +12,11 @@ COPY_HEADER: bytes
 COPY_TRAILER: bytes
 ZERO_HASH: bytes
 
-def hash_row(previous: bytes, row: bytes) -> bytes:
-    """Return BLAKE2b-128 of `previous` ‖ `row`; `row` is a COPY row without its last field."""
+def hash_row(previous: bytes, row: bytes, chain_key: bytes = b"") -> bytes:
+    """Return keyed BLAKE2b-128 of `previous` ‖ `row`; `row` is a COPY row without its last field.
+
+    Raises ValueError for a key of more than 64 bytes.
+    """
 
 def hash_one_by_one(wanted: bool) -> None:
     """Hash the rows of batches one by one, as on a processor without AVX2, or as this one can."""
@@ -128,6 +131,9 @@ class Operation:
     limit (RED-5). An EXPIRY writes down what is due in a wallet, and leaves no row of its
     own: its outcome is WRITTEN_DOWN and its `amount` what expired, below zero.
 
+    `invoice_scope` is what names an invoice beside its number (INV-4). `cause` is why a transaction
+    is reversed, `by_id` the principal that asks and `till` where in the store, 0 for none.
+
     `cashier_id` is who typed the code of a capture, 0 where it was no cashier's session.
 
     `qr_issued_at` (seconds) is the QR that a payment uses up, 0 where it uses none. `party_id` is
@@ -155,6 +161,10 @@ class Operation:
     occurred_at: int
     bill_amount: int
     invoice_number: bytes | None
+    invoice_scope: bytes | None
+    cause: int
+    by_id: int
+    till: int
     details: bytes | None
     reference: bytes | None
     code_mac: bytes | None
@@ -219,6 +229,10 @@ class Operation:
         occurred_at: int = 0,
         bill_amount: int = -1,
         invoice_number: bytes | None = None,
+        invoice_scope: bytes | None = None,
+        cause: int = 0,
+        by_id: int = 0,
+        till: int = 0,
         details: bytes | None = None,
         reference: bytes | None = None,
         code_mac: bytes | None = None,
@@ -287,7 +301,7 @@ class Ledger:
 
     coins_utc_offset: int
     wallets: int
-    def __init__(self, coins_utc_offset: int) -> None: ...
+    def __init__(self, coins_utc_offset: int, chain_key: bytes = b"") -> None: ...
     @property
     def customers(self) -> int: ...
     def needs_load(self, operation: Operation) -> bool:
@@ -328,7 +342,8 @@ class Auditor:
     """Holds every row of the journal against the row before it in its wallet.
 
     `totals` is by asset: [what the newest rows of its wallets hold, what the counter-accounts got
-    of all rows]; over the whole journal the two cancel out. `key` is that of the rolls.
+    of all rows]; over the whole journal the two cancel out. `key` is that of the rolls, `chain_key`
+    that of the rows' hashes: with None they are not checked.
     """
 
     rows: int
@@ -337,7 +352,7 @@ class Auditor:
     @property
     def rolls(self) -> dict[str, tuple[int, int, int]]:
         """What the rows read call for in the journal's companions, by table."""
-    def __init__(self, key: bytes = ...) -> None: ...
+    def __init__(self, key: bytes = ..., chain_key: bytes | None = b"") -> None: ...
     def feed(self, piece: bytes | bytearray) -> list[str]:
         """Check a piece of binary COPY, cut anywhere, and return the faults found in it.
 

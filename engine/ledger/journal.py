@@ -353,11 +353,12 @@ def _literal(text: bytes) -> str:
 
 COLUMNS = {
     "journal": [
-        *("customer_id", "asset", "seq", "transaction_id", "leg", "kind", "refusal", "requested"),
-        *("amount", "held_amount", "balance", "held", "counter", "counter_party", "brand_id"),
-        *("store_id", "flags", "missing_fields", "lots", "moved", "holds", "reference"),
-        *("fingerprint", "occurred_at", "recorded_at", "bill_amount", "invoice_number"),
-        *("details", "hash"),
+        *("customer_id", "asset", "by_id", "seq", "transaction_id", "leg", "kind", "refusal"),
+        *("part", "requested", "amount", "held_amount", "balance", "held", "counter", "cause"),
+        *("counter_party", "brand_id", "store_id", "flags", "missing_fields", "till"),
+        *("batch_rows", "writer_id", "batch", "fingerprint", "occurred_at", "recorded_at"),
+        *("bill_amount", "counted_day", "counted_sales", "counted_points", "reference"),
+        *("lots", "moved", "holds", "invoice_number", "invoice_scope", "details", "hash"),
     ],
     "wallet": ["customer_id", "asset"],
     "invoice_claim": ["store_id", "invoice_number", "customer_id", "transaction_id"],
@@ -370,7 +371,7 @@ COLUMNS = {
 """The columns of each table in the order in which an append writes them."""
 
 COPY_ROWS = f"copy journal ({', '.join(COLUMNS['journal'])}) from stdin (format binary)"
-"""Columns are named because the server fills the last one, `xid`: what is hashed has 29 columns."""
+"""Columns are named because the server fills the last one, `xid`, which is not hashed."""
 
 
 def wallet_facts(row: Any) -> tuple[int, int, int, int, int, bytes, bytes | None, bytes, int]:

@@ -70,6 +70,15 @@ class Counter(IntEnum):
     COINS_DONATED = 8  # to the organisation, from the issuers of the lots that moved
 
 
+class Cause(IntEnum):
+    """Why a transaction is reversed (INV-6); what is claimed once is free again but for returns."""
+
+    NONE = 0
+    RETURNED = 1
+    WRONG_CUSTOMER = 2
+    MISTAKE = 3
+
+
 class Outcome(IntEnum):
     """What became of an operation; only `POSTED` left a row, and only that is final."""
 

@@ -23,6 +23,9 @@ FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 ADVISORY_LOCK: Final = 0x6C65616C
 MIGRATION_SECONDS_MAX: Final = 3600.0
 
+FIRST_OF_DEVELOPMENT: Final = "0001_initial"
+"""The migration by which a database is known that was made before the journal's final format."""
+
 CREATE_TABLE: Final = """
 create table if not exists schema_migration (
     version    int primary key,
@@ -97,6 +100,11 @@ async def _missing(connection: Connection, migrations: list[Migration]) -> list[
     applied = await connection.fetch(  # network op
         "select version, name, checksum from schema_migration order by version"
     )
+    if any(name == FIRST_OF_DEVELOPMENT for _, name, _ in applied):
+        raise MigrationError(
+            "This database was made by a development version of the engine, in a format that is"
+            " not kept. Start with an empty database, or with an empty --data-dir."
+        )
     known = {migration.version: migration for migration in migrations}
     for version, name, checksum in applied:
         if version not in known:

@@ -6,16 +6,19 @@ Each change is made by hand in the database, as somebody with its password could
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from harness import assert_balanced, audit, connection_to
+from harness import CHAIN_KEY, assert_balanced, audit, connection_to
 
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.journal import Journal
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import Kind
 from engine.programme.calendar import UTC_OFFSETS
+from tests.copy_format import COLUMNS, chained
+from tests.history import posting_of
 
 OWN_ROW = "where customer_id = $1 and asset = 1 and seq = 2"
 CHANGES = {
@@ -29,6 +32,11 @@ CHANGES = {
     "the counter-account": f"update journal set counter = 2 {OWN_ROW}",
     "the time": f"update journal set recorded_at = recorded_at - interval '1 day' {OWN_ROW}",
     "a bill": f"update journal set bill_amount = bill_amount + 100 {OWN_ROW}",
+    "the till": f"update journal set till = till + 1 {OWN_ROW}",
+    "who asked": f"update journal set by_id = by_id + 1 {OWN_ROW}",
+    "the cause of a reversal": f"update journal set cause = 3 {OWN_ROW}",
+    "the batch": f"update journal set batch_rows = batch_rows + 1 {OWN_ROW}",
+    "what else names an invoice": f"update journal set invoice_scope = '2026-01-31' {OWN_ROW}",
     "a hash": f"update journal set hash = set_byte(hash, 3, get_byte(hash, 3) # 1) {OWN_ROW}",
 }
 COMPANIONS = {
@@ -167,7 +175,7 @@ async def test_what_a_payment_took_and_did_not_give_back_is_named(
 
 async def end_by_time(dsn, customer_id, payment_id):
     """Let a payment's time be up: whoever looks does so a day later."""
-    ledger = Ledger(UTC_OFFSETS["CO"])
+    ledger = Ledger(UTC_OFFSETS["CO"], CHAIN_KEY)
     async with connection_to(dsn) as connection:
         journal = await Journal.open(connection, append_timeout_ms=4000)
         await journal.load(ledger, [UUID(customer_id).bytes])
@@ -199,6 +207,36 @@ async def test_two_processes_name_the_changed_row_as_one_does(sold, database):
     assert summary.startswith("4 faults: ")
     assert alone == shared
     assert alone[0].startswith(f"journal row (customer_id {sold}, asset 1, seq 2)")
+
+
+async def test_whoever_makes_new_hashes_without_the_key_is_found_out(sold, database):
+    async with connection_to(database) as connection:
+        query = f"select {', '.join(COLUMNS)} from journal {OWN_ROW}"
+        row = posting_of(await connection.fetchrow(query, sold))
+        before = await connection.fetchval(
+            "select hash from journal where customer_id = $1 and asset = 1 and seq = 1", sold
+        )
+    keyless = chained(replace(row, till=7), before)
+    status, said = await changed_and_back(
+        database, f"update journal set till = 7, hash = '\\x{keyless.hash.hex()}' {OWN_ROW}", sold
+    )
+    assert status == 1
+    assert "does not have the hash of its content" in said
+
+
+async def test_without_its_key_the_audit_says_that_hashes_were_not_checked(
+    sold, database, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("LEAL_CHAIN_KEY")
+    status, said = await audit(database, "--data-dir", str(tmp_path))
+    assert status == 0
+    assert "the hashes were not checked" in said
+
+
+async def test_another_key_than_the_journals_is_refused(sold, database, tmp_path):
+    status, said = await audit(database, "--chain-key", "another key than that of the journal")
+    assert status == 1
+    assert "not the one that the journal's hashes were made with" in said
 
 
 async def test_a_server_that_does_not_answer_is_told_in_a_sentence(tmp_path):

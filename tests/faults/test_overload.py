@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 import pytest
-from harness import ROOT, EngineProcess, People, clients_of, connection_to, until
+from harness import CHAIN_KEY, ROOT, EngineProcess, People, clients_of, connection_to, until
 from proxy import Proxy
 from torture import progress, record, size
 from traffic import Intent, faults_of, settle
@@ -142,7 +142,8 @@ class Crowd:
 
     async def faults(self, connection: Any) -> list[str]:
         """Return what is wrong in the books, and between them and what was answered."""
-        found = [str(fault) for fault in (await audit_journal(connection)).faults]
+        report = await audit_journal(connection, chain_key=CHAIN_KEY)
+        found = [str(fault) for fault in report.faults]
         written = await connection.fetchval(WRITTEN)
         if not self._answered <= written <= self._answered + self._unknown:
             found.append(

@@ -7,14 +7,13 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
-from harness import connection_to
+from harness import connection_to, settings_for
 
 from engine.app import committer_of
 from engine.errors import Quarantined
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
 from engine.metrics import Metrics
-from engine.settings import Settings
 
 SALE = {"amount": 100_000, "currency": "COP"}
 ITEMS = 6
@@ -106,7 +105,7 @@ async def test_what_the_database_refuses_is_taken_out_at_any_place_of_a_batch(
     metrics = Metrics()
     async with connection_to(dsn) as connection:
         await connection.execute(REFUSING)
-        async with committer_of(Settings(data_dir=tmp_path), dsn, metrics) as committer:
+        async with committer_of(settings_for(tmp_path), dsn, metrics) as committer:
             for place in range(BATCH):
                 points = [666 if at == place else 10 for at in range(BATCH)]
                 asked = [sale(*each) for each in zip(customers, points, strict=True)]

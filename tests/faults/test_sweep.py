@@ -10,7 +10,7 @@ from asyncio.subprocess import PIPE
 from uuid import UUID
 
 import pytest
-from harness import People, clients_of, connection_to, until
+from harness import People, clients_of, connection_to, settings_for, until
 from uuid_utils import uuid7
 
 from engine.app import committer_of, sweeper_of
@@ -19,7 +19,6 @@ from engine.ledger.vocabulary import COINS, Kind
 from engine.metrics import Metrics
 from engine.network import sweeper
 from engine.programme.calendar import UTC_OFFSETS, local_day
-from engine.settings import Settings
 
 KINDS = (
     "select asset, kind, amount from journal where customer_id = $1 and kind in (6, 8)"
@@ -34,7 +33,7 @@ async def give_what_is_over(dsn, customers, tmp_path):
     today = local_day(time.time(), UTC_OFFSETS["CO"])
     facts = {"kind": Kind.ACCUMULATION, "asset": BRAND, "brand_id": BRAND, "store_id": 1}
     facts |= {"utc_offset": UTC_OFFSETS["CO"] - 2 * 86_400, "occurred_at": time.time_ns() // 1000}
-    async with committer_of(Settings(data_dir=tmp_path), dsn, Metrics()) as committer:
+    async with committer_of(settings_for(tmp_path), dsn, Metrics()) as committer:
         for number, customer in enumerate(customers):
             for points, coins, day in ((7, 5, today - 1), (3, 0, today)):
                 operation = Operation(
@@ -154,7 +153,7 @@ async def test_holds_that_nobody_released_are_caught_up_with_page_by_page(
     monkeypatch.setattr(sweeper, "HOLDS_PAGES_MAX", 2)
     demo = make_engine(loaded_network, dsn).demo
     customers = [UUID(one).bytes for one in People(demo).several(30)]
-    settings = Settings(data_dir=tmp_path, code_lifetime_s=0)
+    settings = settings_for(tmp_path, code_lifetime_s=0)
     gift = {"kind": Kind.CASHBACK, "requested": 5, "brand_id": BRAND, "expires_day": 2**31 - 1}
     hold = {"kind": Kind.HOLD, "requested": 5, "brand_id": BRAND, "code_mac": bytes(16)}
     hold |= {"tries_max": 1, "hold_expires_at": 1}

@@ -50,7 +50,7 @@ def sales(dice, customer_ids, count):
 def test_rows_of_any_number_of_wallets_are_chained_as_the_plain_rules_say(customers):
     dice = Random(customers)
     customer_ids = ids(dice, customers)
-    ledgers = Ledger(COLOMBIA), ReferenceLedger(COLOMBIA)
+    ledgers = Ledger(COLOMBIA, b"key"), ReferenceLedger(COLOMBIA, b"key")
     for ledger, customer_id in ((each, one) for each in ledgers for one in customer_ids):
         ledger.load_customer(customer_id, 0)
     for number in range(12):

@@ -15,7 +15,7 @@ import pytest
 from engine.ledger import core, vocabulary
 from tests.copy_format import COLUMNS, HEADER, TRAILER, chain_hash
 
-MIGRATION = Path(vocabulary.__file__).parents[1] / "postgres/sql/migrations/0001_initial.sql"
+MIGRATION = Path(vocabulary.__file__).parents[1] / "postgres/sql/migrations/0003_journal.sql"
 EDGES = [0, 1, 111, 112, 113, 127, 128, 129, 239, 240, 241, 255, 256, 1000, 100_000]
 
 
@@ -38,6 +38,19 @@ def test_a_hash_follows_one_of_16_bytes():
         core.hash_row(bytes(15), b"")
 
 
+@pytest.mark.parametrize("size", [1, 16, 32, 63, 64])
+@pytest.mark.parametrize("length", [0, 1, 111, 112, 113, 500])
+def test_the_hash_of_a_row_has_the_key_of_the_chain(size, length):
+    previous, row, key = bytes(range(16)), bytes(length), bytes(range(1, size + 1))
+    expected = blake2b(previous + row, key=key, digest_size=16).digest()
+    assert core.hash_row(previous, row, key) == expected
+
+
+def test_the_key_of_a_chain_has_at_most_64_bytes():
+    with pytest.raises(ValueError, match="at most 64 bytes"):
+        core.hash_row(bytes(16), b"", bytes(65))
+
+
 def test_the_first_row_follows_a_hash_of_zeros():
     assert bytes(16) == core.ZERO_HASH
 
@@ -46,20 +59,20 @@ def test_the_frame_of_a_copy_is_postgresqls():
     assert (core.COPY_HEADER, core.COPY_TRAILER) == (HEADER, TRAILER)
 
 
-@pytest.mark.parametrize("name", ["kind", "refusal", "counter", "outcome"])
+@pytest.mark.parametrize("name", ["kind", "refusal", "counter", "cause", "outcome"])
 def test_numbers_mean_the_same_on_both_sides(name):
     enum = getattr(vocabulary, name.capitalize())
     assert core.CODES[name] == {member.name: int(member) for member in enum}
 
 
 def test_no_group_of_numbers_is_left_unchecked():
-    assert set(core.CODES) == {"kind", "refusal", "counter", "outcome"}
+    assert set(core.CODES) == {"kind", "refusal", "counter", "cause", "outcome"}
 
 
 def test_a_posting_has_the_columns_of_the_journal_in_their_order():
     table = search(r"create table journal \((.*?)^\);", MIGRATION.read_text(), 16 | MULTILINE)[1]
-    columns = [name for name in findall(r"^    (\w+)", table, MULTILINE) if name != "constraint"]
-    assert columns == COLUMNS
+    columns = findall(r"^    (\w+)", table, MULTILINE)
+    assert columns == [*COLUMNS, "xid", "constraint", "constraint"]
 
 
 # Memory.

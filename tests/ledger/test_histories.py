@@ -219,7 +219,7 @@ def first_row(customer_id, flags):
         occurred_at=START,
         recorded_at=START,
     )
-    return chained(row, bytes(16))
+    return chained(row, bytes(16), b"key")
 
 
 class History(RuleBasedStateMachine):
@@ -231,7 +231,7 @@ class History(RuleBasedStateMachine):
     def begin(self, old, flags, incomplete):
         self.now = START
         self.number = 0
-        self.ledgers = Ledger(COLOMBIA), ReferenceLedger(COLOMBIA)
+        self.ledgers = Ledger(COLOMBIA, b"key"), ReferenceLedger(COLOMBIA, b"key")
         self.missing = {customer: 9 * (customer == incomplete) for customer in CUSTOMERS}
         self.payments = defaultdict(list)
         self.books = Books()
@@ -281,7 +281,7 @@ class History(RuleBasedStateMachine):
         self.compare_wallets()
 
     def teardown(self):
-        auditor = Auditor()
+        auditor = Auditor(chain_key=b"key")
         rows = sorted(self.books.rows, key=lambda row: (row.customer_id, row.asset, row.seq))
         assert auditor.feed(encode_journal(rows)) == []
         assert auditor.finish() == []

@@ -16,8 +16,10 @@ CLAIM = "insert into invoice_claim values (1, $1, $2, $3)"
 POSTING = """
 insert into journal (customer_id, asset, seq, transaction_id, leg, kind, refusal, requested, amount,
   held_amount, balance, held, counter, counter_party, brand_id, store_id, flags, missing_fields,
+  by_id, part, cause, till, batch_rows, writer_id, batch,
   lots, moved, fingerprint, occurred_at, recorded_at, hash)
-values ($1, $2, $3, $4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}', '{}', 0, now(), now(), '')
+values ($1, $2, $3, $4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, '{}', '{}', 0, now(), now(), '')
 """
 REVERSAL = POSTING.replace("0, 1, 0,", "0, 16, 0,", 1).replace("lots,", "reference, lots,")
 REVERSAL = REVERSAL.replace("'{}', '{}'", "$5, '{}', '{}'")
@@ -119,7 +121,7 @@ async def test_another_unique_key_is_refused(connection):
 @pytest.mark.parametrize(
     ("statement", "sqlstate"),
     [
-        ("insert into programme values (1, now() + '1 s', -1, 1, 1, 0, 1, true, true, 9)", "23514"),
+        ("insert into programme values (1, now() + '1 s', 9, -1, 1, 1, 0, 1, true, true)", "23514"),
         ("insert into wallet values (null, 1)", "23502"),
         ("select 9223372036854775807::bigint + 1", "22003"),
         ("select 1 / 0", "22012"),

@@ -78,7 +78,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "skips the compare-and-set",
-        "engine/postgres/sql/migrations/0001_initial.sql",
+        "engine/postgres/sql/migrations/0003_journal.sql",
         "    constraint journal_pkey primary key (customer_id, asset, seq),",
         "    constraint journal_pkey check (seq > 0),",
         ("tests/faults/test_workers.py",),

@@ -14,6 +14,7 @@ import pytest
 from harness import connection_to, until
 from recomputed import ROWS, Recomputed, before, nonzero
 
+from bench.sales import CHAIN_SECRET
 from engine.ledger.journal import COPY_ROWS
 from engine.ledger.vocabulary import COINS, PARTNER_BIT, Counter, Kind
 from engine.metrics import Metrics
@@ -337,6 +338,7 @@ async def test_the_command_audits_the_sums_too(
     await connection.execute(invented)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "engine", "audit", "--database-url", database),
+        *("--chain-key", CHAIN_SECRET),
         stdout=PIPE,
         stderr=PIPE,
     )

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from engine.postgres.connections import Connection
-from engine.postgres.migrations import MigrationError, migrate, pending
+from engine.postgres.migrations import CREATE_TABLE, MigrationError, migrate, pending
 
 
 @pytest.fixture
@@ -54,6 +54,15 @@ async def test_a_database_newer_than_the_code_is_refused(
     (folder / "0002_name.sql").unlink()
     with pytest.raises(MigrationError, match="0002_name, which this engine does not know"):
         await migrate(connection, folder)
+
+
+async def test_a_database_of_a_development_version_is_refused_in_a_sentence(
+    connection: Connection,
+) -> None:
+    await connection.execute(CREATE_TABLE)
+    await connection.execute("insert into schema_migration values (1, '0001_initial', '')")
+    with pytest.raises(MigrationError, match="Start with an empty database"):
+        await migrate(connection)
 
 
 async def test_a_failing_migration_changes_nothing_and_keeps_those_before_it(

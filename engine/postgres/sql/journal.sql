@@ -180,8 +180,14 @@ select case when not pg_is_in_recovery()
             then system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) end
   from pg_control_system()
 
+-- adopt_chain_key --
+insert into journal_chain (fingerprint) values ($1) on conflict do nothing
+
+-- chain_key --
+select fingerprint from journal_chain
+
 -- columns --
--- The columns of a table in their order: rows are appended without naming them.
+-- The columns of a table in their order.
 select array_agg(attname::text order by attnum)
   from pg_attribute
  where attrelid = to_regclass($1) and attnum > 0 and not attisdropped

@@ -1,5 +1,5 @@
 -- Sums over the journal: how they are folded, read and held against it. What is summed stands in
--- the views account_move, lot_move and coin_move; see migrations/0008_sums.sql.
+-- the views account_move, lot_move and coin_move; see migrations/0006_sums.sql.
 --
 -- Rows are summed by the hour first: no country's day begins within one, so days are worked out
 -- seldom. By date_bin, for date_trunc looks up a time zone for each row.

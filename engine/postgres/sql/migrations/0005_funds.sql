@@ -49,8 +49,3 @@ begin
                                     constraint = 'issuer_allotment_drawn';
     end if;
 end $$;
-
--- Whoever looks for a reference wants first rows: those that coins are issued by need not be here.
-drop index journal_reference;
-create index journal_reference on journal (customer_id, reference)
- where reference is not null and leg = 0;

@@ -12,6 +12,3 @@ create table sweep (
     ended_at    timestamptz
 );
 insert into sweep (only_row) values (true);
-
--- Holds by the time they were placed: those whose time is up are found among the newest.
-create index journal_hold on journal (recorded_at) where kind = 3 and refusal = 0;

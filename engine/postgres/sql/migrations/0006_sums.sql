@@ -95,17 +95,12 @@ create table hour_folded (
     xid_last  bigint not null
 ) with (fillfactor = 70);
 
--- How far the sums reach: they have every row of the transactions below `xid`, and no other. `pages`
--- of the journal are summarised in its index of transactions. `server` is the one whose transactions
--- these are, for a restore into another one starts to count anew.
+-- How far the sums reach: they have every row of the transactions below `xid`, and no other.
+-- `server` is the one whose transactions these are, for a restore into another one starts to count
+-- anew.
 create table fold (
     only_row boolean primary key default true check (only_row),
     xid      bigint not null,
-    pages    bigint not null,
     server   bigint not null
 );
-insert into fold (xid, pages, server)
-select coalesce(min(j.xid), pg_snapshot_xmin(pg_current_snapshot())::text::bigint), 0,
-       max(c.system_identifier)
-  from pg_control_system() c
-  left join journal j on true;
+insert into fold (xid, server) select 0, c.system_identifier from pg_control_system() c;

@@ -1,0 +1,75 @@
+"""Keys outside the database: of what customers are sent, and of the journal's hashes.
+
+Each is a setting or a file of the data folder, made at the first start. The key of the hashes is
+kept in a file also where it comes of the secret, so that a later change of the secret leaves it as
+it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from hashlib import blake2b, sha256
+from pathlib import Path
+
+from engine.errors import EngineError
+from engine.settings import Settings
+
+KEY_SIZE = 32
+SECRET_FILE = "secret"  # noqa: S105 - the name of a file
+CHAIN_KEY_FILE = "chain.key"
+
+
+def code_secret(settings: Settings) -> bytes:
+    """Return the key of payment codes and QR codes; makes its file where there is none.
+
+    It stays outside the database: a reader of the database cannot guess the digits of a code.
+    """
+    if settings.secret:
+        return _key_of(settings.secret)
+    return _kept(settings.data_dir / SECRET_FILE, os.urandom(KEY_SIZE))
+
+
+def chain_key(settings: Settings) -> bytes:
+    """Return the key of the journal's hashes; makes its file where there is none.
+
+    Engines with one secret make the same key, on whatever machine they are started first.
+    """
+    if settings.chain_key:
+        return _key_of(settings.chain_key)
+    made = _chain_key_of_secret(settings) or os.urandom(KEY_SIZE)
+    return _kept(settings.data_dir / CHAIN_KEY_FILE, made)
+
+
+def known_chain_key(settings: Settings) -> bytes | None:
+    """Return the key of the journal's hashes, None where it is not at hand; makes nothing."""
+    if settings.chain_key:
+        return _key_of(settings.chain_key)
+    path = settings.data_dir / CHAIN_KEY_FILE
+    return _read(path) if path.exists() else _chain_key_of_secret(settings)
+
+
+def _key_of(text: str) -> bytes:
+    return sha256(text.encode()).digest()
+
+
+def _chain_key_of_secret(settings: Settings) -> bytes | None:
+    if not settings.secret:
+        return None
+    return blake2b(settings.secret.encode(), digest_size=KEY_SIZE, person=b"leal-chain").digest()
+
+
+def _kept(path: Path, key: bytes) -> bytes:
+    """Return the key that a file has, after writing `key` where there is no such file."""
+    with contextlib.suppress(FileExistsError):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(file, "wb") as made:
+            made.write(key)
+    return _read(path)
+
+
+def _read(path: Path) -> bytes:
+    key = path.read_bytes()
+    if len(key) != KEY_SIZE:
+        raise EngineError(f"{path} does not have {KEY_SIZE} bytes. Restore it from a backup.")
+    return key

@@ -1,0 +1,194 @@
+-- The journal, which is the ledger, and the companions that are inserted with its rows.
+
+-- Which wallets a customer has: inserted with a wallet's first posting, never changed.
+create table wallet (
+    customer_id uuid not null,
+    asset       integer not null,
+    primary key (customer_id, asset)
+);
+
+-- The ledger. Insert-only, one row a posting, each with the state of its wallet after it. The order
+-- of the columns is the order in which the compiled core writes and hashes them; those of fixed size
+-- come first, so that none is padded.
+create table journal (
+    customer_id    uuid not null,
+    asset          integer not null,            -- 0: coins; else the brand whose points they are
+    by_id          integer not null,            -- the principal that asked for it; 0: nobody named
+    seq            bigint not null,             -- 1, 2, 3 ... in each wallet, without a gap
+    transaction_id uuid not null,
+    leg            smallint not null,           -- 0 the operation's own posting; 1 its coins
+    kind           smallint not null,           -- see engine/ledger/vocabulary.py
+    refusal        smallint not null,           -- 0, or why nothing was done
+    part           smallint not null,           -- of a reversal: 0 the whole, else the n-th part
+    requested      bigint not null,             -- how much the operation asked for
+    amount         bigint not null,             -- change of the available balance
+    held_amount    bigint not null,             -- change of what is held
+    balance        bigint not null,             -- available after this posting
+    held           bigint not null,             -- held after this posting
+    counter        smallint not null,           -- the account on the other side
+    cause          smallint not null,           -- of a reversal: returned, wrong customer, mistake
+    counter_party  integer not null,            -- whose account that is: a brand, or 0
+    brand_id       integer not null,            -- where it happened; 0: nowhere in particular
+    store_id       integer not null,
+    flags          smallint not null,           -- bit 0: the customer is blocked
+    missing_fields smallint not null,           -- of the customer's profile, when this was decided
+    till           smallint not null,           -- of the store; 0: not named
+    batch_rows     smallint not null,           -- the rows that were appended with this one
+    writer_id      integer not null,            -- who appended it, and in which of its batches
+    batch          integer not null,
+    fingerprint    bigint not null,             -- of the request, to tell a reused key from a retry
+    occurred_at    timestamptz not null,
+    recorded_at    timestamptz not null,
+    bill_amount    bigint,                      -- minor units of the brand's currency
+    counted_day    integer,                     -- the business day, in days since 1970, that ...
+    counted_sales  integer,                     -- ... so many sales of the wallet ...
+    counted_points bigint,                      -- ... and so many points of it count for
+    reference      uuid,                        -- the payment that this posting belongs to
+    lots           bigint[] not null,           -- open after: key, amount, key, amount ...
+    moved          bigint[] not null,           -- lots this posting moved, with the sign of the move
+    holds          bytea,                       -- open after: packed, see ext/holds.pxi
+    invoice_number text,                        -- as it was typed
+    invoice_scope  text,                        -- what else names the invoice: day, till; see INV-4
+    details        text,                        -- JSON of the receipt that no column holds
+    hash           bytea not null,              -- keyed BLAKE2b-128(hash of the row before ‖ this row)
+    xid            bigint not null default pg_current_xact_id()::text::bigint,  -- not hashed
+    constraint journal_pkey primary key (customer_id, asset, seq),
+    constraint journal_transaction_key unique (customer_id, transaction_id, leg)
+);
+
+-- The key of the hashes is not in the database; this is what it is known by. One row, once rows are
+-- written.
+create table journal_chain (
+    only_row    boolean primary key default true check (only_row),
+    fingerprint bytea not null
+);
+
+-- Who looks for a reference wants first rows: those that coins are issued by need not be here.
+create index journal_reference on journal (customer_id, reference)
+ where reference is not null and leg = 0;
+
+-- A transaction is reversed once (PTS-8, RED-7).
+create unique index journal_reversal on journal (customer_id, reference)
+ where kind = 16 and leg = 0 and refusal = 0;
+
+-- Holds by the time they were placed: those whose time is up are found among the newest.
+create index journal_hold on journal (recorded_at) where kind = 3 and refusal = 0;
+
+-- The transaction that wrote a row is filled by the server: folding takes those that have ended.
+create index journal_xid on journal (xid);
+
+-- An invoice of a store earns once (PTS-7): inserted with the posting that claims it.
+create table invoice_claim (
+    store_id       integer not null,
+    invoice_number text not null,
+    customer_id    uuid not null,
+    transaction_id uuid not null,
+    primary key (store_id, invoice_number)
+);
+
+-- A reference of a partner converts once (SYS-9): inserted with the conversion.
+create table partner_reference (
+    partner_id     integer not null,
+    reference      text not null,
+    customer_id    uuid not null,
+    transaction_id uuid not null,
+    primary key (partner_id, reference)
+);
+
+-- The codes of a customer's app that have paid (COI-6), by the second in which each was issued:
+-- inserted with the payment.
+create table qr_use (
+    customer_id    uuid not null,
+    issued_at      bigint not null,
+    transaction_id uuid not null,
+    primary key (customer_id, issued_at)
+);
+
+-- The stock of an item is numbered from 1, and each unit is taken once: inserted with the posting
+-- that takes it, so a popular reward has no row that its redemptions wait for (RED-5).
+create table item_unit (
+    item_id        integer not null,
+    unit           integer not null,
+    customer_id    uuid not null,
+    transaction_id uuid not null,
+    primary key (item_id, unit)
+);
+
+-- The units from $2 to $3 of item $1 that nobody has taken, in their order: the gaps in the index,
+-- found one after the other, so that whoever wants a few of them reads no further.
+create function free_units(integer, integer, integer) returns setof integer
+language sql stable as $$
+select g.unit
+  from (select t.before + 1 as low, t.unit - 1 as high
+          from (select u.unit, lag(u.unit, 1, $2 - 1) over (order by u.unit) as before
+                  from item_unit u
+                 where u.item_id = $1 and u.unit between $2 and $3) t
+         where t.unit > t.before + 1
+         union all
+        select coalesce(max(u.unit), $2 - 1) + 1, $3
+          from item_unit u
+         where u.item_id = $1 and u.unit between $2 and $3) gap
+ cross join lateral generate_series(gap.low, gap.high) as g (unit)
+$$;
+
+-- The units of item $1 that may be taken of a stock of $2: those from $3 on, then those before it.
+-- Where the stock was lowered and units above it are taken, as many of the first free ones are left
+-- out. Each taking leaves the others' choice as it was, so no two writers take more than there is.
+create function open_units(integer, integer, integer) returns setof integer
+language sql stable as $$
+select f.unit
+  from (select case when above.units = 0 then 1
+                    else coalesce((select f.unit from free_units($1, 1, $2) as f (unit)
+                                   offset above.units limit 1), $2 + 1) end as first
+          from (select count(*) as units from item_unit u
+                 where u.item_id = $1 and u.unit > $2) above
+        offset 0) b
+ cross join lateral (values (greatest($3, b.first), $2), (b.first, $3 - 1)) as r (low, high)
+ cross join lateral free_units($1, r.low, r.high) as f (unit)
+$$;
+
+-- A customer's turns at an item with a limit, numbered from 1, each taken once (RED-5).
+create table item_turn (
+    customer_id    uuid not null,
+    item_id        integer not null,
+    turn           integer not null,
+    transaction_id uuid not null,
+    primary key (customer_id, item_id, turn)
+);
+
+-- Wrong codes by where they were typed: inserted with the posting that counts the try, and forgotten
+-- once they are out of every window. A session's cashier, 0 where it was a key.
+create table failed_code (
+    brand_id       integer not null,
+    store_id       integer not null,
+    cashier_id     integer not null,
+    transaction_id uuid not null,
+    failed_at      timestamptz not null,
+    primary key (brand_id, transaction_id)
+);
+create index failed_code_brand on failed_code (brand_id, failed_at);
+create index failed_code_store on failed_code (store_id, failed_at);
+create index failed_code_cashier on failed_code (cashier_id, failed_at) where cashier_id > 0;
+
+-- The postings whose code has gone out, for a retry of one whose code has not.
+create table sent_code (
+    customer_id    uuid not null,
+    transaction_id uuid not null,
+    sent_at        timestamptz not null,
+    primary key (customer_id, transaction_id)
+);
+create index sent_code_sent on sent_code (sent_at);
+
+-- The journal for a person at psql: lot keys taken apart. Issuers from 2^31 on are partners, and
+-- what is owed to an issuer never expires.
+create view posting as
+select j.customer_id, j.asset, j.seq, j.transaction_id, j.kind, j.refusal, j.amount, j.held_amount,
+       j.balance, j.held, j.brand_id, j.store_id, j.recorded_at,
+       (select coalesce(jsonb_agg(jsonb_build_object(
+                   'expires_on', case when j.lots[i] >> 32 > 0
+                                      then date '1970-01-01' + (j.lots[i] >> 32)::integer end,
+                   'issuer', j.lots[i] & 2147483647,
+                   'partner', j.lots[i] & 2147483648 <> 0,
+                   'amount', j.lots[i + 1]) order by i), '[]')
+          from generate_series(1, coalesce(array_length(j.lots, 1), 0), 2) as i) as open_lots
+  from journal j;
