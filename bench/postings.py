@@ -99,7 +99,9 @@ class Postings:
             return Operation(kind=Kind.PAYMENT, requested=self._coins(), **facts)
         issues = brand in self._issuers
         if verb == "cash_back" and issues:
-            return Operation(kind=Kind.CASHBACK, requested=self._coins(), **self._coins_for(facts))
+            order = b"O-%d" % self._dice.getrandbits(62)
+            facts |= {"claim_reference": order, "requested": self._coins()}
+            return Operation(kind=Kind.CASHBACK, **self._coins_for(facts))
         return Operation(
             kind=Kind.ACCUMULATION,
             asset=brand,

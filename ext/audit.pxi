@@ -60,6 +60,7 @@ cdef class Auditor(CopyReader):
         Roll wallet_roll
         Roll claim_roll
         Roll reference_roll
+        Roll order_roll
 
     def __init__(self, bytes key not None=ZERO_HASH, bytes chain_key=b""):
         self.columns = JOURNAL_FIELDS
@@ -97,7 +98,8 @@ cdef class Auditor(CopyReader):
         """What the rows call for in the journal's companions, by table: (records, sum, sum)."""
         return {"wallet": roll_tuple(&self.wallet_roll),
                 "invoice_claim": roll_tuple(&self.claim_roll),
-                "partner_reference": roll_tuple(&self.reference_roll)}
+                "reference_claim": roll_tuple(&self.reference_roll),
+                "order_claim": roll_tuple(&self.order_roll)}
 
     cdef int64_t number(self, int field) noexcept:
         if self.lengths[field] == 8:
@@ -180,21 +182,24 @@ cdef class Auditor(CopyReader):
                 and self.lengths[FIELD_INVOICE_NUMBER] >= 0):
             self.start_record(4)
             self.put(FIELD_STORE_ID)
-            self.put_claimed_number()
+            self.put_invoice_key()
             self.put(FIELD_CUSTOMER_ID)
             self.put(FIELD_TRANSACTION_ID)
             roll_add(&self.claim_roll, self.key, self.record.data, self.record.length)
-        elif kind == CONVERSION:
+        elif kind == CONVERSION or kind == CASHBACK:
+            # The owner of what is claimed is the account on the other side: a partner or a brand.
             self.start_record(3)
             self.put(FIELD_COUNTER_PARTY)
             self.put(FIELD_CUSTOMER_ID)
             self.put(FIELD_TRANSACTION_ID)
-            roll_add(&self.reference_roll, self.key, self.record.data, self.record.length)
+            roll_add(&self.reference_roll if kind == CONVERSION else &self.order_roll, self.key,
+                     self.record.data, self.record.length)
         return 0
 
     cdef int start_record(self, int columns) except -1:
         self.record.length = 0
-        reserve(&self.record, RECORD_SIZE_MAX + max(self.lengths[FIELD_INVOICE_NUMBER], 0))
+        reserve(&self.record, RECORD_SIZE_MAX + max(self.lengths[FIELD_INVOICE_NUMBER], 0)
+                + max(self.lengths[FIELD_INVOICE_SCOPE], 0))
         self.record_until(put_int16(self.record.data, columns))
         return 0
 
@@ -205,11 +210,17 @@ cdef class Auditor(CopyReader):
         self.record_until(put_field(&self.record.data[self.record.length], self.fields[field],
                                     self.lengths[field]))
 
-    cdef void put_claimed_number(self) noexcept:
+    cdef void put_invoice_key(self) noexcept:
         cdef:
             uint8_t* at = &self.record.data[self.record.length]
-            Py_ssize_t length = put_claimed_spelling(&at[4], self.fields[FIELD_INVOICE_NUMBER],
-                                                     self.lengths[FIELD_INVOICE_NUMBER])
+            uint8_t* key = &at[4]
+            Py_ssize_t length = put_claim_key(key, self.fields[FIELD_INVOICE_NUMBER],
+                                              self.lengths[FIELD_INVOICE_NUMBER])
+        if self.lengths[FIELD_INVOICE_SCOPE] >= 0:
+            key[length] = PyBytes_AS_STRING(SCOPE_SIGN)[0]
+            memcpy(&key[length + 1], self.fields[FIELD_INVOICE_SCOPE],
+                   self.lengths[FIELD_INVOICE_SCOPE])
+            length += 1 + self.lengths[FIELD_INVOICE_SCOPE]
         self.record_until(&put_int32(at, length)[length])
 
     cdef int take_lots(self, int field, Lots* lots) except -1:

@@ -21,6 +21,8 @@ cdef int pay(Ledger ledger, Batch batch, Customer customer, Operation operation,
     # Nothing can fail from here but for want of memory.
     spend(batch, customer, coins, operation, COINS_SETTLED, operation.brand_id)
     batch.take(operation)
+    batch.pay_invoice(operation.store_id, operation.claim_key, operation.coins_max,
+                      operation.requested)
     if operation.qr_issued_at:
         batch.use(operation)
     return 0
@@ -40,44 +42,35 @@ cdef int donate(Ledger ledger, Batch batch, Customer customer, Operation operati
 cdef int convert(Ledger ledger, Batch batch, Customer customer, Operation operation,
                  int64_t now) except -1:
     """Turn a partner's points into coins that the partner issues, once by its reference (SYS-9)."""
-    cdef Wallet coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
+    return receive(ledger, batch, customer, operation, PARTNER_BIT | operation.party_id,
+                   PARTNER_CLEARING, operation.party_id, now)
+
+
+cdef int give_cashback(Ledger ledger, Batch batch, Customer customer, Operation operation,
+                       int64_t now) except -1:
+    """Give coins for an online order, once; its brand issues them (COI-2, INV-8)."""
+    return receive(ledger, batch, customer, operation, operation.brand_id, COINS_ISSUED,
+                   operation.brand_id, now)
+
+
+cdef int receive(Ledger ledger, Batch batch, Customer customer, Operation operation,
+                 int64_t issuer, int counter, int32_t party, int64_t now) except -1:
+    """Post what was asked for as a lot of `issuer`, once for what it claims."""
+    cdef:
+        Wallet coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
+        ClaimPlace* claim
+        Posting posting = posting_of(operation)
     if customer.flags() & FLAG_BLOCKED:
         return refuse(batch, customer, coins, operation, CUSTOMER_BLOCKED)
     if operation.barred:
         return refuse(batch, customer, coins, operation, operation.barred)
-    if batch.converts_already(operation):
+    claim = batch.new_claims.find(operation)
+    if claim.number:
         return refuse(batch, customer, coins, operation, REFERENCE_ALREADY_USED)
     if not has_room(coins, operation.requested):
         return refuse(batch, customer, coins, operation, LIMIT_REACHED)
 
     # Nothing can fail from here but for want of memory.
-    receive(ledger, batch, customer, coins, operation, PARTNER_BIT | operation.party_id,
-            PARTNER_CLEARING, operation.party_id)
-    batch.convert(operation)
-    return 0
-
-
-cdef int give_cashback(Ledger ledger, Batch batch, Customer customer, Operation operation,
-                       int64_t now) except -1:
-    """Give coins for an online purchase; its brand issues them (COI-2)."""
-    cdef Wallet coins = ledger.open(batch, customer, COINS, ledger.coins_utc_offset, now)
-    if customer.flags() & FLAG_BLOCKED:
-        return refuse(batch, customer, coins, operation, CUSTOMER_BLOCKED)
-    if operation.barred:
-        return refuse(batch, customer, coins, operation, operation.barred)
-    if not has_room(coins, operation.requested):
-        return refuse(batch, customer, coins, operation, LIMIT_REACHED)
-
-    # Nothing can fail from here but for want of memory.
-    receive(ledger, batch, customer, coins, operation, operation.brand_id, COINS_ISSUED,
-            operation.brand_id)
-    return batch.draw(operation.allotment_id, operation.requested)
-
-
-cdef int receive(Ledger ledger, Batch batch, Customer customer, Wallet coins,
-                 Operation operation, int64_t issuer, int counter, int32_t party) except -1:
-    """Post what was asked for as a lot of `issuer`; nothing can fail but for want of memory."""
-    cdef Posting posting = posting_of(operation)
     credit(batch, coins, lot_key(operation.expires_day, issuer), operation.requested)
     posting.amount = operation.requested
     posting.counter = counter
@@ -86,6 +79,8 @@ cdef int receive(Ledger ledger, Batch batch, Customer customer, Wallet coins,
               operation)
     operation.succeed(operation.requested, coins)
     operation.earned_expires_day = operation.expires_day if operation.requested else 0
+    batch.new_claims.add(claim, operation)
+    batch.draw(operation.allotment_id, operation.requested)
     if lots_are_mixed(&coins.planned.lots):
         ledger.take_due(batch, customer, coins, ledger.coins_utc_offset, batch.now)
     return 0

@@ -16,7 +16,7 @@ One translation unit of several files, in the order in which they stand on each 
     customers.pxi the customers that are loaded, by id
     ids.pxi       ids as text and as bytes, fingerprints
     operation.pxi what a caller asks for and what it got
-    claims.pxi    the invoices that earn in a batch
+    claims.pxi    what a batch claims: invoices, partners' references, online orders
     order.pxi     in which a batch is decided
     chains.pxi    rows get their hashes, four wallets at a time
     rows.pxi      postings become rows of COPY, in the order of the journal's key
@@ -78,6 +78,8 @@ cdef enum Refusal:
     REFERENCE_ALREADY_USED = 14
     ALREADY_REVERSED = 15
     NOT_REVERSIBLE = 16
+    EXCEEDS_INVOICE = 17
+    INVOICE_VOIDED = 18
 
 cdef enum Counter:
     NO_COUNTER = 0
@@ -95,6 +97,12 @@ cdef enum Cause:
     RETURNED = 1
     WRONG_CUSTOMER = 2
     MISTAKE = 3
+
+cdef enum Claim:
+    NO_CLAIM = 0
+    INVOICE = 1
+    REFERENCE = 2
+    ORDER = 3
 
 cdef enum Outcome:
     UNDECIDED = 0
@@ -151,6 +159,7 @@ CODES = {
         "CODE_INVALID": CODE_INVALID, "CODE_EXHAUSTED": CODE_EXHAUSTED,
         "PAYMENT_EXPIRED": PAYMENT_EXPIRED, "REFERENCE_ALREADY_USED": REFERENCE_ALREADY_USED,
         "ALREADY_REVERSED": ALREADY_REVERSED, "NOT_REVERSIBLE": NOT_REVERSIBLE,
+        "EXCEEDS_INVOICE": EXCEEDS_INVOICE, "INVOICE_VOIDED": INVOICE_VOIDED,
     },
     "counter": {
         "NONE": NO_COUNTER, "POINTS_ISSUED": POINTS_ISSUED, "POINTS_REDEEMED": POINTS_REDEEMED,
@@ -161,6 +170,9 @@ CODES = {
     "cause": {
         "NONE": NO_CAUSE, "RETURNED": RETURNED, "WRONG_CUSTOMER": WRONG_CUSTOMER,
         "MISTAKE": MISTAKE,
+    },
+    "claim": {
+        "NONE": NO_CLAIM, "INVOICE": INVOICE, "REFERENCE": REFERENCE, "ORDER": ORDER,
     },
     "outcome": {
         "UNDECIDED": UNDECIDED, "POSTED": POSTED, "UNKNOWN_CUSTOMER": UNKNOWN_CUSTOMER,

@@ -9,6 +9,8 @@
 #   · tries_left 2 · resends_left 2 · number of lots 4 · (lot key 8 · amount 8)…
 # A hold for an item (RED-6) has bit 31 of the number of lots set, and after it
 #   item_id 4 · unit 4 · turn 4
+# A hold for an invoice (INV-8) has bit 30 set, and after that
+#   length of its key 2 · key
 
 cdef enum:
     HOLD_SIZE = 64
@@ -16,7 +18,8 @@ cdef enum:
     HOLD_LOT_SIZE = 16
     HOLD_COINS = 16                 # where its coins stand
     HOLD_LOTS = 60                  # where the number of its lots stands
-    LOTS_MASK = 0x7FFFFFFF
+    LOTS_MASK = 0x3FFFFFFF
+    INVOICE_BIT = 1 << 30
 
 cdef uint32_t ITEM_BIT = <uint32_t> 1 << 31
 
@@ -36,6 +39,7 @@ cdef class Hold:
         readonly int32_t item_id
         readonly int32_t unit
         readonly int32_t turn
+        readonly bytes invoice_key      # of an invoice of the store; None: of no invoice
         Lots lots_taken
 
     def __dealloc__(self):
@@ -60,6 +64,7 @@ cdef Hold hold_with(Hold hold, bytes code_mac, int tries_left, int resends_left)
     changed.item_id = hold.item_id
     changed.unit = hold.unit
     changed.turn = hold.turn
+    changed.invoice_key = hold.invoice_key
     lots_copy(&changed.lots_taken, &hold.lots_taken)
     return changed
 
@@ -71,6 +76,8 @@ cdef Py_ssize_t holds_size(list holds):
     for hold in holds:
         size += (HOLD_SIZE + (HOLD_ITEM_SIZE if hold.item_id else 0)
                  + HOLD_LOT_SIZE * hold.lots_taken.length)
+        if hold.invoice_key is not None:
+            size += 2 + PyBytes_GET_SIZE(hold.invoice_key)
     return size
 
 
@@ -90,11 +97,16 @@ cdef uint8_t* put_holds_field(uint8_t* at, list holds):
         at = put_int32(at, hold.store_id)
         at = put_int16(at, hold.tries_left)
         at = put_int16(at, hold.resends_left)
-        at = put_int32(at, hold.lots_taken.length | (ITEM_BIT if hold.item_id else 0))
+        at = put_int32(at, hold.lots_taken.length | (ITEM_BIT if hold.item_id else 0)
+                       | (INVOICE_BIT if hold.invoice_key is not None else 0))
         if hold.item_id:
             at = put_int32(at, hold.item_id)
             at = put_int32(at, hold.unit)
             at = put_int32(at, hold.turn)
+        if hold.invoice_key is not None:
+            at = put_int16(at, <int> PyBytes_GET_SIZE(hold.invoice_key))
+            at = put_bytes(at, PyBytes_AS_STRING(hold.invoice_key),
+                           PyBytes_GET_SIZE(hold.invoice_key))
         for lot in range(hold.lots_taken.length):
             at = put_int64(at, hold.lots_taken.items[lot].key)
             at = put_int64(at, hold.lots_taken.items[lot].amount)
@@ -108,6 +120,10 @@ cdef Py_ssize_t hold_size(const uint8_t* data, Py_ssize_t length) noexcept nogil
         return -1
     if take_int32(&data[HOLD_LOTS]) < 0:
         size += HOLD_ITEM_SIZE
+    if take_int32(&data[HOLD_LOTS]) & INVOICE_BIT:
+        if size + 2 > length:
+            return -1
+        size += 2 + (<int> data[size] << 8 | data[size + 1])
     size += HOLD_LOT_SIZE * (take_int32(&data[HOLD_LOTS]) & LOTS_MASK)
     return size if size <= length else -1
 
@@ -120,7 +136,8 @@ cdef list take_holds(bytes packed):
         Py_ssize_t at = 0
         Py_ssize_t length
         int32_t count, lot
-        bint of_item
+        bint of_item, of_invoice
+        Py_ssize_t key_size
         Hold hold
     if packed is None:
         return holds
@@ -139,6 +156,7 @@ cdef list take_holds(bytes packed):
         hold.tries_left = <int32_t> (take_int32(&data[at + 56]) >> 16)
         hold.resends_left = <int32_t> (take_int32(&data[at + 56]) & 0xFFFF)
         of_item = take_int32(&data[at + HOLD_LOTS]) < 0
+        of_invoice = (take_int32(&data[at + HOLD_LOTS]) & INVOICE_BIT) != 0
         count = <int32_t> (take_int32(&data[at + HOLD_LOTS]) & LOTS_MASK)
         at += HOLD_SIZE
         if of_item:
@@ -146,6 +164,10 @@ cdef list take_holds(bytes packed):
             hold.unit = <int32_t> take_int32(&data[at + 4])
             hold.turn = <int32_t> take_int32(&data[at + 8])
             at += HOLD_ITEM_SIZE
+        if of_invoice:
+            key_size = <int> data[at] << 8 | data[at + 1]
+            hold.invoice_key = packed[at + 2:at + 2 + key_size]
+            at += 2 + key_size
         lots_reserve(&hold.lots_taken, count)
         for lot in range(count):
             hold.lots_taken.items[lot].key = take_int64(&data[at])

@@ -82,27 +82,36 @@ def fingerprint_of(bytes meaning not None):
     return take_int64(digest)
 
 
-def claimed_spelling(bytes invoice_number not None):
-    """Return the one spelling of an invoice number: small letters and blanks make no other one."""
+def claim_key_of(bytes text not None, bytes scope=None):
+    """Return the normal form by which something is claimed once (INV-4, INV-8).
+
+    Letters and digits count, in capitals; what else stands in `text` does not. `scope` is what
+    names the thing beside it, such as a day.
+    """
     cdef:
-        Py_ssize_t length = PyBytes_GET_SIZE(invoice_number)
-        bytes spelled = PyBytes_FromStringAndSize(NULL, length)
-    length = put_claimed_spelling(<uint8_t*> PyBytes_AS_STRING(spelled),
-                                  <const uint8_t*> PyBytes_AS_STRING(invoice_number), length)
-    return spelled[:length]
+        Py_ssize_t length = PyBytes_GET_SIZE(text)
+        bytes key = PyBytes_FromStringAndSize(NULL, length)
+    length = put_claim_key(<uint8_t*> PyBytes_AS_STRING(key),
+                           <const uint8_t*> PyBytes_AS_STRING(text), length)
+    return key[:length] if scope is None else key[:length] + SCOPE_SIGN + scope
 
 
-cdef Py_ssize_t put_claimed_spelling(uint8_t* target, const uint8_t* number,
-                                     Py_ssize_t length) noexcept nogil:
-    """Write the one spelling of a number to `target`; return its length, which is no longer."""
+cdef bytes SCOPE_SIGN = b"@"        # no letter and no digit, so no text has it in its key
+
+
+cdef Py_ssize_t put_claim_key(uint8_t* target, const uint8_t* text,
+                              Py_ssize_t length) noexcept nogil:
+    """Write the key of a text to `target`; return its length, which is no longer."""
     cdef:
         Py_ssize_t written = 0
         Py_ssize_t at
+        uint8_t character
     for at in range(length):
-        if number[at] == 32:
+        character = text[at]
+        if 97 <= character <= 122:                          # a small letter
+            character -= 32
+        elif not (48 <= character <= 57 or 65 <= character <= 90):
             continue
-        target[written] = number[at]
-        if 97 <= number[at] <= 122:
-            target[written] -= 32
+        target[written] = character
         written += 1
     return written

@@ -13,10 +13,12 @@ cdef inline bint spends(int kind) noexcept:
 
 @cython.final
 cdef class Leg:
-    """A row of the transaction that is to be reversed, and the unit and turn that it took.
+    """A row of the transaction that is to be reversed, and what happened once by it.
 
-    `taker` is the transaction that took them: of a capture that is its payment. `allotment_id` is
-    what paid for the coins that a prepaid issuer gave.
+    `unit` and `turn` were taken of an item; `taker` is the transaction that took them: of a capture
+    that is its payment. `claim` is (kind, owner, key) of what it claimed, `invoice` (store_id, key)
+    of the invoice that its coins paid. `allotment_id` is what paid for the coins that a prepaid
+    issuer gave.
     """
 
     cdef:
@@ -32,12 +34,15 @@ cdef class Leg:
         readonly int32_t turn
         readonly bytes taker
         readonly bytes allotment_id
+        readonly tuple claim
+        readonly tuple invoice
         Lots lots_moved
 
     def __init__(self, *, int32_t asset, int kind, moved, int refusal=NOT_REFUSED,
                  int64_t amount=0, int64_t held_amount=0, int counter=NO_COUNTER,
                  int32_t counter_party=0, int32_t item_id=0, int32_t unit=0, int32_t turn=0,
-                 bytes taker=None, bytes allotment_id=None):
+                 bytes taker=None, bytes allotment_id=None, tuple claim=None,
+                 tuple invoice=None):
         self.lots_moved.length = 0
         for key, moved_amount in moved:
             lots_add(&self.lots_moved, key, moved_amount)
@@ -53,8 +58,10 @@ cdef class Leg:
         self.turn = turn
         self.taker = taker
         self.allotment_id = allotment_id
-        if (unit or turn) and taker is None:
-            raise ValueError("a unit and a turn need the transaction that took them")
+        self.claim = claim
+        self.invoice = invoice
+        if (unit or turn or claim is not None) and taker is None:
+            raise ValueError("a unit, a turn and a claim need the transaction that took them")
         if allotment_id is not None and counter != COINS_ISSUED:
             raise ValueError("nothing but what issues coins draws from an allotment")
         if self.reversible and not self.is_sound():

@@ -2,6 +2,8 @@
 
 cdef enum:
     REFERENCE_SIZE_MAX = 64
+    CLAIM_TEXT_SIZE_MAX = 128
+    NO_MAX = -1
 
 
 cdef bint is_reference(bytes text) noexcept:
@@ -31,6 +33,10 @@ cdef class Operation:
         readonly int64_t bill_amount
         readonly bytes invoice_number
         readonly bytes invoice_scope
+        readonly int64_t coins_max
+        readonly int claim_kind
+        readonly int32_t claim_owner
+        readonly bytes claim_key
         readonly int cause
         readonly int32_t by_id
         readonly int till
@@ -50,7 +56,7 @@ cdef class Operation:
         readonly int64_t qr_issued_at
         readonly bytes allotment_id
         readonly list original
-        public int barred
+        readonly int barred
         # What came of it.
         public int outcome
         public int refusal
@@ -77,7 +83,8 @@ cdef class Operation:
                  int32_t asset=COINS, int64_t requested=0, int64_t expires_day=0,
                  int64_t coins=0, int64_t coins_expires_day=0, int64_t utc_offset=0,
                  int64_t occurred_at=0, int64_t bill_amount=NO_BILL, bytes invoice_number=None,
-                 bytes invoice_scope=None, int cause=NO_CAUSE, int32_t by_id=0, int till=0,
+                 bytes invoice_scope=None, int64_t coins_max=NO_MAX, int cause=NO_CAUSE,
+                 int32_t by_id=0, int till=0,
                  bytes details=None, bytes reference=None, bytes code_mac=None,
                  int32_t cashier_id=0, int64_t hold_expires_at=0, int32_t tries_max=0,
                  int32_t resends_max=0, bint needs_profile=False, int32_t item_id=0,
@@ -98,10 +105,11 @@ cdef class Operation:
             raise ValueError("a brand's id is below zero")
         if cashier_id < 0 or (cashier_id and kind != CAPTURE):
             raise ValueError("nothing but a typed code is of a cashier")
-        if invoice_number is not None and not claimed_spelling(invoice_number):
-            raise ValueError("an invoice number that is only blanks is none")
         if invoice_scope is not None and (invoice_number is None or not invoice_scope):
             raise ValueError("a scope is of an invoice number, and has a text")
+        if coins_max < NO_MAX or (coins_max != NO_MAX and (invoice_number is None
+                                                           or kind not in (HOLD, PAYMENT))):
+            raise ValueError("nothing but a payment of an invoice has as many coins at most")
         if by_id < 0 or not 0 <= till <= 0x7FFF:
             raise ValueError("a principal or a till is out of range")
         if not NO_CAUSE <= cause <= MISTAKE or (cause and kind != REVERSAL):
@@ -131,6 +139,7 @@ cdef class Operation:
         self.bill_amount = bill_amount
         self.invoice_number = invoice_number
         self.invoice_scope = invoice_scope
+        self.coins_max = coins_max
         self.cause = cause
         self.by_id = by_id
         self.till = till
@@ -153,6 +162,7 @@ cdef class Operation:
         self.barred = barred
         self.check_kind()
         self.check_party()
+        self.set_claim()
         self.check_allotment()
         self.check_original()
 
@@ -178,12 +188,36 @@ cdef class Operation:
         """Check who is on the other side of coins, and what may be claimed of them once."""
         if self.party_id < 0 or (self.party_id > 0) != (self.kind in (CONVERSION, DONATION)):
             raise ValueError("a conversion or a donation needs its other party, others have none")
-        if (self.claim_reference is not None) != (self.kind == CONVERSION):
-            raise ValueError("a conversion needs its partner's reference, others have none")
+        if (self.claim_reference is not None) != (self.kind in (CONVERSION, CASHBACK)):
+            raise ValueError("a conversion needs a reference, a cashback an order, others none")
         if self.claim_reference is not None and not is_reference(self.claim_reference):
-            raise ValueError("a partner's reference has 1 to 64 printable ASCII characters")
+            raise ValueError("a reference or an order has 1 to 64 printable ASCII characters")
         if self.qr_issued_at < 0 or (self.qr_issued_at and self.kind != PAYMENT):
             raise ValueError("nothing but a payment is by a QR")
+        return 0
+
+    cdef int set_claim(self) except -1:
+        """Find out what happens once by this (PTS-7, SYS-9, INV-8), and by which key."""
+        cdef bytes text = self.claim_reference
+        if self.kind == ACCUMULATION and self.invoice_number is not None:
+            self.claim_kind = INVOICE
+            self.claim_owner = self.store_id
+            text = self.invoice_number
+        elif self.kind == CONVERSION:
+            self.claim_kind = REFERENCE
+            self.claim_owner = self.party_id
+        elif self.kind == CASHBACK:
+            self.claim_kind = ORDER
+            self.claim_owner = self.brand_id
+        elif self.kind in (HOLD, PAYMENT):
+            text = self.invoice_number
+        if text is None:
+            return 0
+        if PyBytes_GET_SIZE(text) > CLAIM_TEXT_SIZE_MAX:
+            raise ValueError("what is claimed has a longer text than is allowed")
+        self.claim_key = claim_key_of(text, self.invoice_scope)
+        if PyBytes_GET_SIZE(self.claim_key) == 0 or self.claim_key.startswith(SCOPE_SIGN):
+            raise ValueError("what is claimed has a letter or a digit")
         return 0
 
     cdef int check_allotment(self) except -1:
@@ -212,10 +246,11 @@ cdef class Operation:
         self.requested = abs(leg.total())
         return 0
 
-    @property
-    def claimed_number(self):
-        """The one spelling of the invoice number, which is what is claimed; None without one."""
-        return None if self.invoice_number is None else claimed_spelling(self.invoice_number)
+    def bar(self, int refusal, bytes details=None):
+        """Refuse it for a reason that the wallets do not know; `details` replace those it has."""
+        self.barred = refusal
+        if details is not None:
+            self.details = details
 
     @property
     def coins_issued(self):

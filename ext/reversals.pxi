@@ -58,6 +58,10 @@ cdef int reverse_leg(Ledger ledger, Batch batch, Customer customer, Wallet walle
               None if number else operation)
     batch.refund(leg.counter_party, leg.allotment_id, leg.total())
     batch.free(operation.customer_id, leg.item_id, leg.unit, leg.turn, leg.taker)
+    if leg.claim is not None and operation.cause in (WRONG_CUSTOMER, MISTAKE):
+        batch.claims_freed.append((*leg.claim, leg.taker))
+    if leg.invoice is not None:
+        batch.pay_invoice(leg.invoice[0], leg.invoice[1], NO_MAX, leg.total())
     if number == 0:
         operation.succeed(amount, wallet)
     else:

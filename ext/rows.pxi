@@ -46,15 +46,16 @@ cdef class Batch:
         ChainStart chain
         list touched
         list customers
-        Claims new_claims               # the invoices that earn
+        Claims new_claims
         dict new_units                  # (item_id, unit): the operation that took it
         dict new_turns                  # (customer_id, item_id, turn): the operation that took it
-        dict new_references             # (partner_id, reference): the operation that converted it
         dict new_qr_uses                # (customer_id, issued_at): the operation paid by it
         dict new_reversals              # (customer_id, transaction_id): what reversed it
         dict new_draws                  # allotment_id: (coins issued from it, coins given back)
         dict new_refunds                # brand_id: coins given back to its fund
+        dict invoice_coins              # (store_id, key): [coins_max, coins that paid it]
         list freed                      # (customer_id, item_id, unit, turn, transaction_id)
+        list claims_freed               # (kind, owner, key, transaction_id)
         Buffer buffer
         Lots moved
         Row* rows
@@ -67,12 +68,13 @@ cdef class Batch:
         self.new_claims = Claims(len(operations))
         self.new_units = {}
         self.new_turns = {}
-        self.new_references = {}
         self.new_qr_uses = {}
         self.new_reversals = {}
         self.new_draws = {}
         self.new_refunds = {}
+        self.invoice_coins = {}
         self.freed = []
+        self.claims_freed = []
         self.touched = []
         self.customers = []
         reserve(&self.buffer, ROW_SIZE_MAX * len(operations))
@@ -132,8 +134,23 @@ cdef class Batch:
 
     @property
     def claims(self):
-        """The invoices that earn in this batch: (store_id, number, customer_id, transaction_id)."""
+        """What is claimed in this batch: (kind, owner, key, customer_id, transaction_id)."""
         return self.new_claims.rows()
+
+    @property
+    def freed_claims(self):
+        """What may be claimed again: (kind, owner, key, transaction that had claimed it)."""
+        return sorted(self.claims_freed)
+
+    @property
+    def invoice_payments(self):
+        """The coins that invoices are paid with: (store_id, key, coins_max, coins), -1 for no max.
+
+        Coins below zero are given back.
+        """
+        return [(store_id, key, coins_max, coins)
+                for (store_id, key), (coins_max, coins) in sorted(self.invoice_coins.items())
+                if coins]
 
     @property
     def units(self):
@@ -152,16 +169,6 @@ cdef class Batch:
         for (customer_id, item_id, turn), operation in sorted(self.new_turns.items()):
             turns.append((customer_id, item_id, turn, operation.transaction_id))
         return turns
-
-    @property
-    def references(self):
-        """What partners converted: (partner_id, reference, customer_id, transaction_id)."""
-        cdef Operation operation
-        references = []
-        for (partner_id, reference), operation in sorted(self.new_references.items()):
-            references.append((partner_id, reference, operation.customer_id,
-                               operation.transaction_id))
-        return references
 
     @property
     def qr_uses(self):
@@ -249,12 +256,13 @@ cdef class Batch:
             self.new_refunds[brand_id] = self.new_refunds.get(brand_id, 0) + coins
         return 0
 
-    cdef bint converts_already(self, Operation operation) except -1:
-        """Return whether an operation before this one converts its partner's reference (SYS-9)."""
-        return (operation.party_id, operation.claim_reference) in self.new_references
-
-    cdef int convert(self, Operation operation) except -1:
-        self.new_references[operation.party_id, operation.claim_reference] = operation
+    cdef int pay_invoice(self, int32_t store_id, bytes key, int64_t coins_max,
+                         int64_t coins) except -1:
+        """Count coins that pay an invoice (INV-8), or that are given back where below zero."""
+        if key is None:
+            return 0
+        most, paid = self.invoice_coins.get((store_id, key), (NO_MAX, 0))
+        self.invoice_coins[store_id, key] = (coins_max if most == NO_MAX else most, paid + coins)
         return 0
 
     cdef bint uses_already(self, Operation operation) except -1:

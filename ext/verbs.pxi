@@ -10,13 +10,13 @@ cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation ope
     cdef:
         Wallet points = ledger.open(batch, customer, operation.asset, operation.utc_offset, now)
         Wallet coins = None
-        Claim* claim = NULL
+        ClaimPlace* claim = NULL
         Posting posting = posting_of(operation)
     if customer.flags() & FLAG_BLOCKED:
         return refuse(batch, customer, points, operation, CUSTOMER_BLOCKED)
     if operation.barred:
         return refuse(batch, customer, points, operation, operation.barred)
-    if operation.invoice_number is not None:
+    if operation.claim_kind:
         claim = batch.new_claims.find(operation)
         if claim.number:
             return refuse(batch, customer, points, operation, INVOICE_ALREADY_CLAIMED)
@@ -109,6 +109,7 @@ cdef int hold(Ledger ledger, Batch batch, Customer customer, Operation operation
     held.item_id = operation.item_id
     held.unit = operation.unit
     held.turn = operation.turn
+    held.invoice_key = operation.claim_key
     lots_spend(&coins.planned.lots, operation.requested, &held.lots_taken)
     lots_copy(&batch.moved, &held.lots_taken)
     coins.planned.balance -= operation.requested
@@ -120,6 +121,8 @@ cdef int hold(Ledger ledger, Batch batch, Customer customer, Operation operation
     batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
               operation)
     batch.take(operation)
+    batch.pay_invoice(operation.store_id, operation.claim_key, operation.coins_max,
+                      operation.requested)
     operation.succeed(-operation.requested, coins)
     operation.tries_left = operation.tries_max
     operation.resends_left = operation.resends_max
@@ -345,6 +348,7 @@ cdef int give_back(Batch batch, Customer customer, Wallet wallet, Hold hold,
     wallet.planned.held = subtract_checked(wallet.planned.held, hold.coins)
     replace_hold(wallet, hold, None)
     batch.free(customer.customer_id, hold.item_id, hold.unit, hold.turn, hold.payment_id)
+    batch.pay_invoice(hold.store_id, hold.invoice_key, NO_MAX, -hold.coins)
     posting.amount = hold.coins
     posting.held_amount = -hold.coins
     posting.moved_sign = 1

@@ -40,6 +40,7 @@ class Hold:
     item_id: int = 0
     unit: int = 0
     turn: int = 0
+    invoice_key: bytes | None = None
     lots: Lots
 
 
@@ -194,7 +195,7 @@ def lots_of(pairs: Iterable[tuple[int, int]]) -> Lots:
 
 HOLD = Struct(">16sqq16siihhI")
 HOLD_ITEM = Struct(">iii")
-ITEM_BIT = 1 << 31
+ITEM_BIT, INVOICE_BIT = 1 << 31, 1 << 30
 HOLD_LOT = Struct(">qq")
 HOLD_FIELDS = ("payment_id", "coins", "expires_at", "code_mac", "brand_id", "store_id")
 HOLD_FIELDS += ("tries_left", "resends_left")
@@ -207,9 +208,12 @@ def pack_holds(holds: Iterable[Hold]) -> bytes | None:
     for hold in holds:
         of_item = hold.item_id != 0
         values = [getattr(hold, name) for name in HOLD_FIELDS]
-        packed += HOLD.pack(*values, len(hold.lots) | ITEM_BIT * of_item)
+        bits = ITEM_BIT * of_item | INVOICE_BIT * (hold.invoice_key is not None)
+        packed += HOLD.pack(*values, len(hold.lots) | bits)
         if of_item:
             packed += HOLD_ITEM.pack(hold.item_id, hold.unit, hold.turn)
+        if hold.invoice_key is not None:
+            packed += pack(">h", len(hold.invoice_key)) + hold.invoice_key
         for (day, issuer), amount in hold.lots.items():
             packed += HOLD_LOT.pack(day << 32 | issuer, amount)
     return packed or None
@@ -229,10 +233,15 @@ def _each_hold(packed: bytes) -> Iterator[Hold]:
         if count & ITEM_BIT:
             item, count = HOLD_ITEM.unpack_from(packed, at), count & ~ITEM_BIT
             at += HOLD_ITEM.size
+        invoice_key = None
+        if count & INVOICE_BIT:
+            (size,) = unpack_from(">h", packed, at)
+            invoice_key, count = packed[at + 2 : at + 2 + size], count & ~INVOICE_BIT
+            at += 2 + size
         pairs = [HOLD_LOT.unpack_from(packed, at + HOLD_LOT.size * lot) for lot in range(count)]
         at += HOLD_LOT.size * count
         known = dict(zip(HOLD_FIELDS + HOLD_ITEM_FIELDS, (*values, *item), strict=True))
-        yield Hold(**known, lots=lots_of(pairs))
+        yield Hold(**known, invoice_key=invoice_key, lots=lots_of(pairs))
 
 
 Codec = tuple[Callable[[Any], bytes | None], Callable[[Any], Any]]

@@ -10,11 +10,12 @@ from typing import Any
 
 from copy_format import Posting, decode, pack_holds, pack_lots
 
+from engine.ledger.claims import CLAIM_TABLES
 from engine.ledger.core import Batch, Ledger, Operation
-from engine.ledger.journal import Journal
+from engine.ledger.journal import Bar, Journal
 from engine.ledger.receipts import Receipt
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import Kind
+from engine.ledger.vocabulary import Claim, Kind, Refusal
 
 
 @dataclass(eq=False)
@@ -38,11 +39,14 @@ class FakeDatabase:
     def __init__(self, customers: Iterable[bytes], missing_fields: int = 0) -> None:
         self.customers = dict.fromkeys(customers, missing_fields)
         self.rows: list[Posting] = []
-        self.claims: dict[tuple[int, bytes], bytes] = {}
+        self.claims: dict[tuple[int, int, bytes], bytes] = {}
+        """Who claimed what, by (kind, owner, key)."""
+        self.payments: dict[tuple[int, bytes], tuple[int, int]] = {}
+        """How many coins can pay an invoice, and have paid it, by (store, key)."""
         self.taken: dict[tuple[Any, ...], bytes] = {}
         """Who took a unit, by (item, unit), or a turn, by (customer, item, turn)."""
         self.once: dict[tuple[Any, ...], bytes] = {}
-        """Who used a QR, by (customer, second), or a reference, by (partner, text)."""
+        """Who used a QR, by (customer, second)."""
         self.allotments: dict[bytes, tuple[int, int]] = {}
         """The coins of an allotment, and those that were drawn from it."""
         self.script: deque[Step] = deque()
@@ -99,16 +103,23 @@ class FakeDatabase:
         keys = {(row.customer_id, row.transaction_id, row.leg) for row in self.rows}
         if any((row.customer_id, row.transaction_id, row.leg) in keys for row in rows):
             return Verdict.SEEN
-        new = {(store_id, number): tid for store_id, number, _, tid in batch.claims}
-        if new.keys() & self.claims.keys() or len(new) != len(batch.claims):
+        new = {(kind, owner, key): tid for kind, owner, key, _, tid in batch.claims}
+        free = {(kind, owner, key) for kind, owner, key, _ in batch.freed_claims}
+        if new.keys() & (self.claims.keys() - free) or len(new) != len(batch.claims):
             return Verdict.SEEN
+        payments = dict(self.payments)
+        for store_id, key, coins_max, coins in batch.invoice_payments:
+            most, before = payments.get((store_id, key), (-1, 0))
+            most = coins_max if before == 0 or most == -1 else most
+            payments[store_id, key] = (most, before + coins)
+            if 0 <= most < before + coins:
+                return Verdict.SEEN
         taken = {(item_id, unit): tid for item_id, unit, _, tid in batch.units}
         taken |= {tuple(turn): tid for *turn, tid in batch.turns}
         freed = {unit[:2] for unit in batch.freed_units} | {turn[:3] for turn in batch.freed_turns}
         if taken.keys() & (self.taken.keys() - freed):
             return Verdict.SEEN
-        once = {(partner_id, text): tid for partner_id, text, _, tid in batch.references}
-        once |= {(customer_id, second): tid for customer_id, second, tid in batch.qr_uses}
+        once = {(customer_id, second): tid for customer_id, second, tid in batch.qr_uses}
         if once.keys() & self.once.keys() or {undone(row) for row in rows} & self.reversed.keys():
             return Verdict.SEEN
         allotments = self.allotments | {
@@ -120,7 +131,10 @@ class FakeDatabase:
             return Verdict.SEEN
         self.allotments = allotments
         self.rows += rows
+        for claim in free:
+            del self.claims[claim]
         self.claims |= new
+        self.payments = payments
         for place in freed:
             del self.taken[place]
         self.taken |= taken
@@ -216,18 +230,26 @@ class FakeJournal:
                 found.setdefault(row.transaction_id, []).append(row)
         return {key: receipt_of_postings(rows) for key, rows in found.items()}
 
-    async def find_barred(self, operations: Sequence[Operation]) -> dict[bytes, int]:
+    async def find_barred(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
         await asyncio.sleep(0)
         database, barred = self._database, {}
         for op in operations:
+            claimed = database.claims.get((op.claim_kind, op.claim_owner, op.claim_key or b""))
+            if claimed not in (None, op.transaction_id):
+                barred[op.transaction_id] = Bar(CLAIM_TABLES[Claim(op.claim_kind)].refusal)
             for had, place, refusal in (
-                (database.claims, (op.store_id, op.claimed_number), 7),
-                (database.once, (op.customer_id, op.qr_issued_at), 6),
-                (database.once, (op.party_id, op.claim_reference), 14),
-                (database.reversed, op.original and (op.customer_id, op.reference), 15),
+                (database.once, (op.customer_id, op.qr_issued_at), Refusal.QR_INVALID),
+                (
+                    database.reversed,
+                    op.original and (op.customer_id, op.reference),
+                    Refusal.ALREADY_REVERSED,
+                ),
             ):
                 if had.get(place, op.transaction_id) != op.transaction_id:
-                    barred[op.transaction_id] = refusal
+                    barred[op.transaction_id] = Bar(refusal)
+            most, paid = database.payments.get((op.store_id, op.claim_key or b""), (-1, 0))
+            if op.kind in (Kind.HOLD, Kind.PAYMENT) and 0 <= most < paid + op.requested:
+                barred[op.transaction_id] = Bar(Refusal.EXCEEDS_INVOICE, b"{}")
         return barred
 
     async def find_taken(self, operations: Sequence[Operation]) -> set[bytes]:

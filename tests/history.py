@@ -37,6 +37,8 @@ OUTSIDE = {
     Refusal.OUT_OF_STOCK,
     Refusal.LIMIT_REACHED,
     Refusal.NOT_AVAILABLE,
+    Refusal.EXCEEDS_INVOICE,
+    Refusal.INVOICE_VOIDED,
 }
 """Refusals that no wallet's state decides: the shell brings them along."""
 ROWS = f"""select {", ".join(COLUMNS["journal"])} from journal where customer_id = any($1)
@@ -155,6 +157,7 @@ def operation_of(legs: list[Posting], offsets: dict[int, int]) -> Operation:
         name: getattr(first, name)
         for name in ("customer_id", "transaction_id", "fingerprint", "brand_id", "store_id")
     }
+    facts |= {name: getattr(first, name) for name in ("invoice_scope", "by_id", "till")}
     facts |= {"kind": first.kind, "occurred_at": first.occurred_at, "details": first.details}
     facts |= {"bill_amount": -1 if first.bill_amount is None else first.bill_amount}
     facts |= {"invoice_number": first.invoice_number, "reference": first.reference}

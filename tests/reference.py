@@ -18,7 +18,16 @@ from typing import Any
 
 from engine.ledger import vocabulary
 from engine.ledger.core import Leg, Operation
-from engine.ledger.vocabulary import COINS, DEBT_DAY, Counter, Kind, Outcome, Refusal
+from engine.ledger.vocabulary import (
+    COINS,
+    DEBT_DAY,
+    Cause,
+    Claim,
+    Counter,
+    Kind,
+    Outcome,
+    Refusal,
+)
 from tests import copy_format
 from tests.copy_format import Hold, Lots, Posting, chained, derived_id, negated
 
@@ -87,10 +96,11 @@ class Batch:
     planned: dict[tuple[bytes, int], Wallet] = field(default_factory=dict)
     rows: list[Posting] = field(default_factory=list)
     new_wallets: list[tuple[bytes, int]] = field(default_factory=list)
-    claims: list[tuple[int, bytes, bytes, bytes]] = field(default_factory=list)
+    claims: list[tuple[int, int, bytes, bytes, bytes]] = field(default_factory=list)
+    freed_claims: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
+    invoice_payments: list[tuple[int, bytes, int, int]] = field(default_factory=list)
     units: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
     turns: list[tuple[bytes, int, int, bytes]] = field(default_factory=list)
-    references: list[tuple[int, bytes, bytes, bytes]] = field(default_factory=list)
     qr_uses: list[tuple[bytes, int, bytes]] = field(default_factory=list)
     reversals: list[tuple[bytes, bytes]] = field(default_factory=list)
     freed_units: list[tuple[int, int, bytes]] = field(default_factory=list)
@@ -134,6 +144,7 @@ class ReferenceLedger:
             Decision(self, batch, operation, now).decide()
         batch.rows.sort(key=lambda row: (row.customer_id, row.asset, row.seq))
         batch.new_wallets = [(row.customer_id, row.asset) for row in batch.rows if row.seq == 1]
+        batch.invoice_payments = [paid for paid in batch.invoice_payments if paid[-1]]
         batch.journal = copy_format.encode_journal(batch.rows)
         for companions in COMPANIONS:
             getattr(batch, companions).sort()
@@ -174,7 +185,8 @@ class Decision:
             return self.refuse(points, Refusal.CUSTOMER_BLOCKED)
         if asks.barred:  # the invoice earned before (PTS-7)
             return self.refuse(points, asks.barred)
-        if (asks.store_id, spelled(asks.invoice_number)) in self.claimed():  # or in this batch
+        claim = None if asks.invoice_number is None else self.claim()
+        if claim in {other[:3] for other in self.batch.claims}:  # or in this batch
             return self.refuse(points, Refusal.INVOICE_ALREADY_CLAIMED)
         if not has_room(points, asks.requested):
             return self.refuse(points, Refusal.LIMIT_REACHED)
@@ -195,14 +207,9 @@ class Decision:
             coins = self.post(coins.after(moved), moved, issuer, **leg)
             asks.has_coins, asks.coins_amount, asks.coins_balance = True, asks.coins, coins.balance
             self.settle(coins)
-        if asks.invoice_number is not None:
-            number = spelled(asks.invoice_number)
-            claim = (asks.store_id, number, asks.customer_id, asks.transaction_id)
-            self.batch.claims.append(claim)
+        if claim is not None:
+            self.batch.claims.append((*claim, asks.customer_id, asks.transaction_id))
         return None
-
-    def claimed(self) -> set[tuple[int, bytes]]:
-        return {(store_id, number) for store_id, number, *_ in self.batch.claims}
 
     def redeem(self, asks: Operation) -> None:
         """Take the price of a reward (RED-5) from the points of its brand (PTS-1).
@@ -265,6 +272,7 @@ class Decision:
         if asks.qr_issued_at:
             self.batch.qr_uses.append((*use, asks.transaction_id))
         self.take()
+        self.pay_invoice(asks.store_id, self.invoice_key(), asks.coins_max, asks.requested)
         return self.spend(coins, (Counter.COINS_SETTLED, asks.brand_id))
 
     def donate(self, asks: Operation) -> None:
@@ -277,20 +285,19 @@ class Decision:
     def receive(self, asks: Operation) -> None:
         """Get coins from a partner, once by its reference (SYS-9), or as cashback (COI-2)."""
         coins, converts = self.open(COINS), asks.kind == Kind.CONVERSION
-        reference = (asks.party_id, asks.claim_reference)
-        converted = {other[:2] for other in self.batch.references}
+        claim = self.claim()
         if self.flags() & BLOCKED:  # CUS-9
             return self.refuse(coins, Refusal.CUSTOMER_BLOCKED)
         if asks.barred:
             return self.refuse(coins, asks.barred)
-        if converts and reference in converted:
+        if claim in {other[:3] for other in self.batch.claims}:
             return self.refuse(coins, Refusal.REFERENCE_ALREADY_USED)
         if not has_room(coins, asks.requested):
             return self.refuse(coins, Refusal.LIMIT_REACHED)
         issuer, counter = asks.brand_id, (Counter.COINS_ISSUED, asks.brand_id)
         if converts:
             issuer, counter = 2**31 + asks.party_id, (Counter.PARTNER_CLEARING, asks.party_id)
-            self.batch.references.append((*reference, asks.customer_id, asks.transaction_id))
+        self.batch.claims.append((*claim, asks.customer_id, asks.transaction_id))
         self.draw(asks.allotment_id, issued=asks.requested)
         moved = {(asks.expires_day, issuer): asks.requested} if asks.requested else {}
         payer = {"reference": asks.allotment_id or asks.reference}
@@ -298,6 +305,30 @@ class Decision:
         self.answer(coins, asks.requested, earned_expires_day=asks.expires_day * bool(moved))
         self.settle(coins)
         return None
+
+    def claim(self) -> tuple[int, int, bytes]:
+        """Return what happens once: kind, owner and normal form (PTS-7, SYS-9, INV-8)."""
+        asks = self.asks
+        if asks.kind == Kind.ACCUMULATION:
+            return Claim.INVOICE, asks.store_id, self.invoice_key()
+        kind, owner = Claim.ORDER, asks.brand_id
+        if asks.kind == Kind.CONVERSION:
+            kind, owner = Claim.REFERENCE, asks.party_id
+        return kind, owner, key_of(asks.claim_reference, None)
+
+    def invoice_key(self) -> bytes | None:
+        """Return the normal form of the invoice, which is its own within its scope (INV-4)."""
+        number = self.asks.invoice_number
+        return None if number is None else key_of(number, self.asks.invoice_scope)
+
+    def pay_invoice(self, store_id: int, key: bytes | None, coins_max: int, coins: int) -> None:
+        """Count coins that pay an invoice, or that are given back (INV-8)."""
+        if key is None:
+            return
+        payments = {(store, each): rest for store, each, *rest in self.batch.invoice_payments}
+        most, paid = payments.get((store_id, key), (-1, 0))
+        payments[store_id, key] = [coins_max if most == -1 else most, paid + coins]
+        self.batch.invoice_payments = [(*place, *rest) for place, rest in payments.items()]
 
     def draw(self, allotment_id: bytes | None, issued: int = 0, returned: int = 0) -> None:
         """Let an allotment of a prepaid issuer pay for coins, or have them back (COI-2)."""
@@ -324,6 +355,10 @@ class Decision:
         for number, leg in enumerate(asks.original):
             self.reverse_leg(number, leg)
             self.free(leg, leg.taker)
+            if leg.claim is not None and asks.cause in (Cause.WRONG_CUSTOMER, Cause.MISTAKE):
+                self.batch.freed_claims.append((*leg.claim, leg.taker))  # INV-6
+            if leg.invoice is not None:
+                self.pay_invoice(*leg.invoice, -1, leg.amount + leg.held_amount)
             if leg.allotment_id is not None:  # what was paid for beforehand is there to issue again
                 self.draw(leg.allotment_id, returned=leg.amount)
                 refunds = dict(self.batch.refunds)
@@ -379,9 +414,11 @@ class Decision:
             item_id=asks.item_id,
             unit=asks.unit,
             turn=asks.turn,
+            invoice_key=self.invoice_key(),
             lots=lots,
         )
         self.take()
+        self.pay_invoice(asks.store_id, hold.invoice_key, asks.coins_max, asks.requested)
         coins = replace(coins.after(negated(lots)), holds=(*coins.holds, hold))
         coins = self.post(coins, negated(lots))
         left = {"tries_left": asks.tries_max, "resends_left": asks.resends_max}
@@ -496,6 +533,7 @@ class Decision:
     def give_back(self, wallet: Wallet, hold: Hold, **columns: Any) -> Wallet:
         """Return the lots of a hold to their wallet, with the expiry they had (COI-4)."""
         self.free(hold, hold.payment_id)
+        self.pay_invoice(hold.store_id, hold.invoice_key, -1, -hold.coins)
         wallet = wallet.with_hold(hold, None).after(hold.lots)
         return self.post(wallet, hold.lots, **columns | about(hold))
 
@@ -565,9 +603,10 @@ def has_room(wallet: Wallet, amount: int) -> bool:
     return wallet.balance + wallet.held + amount <= vocabulary.BALANCE_MAX
 
 
-def spelled(invoice_number: bytes | None) -> bytes | None:
-    """Return the one spelling by which an invoice earns once (PTS-7)."""
-    return invoice_number and invoice_number.replace(b" ", b"").upper()
+def key_of(text: bytes, scope: bytes | None) -> bytes:
+    """Return the normal form by which something happens once (INV-4, INV-8)."""
+    key = "".join(sign for sign in text.decode() if sign.isalnum()).upper().encode()
+    return key if scope is None else key + b"@" + scope
 
 
 def about(hold: Hold) -> dict[str, Any]:
@@ -576,7 +615,8 @@ def about(hold: Hold) -> dict[str, Any]:
     return columns | {"reference": hold.payment_id}
 
 
-COMPANIONS = ("claims", "units", "turns", "references", "qr_uses", "freed_units", "freed_turns")
+COMPANIONS = ("claims", "units", "turns", "qr_uses", "freed_units", "freed_turns")
+COMPANIONS += ("freed_claims", "invoice_payments")
 COMPANIONS += ("failed_codes",)
 COMPANIONS += ("draws", "refunds")
 REVERSIBLE = {Kind.ACCUMULATION, Kind.REDEMPTION, Kind.CAPTURE, Kind.PAYMENT, Kind.CONVERSION}

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import datetime
-from typing import Any
-
 from engine.api.answers import accumulation_answer, raise_refusal
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import (
@@ -14,10 +10,12 @@ from engine.api.identity import (
     idempotency_key_of,
     transaction_id,
 )
+from engine.api.invoices import differing, find_printed, named
 from engine.api.issues import Facts, issue, needs_funds
+from engine.api.moments import occurred_at_s
 from engine.api.places import store_of
 from engine.api.plain import PlainRequest
-from engine.api.problems import Problem
+from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import Reply
 from engine.api.retries import retried
 from engine.api.services import Services
@@ -25,22 +23,17 @@ from engine.api.shapes.scalars import AMOUNT_MAX
 from engine.api.shapes.transactions import Accumulation
 from engine.api.wire import Wire, fingerprint_fields
 from engine.ledger.core import Operation
-from engine.ledger.receipts import microseconds
-from engine.ledger.vocabulary import Kind
-from engine.network.invoices import Invoice, Printed
+from engine.ledger.vocabulary import Kind, Refusal
+from engine.network.invoice_names import number_or_none, scope_of
+from engine.network.invoices import Invoice
 from engine.people.keys import Principal
 from engine.programme.brands import Store
 from engine.programme.calendar import (
     COINS_COUNTRY,
-    DAY_SECONDS,
     UTC_OFFSETS,
-    iso_moment,
     local_day,
 )
 from engine.programme.earning import coins_expire
-
-FUTURE_SECONDS_MAX = 300
-"""How far ahead of ours the clock of a point of sale may be."""
 
 WIRE = Wire(Accumulation)
 
@@ -77,7 +70,7 @@ def accumulation_at_once(
     key = idempotency_key_of(request)
     body = WIRE.decode(sent)
     store = store_of(services.catalogue.now, principal, body.store_id)
-    if body.invoice_number is not None and (
+    if number_or_none(body.invoice_number) is not None and (
         body.amount is None or not services.invoices.prints_nothing(store.store_id)
     ):
         return None
@@ -91,11 +84,13 @@ async def _printed(services: Services, store: Store, body: Accumulation) -> Invo
 
     A store whose point of sale prints nothing is not asked for what it cannot have.
     """
-    if body.invoice_number is None:
+    number = number_or_none(body.invoice_number)
+    if number is None:
         return None
     if body.amount is not None and not await services.invoices.prints(store.store_id):
         return None
-    return await services.invoices.find((store.store_id, body.invoice_number))
+    sold_at_s = None if body.occurred_at is None else body.occurred_at.timestamp()
+    return await find_printed(services, store, number, sold_at_s, body.till)
 
 
 def earn(
@@ -113,20 +108,26 @@ def earn(
     otherwise; nobody types another amount. Raises Problem.
     """
     brand = store.brand
-    amount, occurred_at = body.amount, body.occurred_at
+    amount, occurred_at, scope = body.amount, body.occurred_at, None
+    number = number_or_none(body.invoice_number)
     if printed is not None:
+        if printed.status == "voided":
+            raise refusal_problem(Refusal.INVOICE_VOIDED)
         if amount not in (None, printed.amount) and printed.transaction_id is None:
             detail = "The point of sale has printed another amount: leave `amount` out."
             raise Problem("invoice_differs", detail, differing(printed))
-        amount, occurred_at = printed.amount, occurred_at or printed.issued_at
+        amount, scope = printed.amount, scope_of(printed.invoice_key)
+        occurred_at = printed.issued_at if occurred_at is None else occurred_at
     if amount is None:
-        raise Problem("amount_required", _what_is_missing(body))
+        raise Problem("amount_required", _what_is_missing(number))
     if body.currency is not None and body.currency != brand.currency:
         raise Problem("currency_mismatch", f"Sales of this store are in {brand.currency}.")
     occurred_s = occurred_at_s(occurred_at, services.settings.occurred_days_max)
     programme = brand.programme_at(occurred_s)
     if programme is None:
         raise Problem("occurred_at_out_of_range", "The brand had no programme when this was sold.")
+    if printed is None and number is not None:
+        scope = named(store, number, occurred_s, body.till).scope
     points, coins = programme.points_for(amount), programme.coins_for(amount)
     if max(points, coins) > AMOUNT_MAX:
         raise Problem("invalid_request", f"`amount` earns more than {AMOUNT_MAX}.")
@@ -145,42 +146,16 @@ def earn(
         "utc_offset": brand.utc_offset,
         "occurred_at": int(occurred_s * 1_000_000),
         "bill_amount": amount,
-        "invoice_number": None if body.invoice_number is None else body.invoice_number.encode(),
+        "invoice_number": None if number is None else number.encode(),
+        "invoice_scope": scope,
     }
 
 
-def differing(kept: Printed) -> dict[str, Any]:
-    """Return what an invoice says, for whoever says something else."""
-    return {
-        "amount": kept.amount,
-        "currency": kept.currency,
-        "issued_at": iso_moment(microseconds(kept.issued_at)),
-    }
-
-
-def _what_is_missing(body: Accumulation) -> str:
-    if body.invoice_number is None:
+def _what_is_missing(number: str | None) -> str:
+    if number is None:
         return "Send `amount` in minor units, or the `invoice_number` of a sale that was printed."
     return "Send `amount`: the point of sale of this store has printed no invoice of this number."
 
 
 def _fingerprint(body: Accumulation, store: Store) -> int:
     return fingerprint("accumulation", fingerprint_fields(body), store.store_id)
-
-
-def occurred_at_s(occurred_at: datetime | None, days_max: int, name: str = "occurred_at") -> float:
-    """Return when a sale happened, in seconds since 1970; raises Problem where that cannot be.
-
-    `name` is what the field is called that says so.
-    """
-    now = time.time()
-    if occurred_at is None:
-        return now
-    if occurred_at.tzinfo is None:
-        raise Problem("invalid_request", f"`{name}` needs its offset, like 2026-01-31T10:00:00Z.")
-    moment = occurred_at.timestamp()
-    if moment > now + FUTURE_SECONDS_MAX:
-        raise Problem("occurred_at_out_of_range", f"`{name}` lies in the future.")
-    if moment < now - days_max * DAY_SECONDS:
-        raise Problem("occurred_at_out_of_range", f"`{name}` lies more than {days_max} days back.")
-    return moment

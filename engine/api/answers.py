@@ -156,6 +156,7 @@ def _reversal_answer(decided: Answer) -> bytes:
             "points": None if of_coins else first,
             "coins": first if of_coins else second,
             "reason": details["reason"],
+            "cause": details["cause"],
             "recorded_at": iso_moment(decided.recorded_at),
         }
     )
@@ -223,6 +224,8 @@ def _refuse(decided: Answer, *, replayed: bool = False) -> NoReturn:
         members = {"available": decided.balance, "required": decided.requested}
     elif refusal is Refusal.CODE_INVALID:
         members = {"tries_left": decided.tries_left}
+    elif refusal is Refusal.EXCEEDS_INVOICE:
+        members = {"left": max(_details(decided).get("left", 0), 0)}
     problem: Problem = refusal_problem(refusal, **members)
     if refusal is Refusal.LIMIT_REACHED:
         problem.detail = ENOUGH.get(Kind(decided.kind), FULL)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
@@ -24,6 +26,7 @@ from engine.api.answers import raise_refusal
 from engine.api.customers import identity_of
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import bare_key
+from engine.api.invoices import named
 from engine.api.issues import Facts, issue_many
 from engine.api.places import store_of
 from engine.api.plain import accumulation_text
@@ -35,9 +38,10 @@ from engine.api.shapes.scalars import IdempotencyKey
 from engine.api.shapes.transactions import Accumulation, BulkItem
 from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, EngineError
-from engine.ledger.core import claimed_spelling, uuid_bytes
+from engine.ledger.core import claim_key_of, uuid_bytes
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Refusal
+from engine.network.invoice_names import number_or_none
 from engine.network.invoices import Invoice
 from engine.people.keys import Principal
 from engine.programme.brands import Brand, Store
@@ -165,9 +169,10 @@ class Upload:
 
     def _claim_of(self, read: BulkItem) -> tuple[int, bytes] | None:
         store_id = read.store_id or self._principal.store_id
-        if store_id is None or read.invoice_number is None:
+        number = number_or_none(read.invoice_number)
+        if store_id is None or number is None:
             return None
-        return store_id, claimed_spelling(read.invoice_number.encode())
+        return store_id, claim_key_of(number.encode())
 
     async def _commit(self, entries: list[Entry], wanted: list[tuple[Brand, Facts]]) -> None:
         """Bring operations to their outcome, and keep it as the results of their entries."""
@@ -197,6 +202,7 @@ class Upload:
                 invoice_number=read.invoice_number,
                 store_id=read.store_id,
                 occurred_at=read.occurred_at,
+                till=read.till,
             ),
             self._claim_of(read),
         )
@@ -247,7 +253,7 @@ class Upload:
         asked: list[Entry] = []
         wanted: list[tuple[Brand, Facts]] = []
         for entry, store in placed:
-            printed = invoices.get((store.store_id, entry.body.invoice_number or ""))
+            printed = invoices.get(entry.place)
             try:
                 facts = earn(
                     self._services,
@@ -267,22 +273,24 @@ class Upload:
                 await self._give_way()
         return asked, wanted
 
-    async def _invoices(self, placed: list[tuple[Entry, Store]]) -> dict[tuple[int, str], Invoice]:
-        """Return what points of sale have printed of the invoices that are named."""
+    async def _invoices(self, placed: list[tuple[Entry, Store]]) -> dict[int, Invoice]:
+        """Return by their place what points of sale have printed of the entries."""
         invoices = self._services.invoices
-        named = [
-            (store.store_id, entry.body.invoice_number, entry.body.amount)
-            for entry, store in placed
-            if entry.body.invoice_number is not None
-        ]
-        stores = {store_id for store_id, _, _ in named}
-        printing = {store_id for store_id in stores if await invoices.prints(store_id)}
-        wanted = {
-            (store_id, number)
-            for store_id, number, amount in named
-            if amount is None or store_id in printing
-        }
-        return await invoices.find_many(wanted)
+        keys: dict[int, tuple[int, str]] = {}
+        for entry, store in placed:
+            number = number_or_none(entry.body.invoice_number)
+            asked = number is not None and (
+                entry.body.amount is None or await invoices.prints(store.store_id)
+            )
+            if number is None or not asked:
+                continue
+            occurred_at = entry.body.occurred_at
+            sold_at_s = time.time() if occurred_at is None else occurred_at.timestamp()
+            with suppress(Problem):  # which `earn` raises too, where an item has its result
+                name = named(store, number, sold_at_s, entry.body.till)
+                keys[entry.place] = store.store_id, name.key
+        found = await invoices.find_many(set(keys.values()))
+        return {place: found[key] for place, key in keys.items() if key in found}
 
     async def _retry(self, entry: Entry, problem: Problem) -> None:
         """Answer from the books what could not be done any more, else tell the problem."""

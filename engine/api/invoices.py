@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,24 +10,27 @@ from typing import Any
 import msgspec
 import orjson
 
-from engine.api.accumulations import differing, occurred_at_s
 from engine.api.door import Call, answer, read_body
+from engine.api.moments import occurred_at_s
 from engine.api.pages import LISTED, LISTED_MAX
 from engine.api.periods import query_moment
 from engine.api.places import number_of, store_of
-from engine.api.problems import Problem
+from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.shapes.invoices import PrintedInvoice
 from engine.api.shapes.scalars import InvoiceNumber
 from engine.api.wire import Wire, query_int
 from engine.ledger.receipts import microseconds
+from engine.ledger.vocabulary import Refusal
+from engine.network.invoice_names import InvoiceName, name_of, number_or_none, till_key_of
 from engine.network.invoices import Invoice, Printed
 from engine.programme.brands import Store
 from engine.programme.calendar import iso_moment
 
 WIRE = Wire(PrintedInvoice)
-CLAIMED = {"unclaimed": False, "claimed": True, "all": None}
+NUMBER_ADVICE = "An invoice number has 1 to 128 printable ASCII characters, with letters or digits."
+STATUSES = ("unclaimed", "claimed", "voided", "all")
 
 
 async def put(services: Services, call: Call) -> Reply:
@@ -34,14 +38,16 @@ async def put(services: Services, call: Call) -> Reply:
     store = store_named(services, call)
     number = _number_of(call.params)
     if number is None:
-        detail = "An invoice number has 1 to 64 printable ASCII characters."
-        raise Problem("invalid_request", detail)
+        raise Problem("invalid_request", NUMBER_ADVICE)
     body: PrintedInvoice = WIRE.decode(await read_body(services, call.request))
     if body.currency != store.brand.currency:
         raise Problem("currency_mismatch", f"Sales of this store are in {store.brand.currency}.")
+    name = named(store, number, body.issued_at.timestamp(), body.till)
     printed = Printed(
         store_id=store.store_id,
+        invoice_key=name.key,
         invoice_number=number,
+        till=body.till,
         amount=body.amount,
         currency=body.currency,
         issued_at=body.issued_at,
@@ -64,12 +70,62 @@ async def put(services: Services, call: Call) -> Reply:
 
 async def get(services: Services, call: Call) -> Reply:
     """`GET /v1/stores/{store_id}/invoices/{number}`."""
-    store = store_named(services, call)
-    number = _number_of(call.params)
-    invoice = None if number is None else await services.invoices.find((store.store_id, number))
-    if invoice is None:
-        raise Problem("invoice_not_found", "No point of sale of this store has sent this number.")
+    invoice = await _printed(services, call)
     return answer(orjson.dumps(invoice_body(invoice)))
+
+
+async def void(services: Services, call: Call) -> Reply:
+    """`DELETE /v1/stores/{store_id}/invoices/{number}`: the sale is annulled (INV-5)."""
+    printed = await _printed(services, call)
+    kept = await services.invoices.void(printed.key) or printed
+    if kept.status != "voided":
+        raise refusal_problem(Refusal.INVOICE_ALREADY_CLAIMED)
+    return answer(orjson.dumps(invoice_body(kept)))
+
+
+async def _printed(services: Services, call: Call) -> Invoice:
+    """Return the invoice of the path; raises Problem where no point of sale has sent it.
+
+    Where numbers restart, it is today's; else the newest one that nobody has claimed.
+    """
+    store, number = store_named(services, call), _number_of(call.params)
+    till = call.request.query.get("till")
+    found = None if number is None else await find_printed(services, store, number, None, till)
+    if found is None:
+        raise Problem("invoice_not_found", "No point of sale of this store has sent this number.")
+    return found
+
+
+async def find_printed(
+    services: Services, store: Store, number: str, sold_at_s: float | None, till: str | None
+) -> Invoice | None:
+    """Return what a point of sale has printed under a number, however it is typed (INV-4), or None.
+
+    `sold_at_s` is when it was sold, in seconds since 1970. Where that is not known and the numbers
+    of the store restart, the sale of today is meant, else the newest that nobody has claimed.
+    """
+    moment_s = time.time() if sold_at_s is None else sold_at_s
+    found = None
+    if store.invoice_scope != "till_day" or till_key_of(till) is not None:
+        name = named(store, number, moment_s, till)
+        found = await services.invoices.find((store.store_id, name.key))
+    if found is not None or store.invoice_scope == "forever" or sold_at_s is not None:
+        return found
+    days_max = timedelta(days=services.settings.occurred_days_max)
+    return await services.invoices.latest(
+        store.store_id,
+        InvoiceName(number, None).key,
+        till_key_of(till),
+        datetime.now(UTC) - days_max,
+    )
+
+
+def named(store: Store, number: str, sold_at_s: float, till: str | None) -> InvoiceName:
+    """Return what names an invoice; raises Problem where its till has to be sent (INV-4)."""
+    try:
+        return name_of(store, number, sold_at_s, till)
+    except ValueError as error:
+        raise Problem("invalid_request", str(error)) from None
 
 
 async def listed(services: Services, call: Call) -> Reply:
@@ -77,13 +133,14 @@ async def listed(services: Services, call: Call) -> Reply:
     store = store_named(services, call)
     query = call.request.query
     status = query.get("status", "unclaimed")
-    if status not in CLAIMED:
-        raise Problem("invalid_request", f"`status` is one of {', '.join(CLAIMED)}.")
+    if status not in STATUSES:
+        raise Problem("invalid_request", f"`status` is one of {', '.join(STATUSES)}.")
     limit = query_int(call.request, "limit", LISTED, LISTED_MAX)
     days_max = timedelta(days=services.settings.occurred_days_max)
     rows = await services.invoices.issued(
         store.store_id,
-        claimed=CLAIMED[status],
+        status=status,
+        till_key=till_key_of(query.get("till")),
         since=query_moment(call.request, "since") or datetime.now(UTC) - days_max,
         before=_cursor(query.get("cursor")),
         limit=limit + 1,
@@ -96,9 +153,18 @@ async def listed(services: Services, call: Call) -> Reply:
     return answer(orjson.dumps(body))
 
 
+def differing(kept: Printed) -> dict[str, Any]:
+    """Return the members of a problem of an invoice that says something else."""
+    return {
+        "amount": kept.amount,
+        "currency": kept.currency,
+        "issued_at": iso_moment(microseconds(kept.issued_at)),
+    }
+
+
 def invoice_body(invoice: Invoice) -> dict[str, Any]:
-    """Return an invoice as it is told."""
-    claimed = invoice.transaction_id is not None
+    """Return an invoice as clients see it."""
+    claimed = invoice.status == "claimed"
     return {
         "store_id": invoice.store_id,
         "invoice_number": invoice.invoice_number,
@@ -106,7 +172,8 @@ def invoice_body(invoice: Invoice) -> dict[str, Any]:
         "currency": invoice.currency,
         "issued_at": iso_moment(microseconds(invoice.issued_at)),
         "received_at": iso_moment(microseconds(invoice.received_at)),
-        "status": "claimed" if claimed else "unclaimed",
+        "till": invoice.till,
+        "status": invoice.status,
         "customer_id": str(invoice.customer_id) if claimed else None,
         "transaction_id": str(invoice.transaction_id) if claimed else None,
     }
@@ -120,13 +187,13 @@ def store_named(services: Services, call: Call) -> Store:
 def _number_of(params: dict[str, str]) -> str | None:
     """Return the invoice number of the path, None for what no invoice is called."""
     try:
-        return msgspec.convert(params["number"], InvoiceNumber)
+        return number_or_none(msgspec.convert(params["number"], InvoiceNumber))
     except msgspec.ValidationError:
         return None
 
 
 def _cursor_text(invoice: Invoice) -> str:
-    place = f"{microseconds(invoice.issued_at)}.{invoice.invoice_number}"
+    place = f"{microseconds(invoice.issued_at)}.{invoice.invoice_key}"
     return urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 

@@ -15,6 +15,7 @@ import orjson
 from uuid_utils import uuid7
 
 from engine.api.answers import payment_answer, raise_refusal, recorded_answer
+from engine.api.bills import bill_of
 from engine.api.codes import authorised_by, digits_of, masked, send_code
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import (
@@ -61,6 +62,7 @@ async def pay(services: Services, call: Call) -> Reply:
         )
     try:
         purchase = purchase_of(services.catalogue.now, call.principal, body)
+        bill = await bill_of(services, purchase.store, body)
         if body.qr is None:
             await services.failed_codes.check(_till(call.principal, purchase.store))
     except (Problem, TooManyFailedCodes) as error:
@@ -93,7 +95,10 @@ async def pay(services: Services, call: Call) -> Reply:
             asset=COINS,
             requested=purchase.coins,
             occurred_at=time.time_ns() // 1000,
-            bill_amount=-1 if body.amount is None else body.amount,
+            bill_amount=bill.amount,
+            invoice_number=None if bill.number is None else bill.number.encode(),
+            invoice_scope=bill.scope,
+            coins_max=bill.coins_max,
             details=orjson.dumps(details | purchase.item(pick)),
             reference=payment_id,
             needs_profile=True,

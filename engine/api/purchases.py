@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from engine.api.bills import COIN_MINOR_UNITS
 from engine.api.places import item_of, store_of
 from engine.api.problems import Problem
 from engine.api.redemptions import refusal_of
@@ -17,9 +18,6 @@ from engine.programme.brands import Store
 from engine.programme.catalogue import Snapshot
 from engine.programme.items import Item, ItemKind
 from engine.programme.stock import Pick
-
-COIN_MINOR_UNITS = 100
-"""A coin is a peso (COI-1), and a peso has 100 minor units."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from engine.api.services import Services
 from engine.api.shapes.transactions import Reversal
 from engine.api.wallets import sees_transaction
 from engine.api.wire import Wire
-from engine.ledger.core import Leg, Operation, uuid_bytes, uuid_text
-from engine.ledger.receipts import Receipt, legs_of, receipt_of
-from engine.ledger.vocabulary import Kind
+from engine.ledger.claims import claim_of, invoice_paid_by
+from engine.ledger.core import Operation, uuid_bytes, uuid_text
+from engine.ledger.receipts import Once, Receipt, legs_of, receipt_of
+from engine.ledger.vocabulary import Cause, Kind
 from engine.people.keys import Principal
 from engine.programme.items import ItemKind
 
@@ -39,14 +40,15 @@ async def reverse(services: Services, call: Call) -> Reply:
         kind=Kind.REVERSAL,
         customer_id=customer_id,
         transaction_id=transaction_id(call.principal, customer_id, key),
-        fingerprint=fingerprint("reversal", named + body.reason.encode(), 0),
+        fingerprint=fingerprint("reversal", named + f"{body.cause}:{body.reason}".encode(), 0),
         brand_id=original.brand_id,
         store_id=original.store_id,
         utc_offset=0 if brand is None else brand.utc_offset,
         occurred_at=time.time_ns() // 1000,
         details=_details(original, body, call.principal),
         reference=original.transaction_id,
-        original=_legs(rows, original),
+        original=legs_of(rows, await _once(services, rows, original)),
+        cause=Cause[body.cause.upper()],
     )
     decided, replayed = await services.committer.submit(operation)
     raise_refusal(decided, replayed=replayed)
@@ -77,22 +79,26 @@ def _is_theirs(principal: Principal, original: Receipt) -> bool:
     return here and sees_transaction(principal, original)
 
 
-def _legs(rows: list[Any], original: Receipt) -> list[Leg]:
-    """Return the legs, with the unit and the turn that were taken of an item (RED-5)."""
+async def _once(services: Services, rows: list[Any], original: Receipt) -> Once:
+    """Return what a transaction took of an item, claimed or paid (RED-5, INV-6, INV-8)."""
     details = orjson.loads(original.details or b"{}")
     item = details.get("item")
-    if item is None:
-        return legs_of(rows)
-    return legs_of(
-        rows,
-        item_id=next(item[kind.id_name] for kind in ItemKind if kind.id_name in item),
+    paying = rows[0]
+    if original.kind == Kind.CAPTURE and original.reference is not None:
+        paying = (await services.statements.rows(original.customer_id, original.reference))[0]
+    return Once(
+        item_id=0
+        if item is None
+        else next(item[kind.id_name] for kind in ItemKind if kind.id_name in item),
         unit=details.get("unit", 0),
         turn=details.get("turn", 0),
+        claim=claim_of(rows[0], details),
+        invoice=invoice_paid_by(paying),
     )
 
 
 def _details(original: Receipt, body: Reversal, principal: Principal) -> bytes:
     """Return what stays in the books beside the amounts: what it was, why, and who did it."""
     kind = Kind.PAYMENT if original.kind == Kind.CAPTURE else Kind(original.kind)
-    told = {"type": kind.name.lower(), "reason": body.reason, "by": f"key:{principal.key_id}"}
-    return orjson.dumps(told)
+    said = {"type": kind.name.lower(), "reason": body.reason, "cause": body.cause}
+    return orjson.dumps(said | {"by": f"key:{principal.key_id}"})

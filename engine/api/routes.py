@@ -103,6 +103,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", STORE + "/invoices/stream", CASHIERS, streams.stream),
     _route("PUT", STORE + "/invoices/{number}", CASHIERS, invoices.put),
     _route("GET", STORE + "/invoices/{number}", CASHIERS, invoices.get),
+    _route("DELETE", STORE + "/invoices/{number}", CASHIERS, invoices.void),
     _route("GET", CUSTOMER + "/offers", EVERYONE, offers.offers),
     _route("GET", BRAND + "/rewards", EVERYONE, REWARDS.listed),
     _route("POST", BRAND + "/rewards", ADMINISTRATORS, REWARDS.create),

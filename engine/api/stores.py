@@ -52,7 +52,12 @@ async def create(services: Services, call: Call) -> Reply:
         call.principal, "store created", content=body
     ) as change:
         change.subject = await change.connection.fetchval(  # network op
-            SQL["insert_store"], brand.brand_id, body.name, body.city, body.accepts_coins
+            SQL["insert_store"],
+            brand.brand_id,
+            body.name,
+            body.city,
+            body.accepts_coins,
+            body.invoice_scope,
         )
     return _told(services, change.subject, 201)
 
@@ -70,7 +75,7 @@ async def change(services: Services, call: Call) -> Reply:
     async with services.administration.change(
         call.principal, "store changed", subject=store.store_id, content=body
     ) as change:
-        columns = (body.name, body.city, body.accepts_coins)
+        columns = (body.name, body.city, body.accepts_coins, body.invoice_scope)
         await change.connection.execute(  # network op
             SQL["update_store"],
             store.store_id,
@@ -120,6 +125,7 @@ def _body(store: Store) -> shapes.Store:
         country=store.brand.country,
         currency=store.brand.currency,
         accepts_coins=store.accepts_coins,
+        invoice_scope=store.invoice_scope,
         coins_accepted=store.takes_coins(time.time()),
         retired=store.retired,
         programme=current_of(store.brand),

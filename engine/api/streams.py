@@ -20,6 +20,7 @@ from engine.api.problems import Problem
 from engine.api.reply import CLOSE, Reply, date_header, head_of
 from engine.api.services import Services
 from engine.network.events import Event, Feed
+from engine.network.invoice_names import till_key_of
 from engine.postgres.connections import OUT_OF_REACH
 
 CONTENT_TYPE = "text/event-stream"
@@ -36,7 +37,8 @@ async def stream(services: Services, call: Call) -> Reply:
     store = store_named(services, call)
     since = query_moment(call.request, "since")
     after = _last_event_id(call.request)
-    feed = await services.events.open(store.store_id, after=after, since=since)
+    till_key = till_key_of(call.request.query.get("till"))
+    feed = await services.events.open(store.store_id, after=after, since=since, till_key=till_key)
     return EventStream(services, feed)
 
 
@@ -120,7 +122,8 @@ async def _write(request: web.BaseRequest, data: bytes, seconds_max: float) -> b
 
 def _text(event: Event) -> bytes:
     data = orjson.dumps(invoice_body(event.invoice))
-    return b"event: invoice\nid: %d\ndata: %b\n\n" % (event.arrival, data)
+    kind = b"voided" if event.invoice.status == "voided" else b"invoice"
+    return b"event: %b\nid: %d\ndata: %b\n\n" % (kind, event.arrival, data)
 
 
 def _last_event_id(request: web.BaseRequest) -> int | None:

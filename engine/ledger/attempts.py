@@ -40,8 +40,13 @@ class Attempts:
         return again
 
     def are_over(self, operations: Sequence[Operation]) -> bool:
-        """Return whether this is one operation that has failed as often as it may."""
-        return len(operations) == 1 and operations[0].tries + 1 >= self._settings.tries_max
+        """Return whether this is one operation that has failed as often as it may.
+
+        One that is barred by now does not conflict any more: it is going to be refused.
+        """
+        if len(operations) != 1 or operations[0].barred != 0:
+            return False
+        return operations[0].tries + 1 >= self._settings.tries_max
 
     def want_halves(self, operations: Sequence[Operation]) -> bool:
         """Return whether operations have failed too often to be decided together once more."""

@@ -36,14 +36,16 @@ FAULTS_TOLD_MAX: Final = 100
 COMPANION_FAULTS = {
     "wallets_without_rows": "wallet ({customer_id}, {asset}) has no first posting",
     "rows_without_wallet": "journal rows of ({customer_id}, {asset}) have no row in wallet",
-    "claims_without_row": "invoice_claim ({store_id}, {invoice_number}) has no posting that earned",
-    "rows_without_claim": "journal row ({customer_id}, {asset}, {seq}) has no invoice_claim",
+    "claims_without_row": "{claim} ({owner}, {key}) has no posting that claims it",
+    "rows_without_claim": "journal row ({customer_id}, {asset}, {seq}) has no {claim}",
+    "voids_unmatched": "invoice ({store_id}, {invoice_key}) is voided without a claim, or claimed"
+    " by nobody and not voided",
+    "invoice_payments_unbalanced": "invoice_payment ({store_id}, {invoice_key}) has {coins} coins,"
+    " and the journal paid {paid}",
     "units_without_row": "item_unit ({item_id}, {unit}) was taken by no redemption or payment",
     "turns_without_row": "item_turn ({customer_id}, {item_id}, {turn}) was taken by no redemption"
     " or payment",
     "qr_uses_without_row": "qr_use ({customer_id}, {issued_at}) has paid nothing",
-    "references_without_row": "partner_reference ({partner_id}, {reference}) was not converted",
-    "rows_without_reference": "journal row ({customer_id}, {asset}, {seq}) converted no reference",
     "funds_unbalanced": "the fund of brand {brand_id} and its allotments have {coins} coins, and"
     " {deposited} were deposited",
     "allotments_unbalanced": "allotment {allotment_id} has paid {drawn} coins, and the journal"
@@ -58,15 +60,17 @@ COMPANION_FAULTS = {
 """The questions, each a block of audit.sql, and the sentence on each row that it answers with."""
 
 ROLLS = {
-    "invoice_claim": ("claims_without_row", "rows_without_claim"),
     "wallet": ("wallets_without_rows", "rows_without_wallet"),
-    "partner_reference": ("references_without_row", "rows_without_reference"),
+    **dict.fromkeys(
+        ("invoice_claim", "reference_claim", "order_claim"),
+        ("claims_without_row", "rows_without_claim"),
+    ),
 }
 """Companions of which the journal says all, and the questions to ask where they disagree with it.
 
 The blocks roll_… of audit.sql have the records in the columns in which the auditor enters them.
 """
-ROLL_COLUMNS = {"invoice_claim": 4, "wallet": 2, "partner_reference": 3}
+ROLL_COLUMNS = {"invoice_claim": 4, "wallet": 2, "reference_claim": 3, "order_claim": 3}
 
 RANGES_OF_A_PROCESS: Final = 8
 """How many ranges of customers a process gets, so that none has to wait long for the others."""

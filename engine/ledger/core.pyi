@@ -33,8 +33,11 @@ def transaction_id_of(scope: bytes, customer_id: bytes, key: bytes) -> bytes:
 def fingerprint_of(meaning: bytes) -> int:
     """Return 64 bits of BLAKE2b of what a request means."""
 
-def claimed_spelling(invoice_number: bytes) -> bytes:
-    """Return the one spelling of an invoice number by which it is claimed (PTS-7)."""
+def claim_key_of(text: bytes, scope: bytes | None = None) -> bytes:
+    """Return the normal form of an invoice number, a reference or an order (INV-4, INV-8).
+
+    Letters and digits count, in capitals. It is empty where there are none, but for the `scope`.
+    """
 
 @final
 class Hold:
@@ -51,6 +54,7 @@ class Hold:
     item_id: int
     unit: int
     turn: int
+    invoice_key: bytes | None
     @property
     def lots(self) -> list[tuple[int, int]]: ...
 
@@ -76,11 +80,13 @@ class Wallet:
 
 @final
 class Leg:
-    """A row of the transaction that is to be reversed, and the unit and turn that it took.
+    """A row of the transaction that is to be reversed, and what happened once by it.
 
-    `taker` is the transaction that took them: of a capture that is its payment. `allotment_id` is
-    what paid for the coins that a prepaid issuer gave. `moved` are (lot key, amount) as the row has
-    them. Raises ValueError where it earned or spent and its lots are not what its amounts say.
+    `unit` and `turn` were taken of an item; `taker` is the transaction that took them: of a capture
+    that is its payment. `claim` is (kind, owner, key) of what it claimed, `invoice` (store_id, key)
+    of the invoice that its coins paid. `allotment_id` is what paid for the coins that a prepaid
+    issuer gave. `moved` are (lot key, amount) as the row has them. Raises ValueError where it
+    earned or spent and its lots are not what its amounts say.
     """
 
     asset: int
@@ -95,6 +101,8 @@ class Leg:
     turn: int
     taker: bytes | None
     allotment_id: bytes | None
+    claim: tuple[int, int, bytes] | None
+    invoice: tuple[int, bytes] | None
     @property
     def moved(self) -> list[tuple[int, int]]: ...
     @property
@@ -116,6 +124,8 @@ class Leg:
         turn: int = 0,
         taker: bytes | None = None,
         allotment_id: bytes | None = None,
+        claim: tuple[int, int, bytes] | None = None,
+        invoice: tuple[int, bytes] | None = None,
     ) -> None: ...
 
 @final
@@ -131,16 +141,19 @@ class Operation:
     limit (RED-5). An EXPIRY writes down what is due in a wallet, and leaves no row of its
     own: its outcome is WRITTEN_DOWN and its `amount` what expired, below zero.
 
-    `invoice_scope` is what names an invoice beside its number (INV-4). `cause` is why a transaction
-    is reversed, `by_id` the principal that asks and `till` where in the store, 0 for none.
+    `invoice_scope` is what names an invoice beside its number (INV-4), and `coins_max` how many
+    coins can pay it in all (INV-8), -1 where its amount is not known. `claim_kind`, `claim_owner`
+    and `claim_key` are what happens once by the operation: an invoice, a partner's reference, an
+    online order; of a payment with an invoice `claim_key` alone is set. `claim_reference` is the
+    reference or the order. `cause` is why a transaction is reversed, `by_id` the principal that
+    asks and `till` where in the store, 0 for none.
 
     `cashier_id` is who typed the code of a capture, 0 where it was no cashier's session.
 
     `qr_issued_at` (seconds) is the QR that a payment uses up, 0 where it uses none. `party_id` is
-    the partner of a conversion, whose `claim_reference` converts once, or the organisation of a
-    donation. `allotment_id` is what a prepaid issuer's coins are drawn from, None where nobody has
-    to pay for them beforehand. `original` are all the legs of what a reversal undoes, leg 0 first:
-    `asset` and `requested` are then those of leg 0.
+    the partner of a conversion or the organisation of a donation. `allotment_id` is what a prepaid
+    issuer's coins are drawn from, None where they are not paid for beforehand. `original` are all
+    the legs of what a reversal undoes, leg 0 first: `asset` and `requested` are those of leg 0.
 
     Raises ValueError for an id of another length, an amount out of 0 … 2^53, a unit or a turn of no
     item, and what another kind of operation has or what this kind lacks.
@@ -162,6 +175,10 @@ class Operation:
     bill_amount: int
     invoice_number: bytes | None
     invoice_scope: bytes | None
+    coins_max: int
+    claim_kind: int
+    claim_owner: int
+    claim_key: bytes | None
     cause: int
     by_id: int
     till: int
@@ -198,12 +215,11 @@ class Operation:
     resends_left: int
 
     @property
-    def claimed_number(self) -> bytes | None:
-        """The one spelling of the invoice number, which is what is claimed (PTS-7)."""
-
-    @property
     def coins_issued(self) -> int:
         """How many coins a brand issues by this, where it is not refused (COI-2)."""
+
+    def bar(self, refusal: int, details: bytes | None = None) -> None:
+        """Set `barred`, and `details` where they are given."""
 
     waiter: Any
     waiting_since: float
@@ -230,6 +246,7 @@ class Operation:
         bill_amount: int = -1,
         invoice_number: bytes | None = None,
         invoice_scope: bytes | None = None,
+        coins_max: int = -1,
         cause: int = 0,
         by_id: int = 0,
         till: int = 0,
@@ -267,17 +284,20 @@ class Batch:
     def predecessors(self) -> list[tuple[bytes, int, int, bytes]]:
         """(customer_id, asset, seq, hash) of the rows that this goes on from; seq 0 is none."""
     @property
-    def claims(self) -> list[tuple[int, bytes, bytes, bytes]]:
-        """(store_id, number, customer_id, transaction_id) of the invoices that earn, sorted."""
+    def claims(self) -> list[tuple[int, int, bytes, bytes, bytes]]:
+        """(kind, owner, key, customer_id, transaction_id) of what is claimed, sorted."""
+    @property
+    def freed_claims(self) -> list[tuple[int, int, bytes, bytes]]:
+        """(kind, owner, key, transaction that claimed it) of what may be claimed again, sorted."""
+    @property
+    def invoice_payments(self) -> list[tuple[int, bytes, int, int]]:
+        """(store_id, key, coins_max or -1, coins) that pay invoices, below zero for coins back."""
     @property
     def units(self) -> list[tuple[int, int, bytes, bytes]]:
         """(item_id, unit, customer_id, transaction_id) of the units that are taken, sorted."""
     @property
     def turns(self) -> list[tuple[bytes, int, int, bytes]]:
         """(customer_id, item_id, turn, transaction_id) of the turns that are taken, sorted."""
-    @property
-    def references(self) -> list[tuple[int, bytes, bytes, bytes]]:
-        """(partner_id, reference, customer_id, transaction_id) of what is converted, sorted."""
     @property
     def qr_uses(self) -> list[tuple[bytes, int, bytes]]:
         """(customer_id, issued_at, transaction_id) of the QR codes that are used up, sorted."""

@@ -8,18 +8,21 @@ append came to is a `Verdict`, and the committer knows what to do about it.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
+import orjson
 import structlog
 from asyncpg.pgproto.pgproto import UUID
 
 from engine.errors import EngineError
+from engine.ledger.claims import CLAIM_TABLES, NOBODY, claim_statements, payment_statements
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.receipts import Receipt, receipt_of
 from engine.ledger.verdicts import Verdict, sqlstate_of, verdict_of
-from engine.ledger.vocabulary import Kind
+from engine.ledger.vocabulary import Claim, Kind, Refusal
 from engine.postgres.connections import Connection
 from engine.postgres.sql import queries
 
@@ -39,6 +42,13 @@ NO_HASH = bytes(16)
 NOT_REPLICATED = "01000"
 
 
+class Bar(NamedTuple):
+    """Why an operation is refused that comes second, and the details of its posting if others."""
+
+    refusal: int
+    details: bytes | None = None
+
+
 class Journal:
     """One writer's connection to the journal.
 
@@ -52,7 +62,9 @@ class Journal:
         self._load: Any = None
         self._lock: Any = None
         self._find: Any = None
-        self._find_barred: Any = None
+        self._find_claims: Any = None
+        self._find_used: Any = None
+        self._find_paid: Any = None
         self._find_taken: Any = None
         self._doubt: str | None = None
         self.timeline: str | None = None
@@ -69,7 +81,9 @@ class Journal:
         journal._load = await connection.prepare(SQL["load"])  # network op
         journal._lock = await connection.prepare(SQL["lock"])  # network op
         journal._find = await connection.prepare(SQL["find"])  # network op
-        journal._find_barred = await connection.prepare(SQL["find_barred"])  # network op
+        journal._find_claims = await connection.prepare(SQL["find_claims"])  # network op
+        journal._find_used = await connection.prepare(SQL["find_used"])  # network op
+        journal._find_paid = await connection.prepare(SQL["find_paid"])  # network op
         journal._find_taken = await connection.prepare(SQL["find_taken"])  # network op
         journal.timeline = await connection.fetchval(SQL["timeline"])  # network op
         for table, columns in (COLUMNS | {"journal": [*COLUMNS["journal"], "xid"]}).items():
@@ -172,29 +186,82 @@ class Journal:
             found.setdefault(row["transaction_id"].bytes, []).append(row)
         return {transaction_id: receipt_of(legs) for transaction_id, legs in found.items()}
 
-    async def find_barred(self, operations: Sequence[Operation]) -> dict[bytes, int]:
-        """Return by transaction id the refusal of those that want once more what happens once.
+    async def find_barred(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
+        """Return by transaction id why those are refused that come second.
 
-        That is an invoice, a QR, a partner's reference, or the reversal of a transaction.
+        That is for what they claim, their QR, what they reverse, or the invoice that they pay.
         """
-        once = [(operation, _wanted_once(operation)) for operation in operations]
-        once = [(operation, wanted) for operation, wanted in once if wanted != NOTHING_ONCE]
-        if not once:
+        return (
+            await self._find_claims_of(operations)
+            | await self._find_used_by(operations)
+            | await self._find_paid_by(operations)
+        )
+
+    async def _find_claims_of(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
+        """Return the refusals of those that claim what another has (PTS-7, SYS-9, INV-8)."""
+        claiming = {op.transaction_id: op for op in operations if op.claim_kind != Claim.NONE}
+        if not claiming:
             return {}
-        invoices, qr_issued_at, references, originals = zip(
-            *(wanted for _, wanted in once), strict=True
+        rows = await self._find_claims.fetch(  # network op
+            [UUID(transaction_id) for transaction_id in claiming],
+            [operation.claim_kind for operation in claiming.values()],
+            [operation.claim_owner for operation in claiming.values()],
+            [(operation.claim_key or b"").decode() for operation in claiming.values()],
         )
-        rows = await self._find_barred.fetch(  # network op
-            [UUID(operation.transaction_id) for operation, _ in once],
-            [UUID(operation.customer_id) for operation, _ in once],
-            [operation.store_id for operation, _ in once],
-            invoices,
-            qr_issued_at,
-            [operation.party_id for operation, _ in once],
-            references,
-            originals,
+        barred = {}
+        for row in rows:
+            transaction_id = row["transaction_id"].bytes
+            refusal = CLAIM_TABLES[Claim(claiming[transaction_id].claim_kind)].refusal
+            if row["claimed_by"].bytes == NOBODY:
+                refusal = Refusal.INVOICE_VOIDED
+            barred[transaction_id] = Bar(refusal)
+        return barred
+
+    async def _find_used_by(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
+        """Return the refusals of those whose QR has paid, or whose original is reversed."""
+        wanted = [op for op in operations if op.qr_issued_at > 0 or op.kind == Kind.REVERSAL]
+        if not wanted:
+            return {}
+        rows = await self._find_used.fetch(  # network op
+            [UUID(operation.transaction_id) for operation in wanted],
+            [UUID(operation.customer_id) for operation in wanted],
+            [op.qr_issued_at if op.qr_issued_at > 0 else None for op in wanted],
+            [UUID(op.reference or b"") if op.kind == Kind.REVERSAL else None for op in wanted],
         )
-        return {row["transaction_id"].bytes: row["refusal"] for row in rows}
+        return {row["transaction_id"].bytes: Bar(row["refusal"]) for row in rows}
+
+    async def _find_paid_by(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
+        """Return the refusals of those that pay more coins than are left of their invoice (INV-8).
+
+        Of several that pay one invoice the first that fit are let through.
+        """
+        paying = [
+            op for op in operations if op.claim_kind == Claim.NONE and op.claim_key is not None
+        ]
+        if not paying:
+            return {}
+        rows = await self._find_paid.fetch(  # network op
+            [operation.store_id for operation in paying],
+            [(operation.claim_key or b"").decode() for operation in paying],
+        )
+        kept = {(row["store_id"], row["invoice_key"].encode()): row for row in rows}
+        paid: Counter[tuple[int, bytes | None]] = Counter()
+        barred = {}
+        for operation in paying:
+            place = operation.store_id, operation.claim_key
+            row = kept.get(place)
+            before = 0 if row is None else row["coins"]
+            coins_max = row["coins_max"] if row is not None and before > 0 else None
+            if coins_max is None:
+                coins_max = operation.coins_max
+            left = coins_max - before - paid[place]
+            if coins_max < 0 or operation.requested <= left:
+                paid[place] += operation.requested
+            else:
+                details = orjson.loads(operation.details or b"{}") | {"left": left}
+                bar = Bar(Refusal.EXCEEDS_INVOICE, orjson.dumps(details))
+                barred[operation.transaction_id] = bar
+        return barred
 
     async def find_taken(self, operations: Sequence[Operation]) -> set[bytes]:
         """Return the transactions of those operations that were to take what is not there any more.
@@ -231,14 +298,16 @@ def append_statement(batch: Batch) -> str:
     """Return the statements of an append: companions by value, then the rows by COPY.
 
     Always in this order of tables, and sorted in each, so that two writers do not deadlock; what a
-    reversal frees in one batch and another takes may, and is tried again. Raises ValueError for an
-    invoice number that is not printable ASCII.
+    reversal frees in one batch and another takes may, and is tried again. Raises ValueError for a
+    claim that is not printable ASCII.
     """
     statements = [*_drawn(batch)]
     if batch.new_wallets:
         rows = ",".join([f"('{id_.hex()}',{asset})" for id_, asset in batch.new_wallets])
         statements.append(f"insert into wallet values {rows};")  # noqa: S608 - hexadecimal digits
-    statements += _claimed(batch)
+    statements += claim_statements(batch)
+    statements += payment_statements(batch)
+    statements += _qr_used(batch)
     statements += _failed(batch)
     statements += _units_and_turns(batch)
     statements.append(COPY_ROWS)
@@ -253,24 +322,8 @@ def _drawn(batch: Batch) -> Iterator[str]:
         yield f"call draw_coins('{allotment_id.hex()}',{issued},{returned});"
 
 
-def _claimed(batch: Batch) -> Iterator[str]:
-    """Give the statements for what is claimed once: invoices, partners' references, QR codes."""
-    if claims := batch.claims:
-        rows = ",".join(
-            [
-                f"({store_id},{_literal(number)},'{customer_id.hex()}','{transaction_id.hex()}')"
-                for store_id, number, customer_id, transaction_id in claims
-            ]
-        )
-        yield f"insert into invoice_claim values {rows};"  # noqa: S608 - see _literal
-    if references := batch.references:
-        rows = ",".join(
-            [
-                f"({partner_id},{_literal(text)},'{customer_id.hex()}','{transaction_id.hex()}')"
-                for partner_id, text, customer_id, transaction_id in references
-            ]
-        )
-        yield f"insert into partner_reference values {rows};"  # noqa: S608 - see _literal
+def _qr_used(batch: Batch) -> Iterator[str]:
+    """Give the statement for the QR codes that are used up (COI-6)."""
     if uses := batch.qr_uses:
         rows = ",".join(
             [
@@ -327,30 +380,6 @@ def _units_and_turns(batch: Batch) -> Iterator[str]:
         yield f"insert into item_turn values {rows};"  # noqa: S608 - numbers
 
 
-NOTHING_ONCE = (None, None, None, None)
-"""What `_wanted_once` returns of an operation that wants nothing of what happens once."""
-
-
-def _wanted_once(
-    operation: Operation,
-) -> tuple[str | None, int | None, str | None, UUID | None]:
-    """Return the invoice, QR, partner's reference and original that nobody else may have had."""
-    claimed = operation.claimed_number if operation.kind == Kind.ACCUMULATION else None
-    return (
-        None if claimed is None else claimed.decode(),
-        operation.qr_issued_at if operation.qr_issued_at > 0 else None,
-        None if operation.claim_reference is None else operation.claim_reference.decode(),
-        UUID(operation.reference or b"") if operation.kind == Kind.REVERSAL else None,
-    )
-
-
-def _literal(text: bytes) -> str:
-    """Return printable ASCII as an SQL literal; the connection has standard_conforming_strings."""
-    if not text.isascii() or not (told := text.decode()).isprintable():
-        raise ValueError("an invoice number or a reference has printable ASCII characters only")
-    return "'" + told.replace("'", "''") + "'"
-
-
 COLUMNS = {
     "journal": [
         *("customer_id", "asset", "by_id", "seq", "transaction_id", "leg", "kind", "refusal"),
@@ -361,8 +390,7 @@ COLUMNS = {
         *("lots", "moved", "holds", "invoice_number", "invoice_scope", "details", "hash"),
     ],
     "wallet": ["customer_id", "asset"],
-    "invoice_claim": ["store_id", "invoice_number", "customer_id", "transaction_id"],
-    "partner_reference": ["partner_id", "reference", "customer_id", "transaction_id"],
+    **{table.name: table.columns for table in CLAIM_TABLES.values()},
     "qr_use": ["customer_id", "issued_at", "transaction_id"],
     "failed_code": ["brand_id", "store_id", "cashier_id", "transaction_id", "failed_at"],
     "item_unit": ["item_id", "unit", "customer_id", "transaction_id"],

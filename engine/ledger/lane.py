@@ -299,15 +299,16 @@ class Lane:
     ) -> list[Operation]:
         """Answer the operations whose key the journal has, and bar those that come second.
 
-        That is by their invoice, QR, partner's reference, or what they reverse. Those whose unit or
+        See `Journal.find_barred`. Those whose unit or
         turn another took, or whose allotment is closed, are given up: who asked picks again. Where
         the connection fails on the way nothing is lost: all are decided again.
         """
         try:
             async with asyncio.timeout(self._settings.append_timeout_ms / 1000):
                 receipts = await journal.find(operations)
-                barred = await journal.find_barred(operations)
-                taken = await journal.find_taken(operations)
+                others = [op for op in operations if op.transaction_id not in receipts]
+                barred = await journal.find_barred(others)
+                taken = await journal.find_taken(others)
         except Exception as error:  # noqa: BLE001 - reading only; the next round tries again
             log.warning("find_failed", error=type(error).__name__)
             journal.terminate()
@@ -319,7 +320,8 @@ class Lane:
                 gone = ItemTaken() if operation.allotment_id is None else AllotmentClosed()
                 self.room.finish(operation, gone)
             elif receipt is None:
-                operation.barred = barred.get(operation.transaction_id, operation.barred)
+                if (bar := barred.get(operation.transaction_id)) is not None:
+                    operation.bar(*bar)
                 unseen.append(operation)
             elif receipt.fingerprint != operation.fingerprint:
                 self._metrics.replays.labels("reused").inc()

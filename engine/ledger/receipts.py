@@ -19,7 +19,7 @@ HOLD_EXPIRES_AT = slice(24, 32)
 HOLD_TRIES_LEFT = slice(56, 58)
 HOLD_RESENDS_LEFT = slice(58, 60)
 HOLD_SIZE, HOLD_ITEM_SIZE, HOLD_LOT_SIZE = 64, 12, 16
-ITEM_BIT = 1 << 31
+ITEM_BIT, INVOICE_BIT = 1 << 31, 1 << 30
 EARNING_KINDS = frozenset({Kind.ACCUMULATION, Kind.CONVERSION, Kind.CASHBACK})
 
 
@@ -120,12 +120,25 @@ def receipt_of(rows: Sequence[Any]) -> Receipt:
     )
 
 
-def legs_of(rows: Sequence[Any], *, item_id: int = 0, unit: int = 0, turn: int = 0) -> list[Leg]:
+@dataclass(frozen=True, slots=True)
+class Once:
+    """What a transaction took, claimed or paid, which no column of its rows says.
+
+    `claim` is (kind, owner, key), `invoice` (store_id, key) of the invoice that its coins paid.
+    """
+
+    item_id: int = 0
+    unit: int = 0
+    turn: int = 0
+    claim: tuple[int, int, bytes] | None = None
+    invoice: tuple[int, bytes] | None = None
+
+
+def legs_of(rows: Sequence[Any], once: Once) -> list[Leg]:
     """Return what a reversal of a transaction needs of its rows, leg 0 first.
 
-    Each row has the columns of the query `find`. The unit and the turn are what the transaction
-    took of an item, to be given back; no column tells of them. A capture's are its payment's. The
-    reference of a row that issues coins is the allotment that paid for them.
+    Each row has the columns of the query `find`. A capture's unit, turn and invoice are those of
+    its payment. The reference of a row that issues coins is the allotment that paid for them.
     """
     return [
         Leg(
@@ -137,9 +150,11 @@ def legs_of(rows: Sequence[Any], *, item_id: int = 0, unit: int = 0, turn: int =
             moved=zip(row["moved"][::2], row["moved"][1::2], strict=True),
             counter=row["counter"],
             counter_party=row["counter_party"],
-            item_id=0 if row["leg"] else item_id,
-            unit=0 if row["leg"] else unit,
-            turn=0 if row["leg"] else turn,
+            item_id=0 if row["leg"] else once.item_id,
+            unit=0 if row["leg"] else once.unit,
+            turn=0 if row["leg"] else once.turn,
+            claim=None if row["leg"] else once.claim,
+            invoice=None if row["leg"] else once.invoice,
             taker=row["reference" if row["kind"] == Kind.CAPTURE else "transaction_id"].bytes,
             allotment_id=_allotment_of(row),
         )
@@ -185,5 +200,8 @@ def _hold_facts(row: Any) -> tuple[int, int, int]:
                 int.from_bytes(hold[HOLD_EXPIRES_AT], "big", signed=True),
             )
         lots = int.from_bytes(hold[60:HOLD_SIZE], "big")
-        at += HOLD_SIZE + HOLD_ITEM_SIZE * (lots >= ITEM_BIT) + HOLD_LOT_SIZE * (lots % ITEM_BIT)
+        at += HOLD_SIZE + HOLD_ITEM_SIZE * (lots >= ITEM_BIT)
+        if lots & INVOICE_BIT:
+            at += 2 + int.from_bytes(packed[at : at + 2], "big")
+        at += HOLD_LOT_SIZE * (lots % INVOICE_BIT)
     return 0, 0, 0

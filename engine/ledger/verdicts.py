@@ -21,7 +21,8 @@ class Verdict(Enum):
     """Not applied: another writer has moved a wallet on. Load, and decide again."""
     SEEN = "seen"
     """Not applied: what happens once has happened: a transaction, an invoice, a unit, a QR …; or
-    an allotment has not the coins that were to be drawn from it."""
+    an allotment does not have the coins that were to be drawn from it, or an invoice is paid with
+    as many coins as it is worth."""
     RETRY = "retry"
     """Not applied, for a reason that passes: a deadlock, or a lock or statement too slow."""
     REFUSED = "refused"
@@ -37,9 +38,11 @@ _BY_CONSTRAINT = {
     "wallet_pkey": Verdict.STALE,
     "journal_transaction_key": Verdict.SEEN,
     "invoice_claim_pkey": Verdict.SEEN,
+    "reference_claim_pkey": Verdict.SEEN,
+    "order_claim_pkey": Verdict.SEEN,
+    "invoice_payment_coins": Verdict.SEEN,
     "item_unit_pkey": Verdict.SEEN,
     "item_turn_pkey": Verdict.SEEN,
-    "partner_reference_pkey": Verdict.SEEN,
     "qr_use_pkey": Verdict.SEEN,
     "failed_code_pkey": Verdict.SEEN,
     "journal_reversal": Verdict.SEEN,

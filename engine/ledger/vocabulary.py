@@ -79,6 +79,15 @@ class Cause(IntEnum):
     MISTAKE = 3
 
 
+class Claim(IntEnum):
+    """What a transaction claims, so that it happens once (PTS-7, SYS-9, INV-8)."""
+
+    NONE = 0
+    INVOICE = 1  # of a store
+    REFERENCE = 2  # of a partner
+    ORDER = 3  # of a brand's online shop
+
+
 class Outcome(IntEnum):
     """What became of an operation; only `POSTED` left a row, and only that is final."""
 
@@ -109,6 +118,8 @@ class Refusal(IntEnum):
     REFERENCE_ALREADY_USED = 14
     ALREADY_REVERSED = 15
     NOT_REVERSIBLE = 16
+    EXCEEDS_INVOICE = 17
+    INVOICE_VOIDED = 18
 
     @property
     def code(self) -> str:
@@ -162,7 +173,8 @@ REFUSALS: dict[Refusal, RefusalText] = {
     Refusal.INVOICE_ALREADY_CLAIMED: RefusalText(
         "This invoice has already earned",
         "Esta factura ya acumuló",
-        "An invoice of a store earns once, whoever claims it.",
+        "An invoice of a store earns once, for one customer. Where the receipt has no number of its"
+        " own, leave `invoice_number` out.",
     ),
     Refusal.OUT_OF_STOCK: RefusalText(
         "The reward is out of stock",
@@ -195,9 +207,10 @@ REFUSALS: dict[Refusal, RefusalText] = {
         "It was voided or its time was up, and the coins are back; start another payment.",
     ),
     Refusal.REFERENCE_ALREADY_USED: RefusalText(
-        "This reference has already been converted",
-        "Esta referencia ya fue convertida",
-        "A partner's reference converts once, whoever sends it; take a new one for new points.",
+        "This reference has already been used",
+        "Esta referencia ya se usó",
+        "A partner's reference converts once and an online order pays once, however it is spelled;"
+        " use a new one for new points or another order.",
     ),
     Refusal.ALREADY_REVERSED: RefusalText(
         "This transaction has already been reversed",
@@ -208,6 +221,16 @@ REFUSALS: dict[Refusal, RefusalText] = {
         "This transaction cannot be reversed",
         "Esta transacción no se puede reversar",
         "What earned or spent can be reversed; a hold is voided, and a reversal is final.",
+    ),
+    Refusal.EXCEEDS_INVOICE: RefusalText(
+        "The coins are more than is left of the invoice",
+        "Los coins superan lo que falta por pagar de la factura",
+        "`left` says how many coins the invoice can still be paid with; ask for that much or less.",
+    ),
+    Refusal.INVOICE_VOIDED: RefusalText(
+        "This invoice has been voided",
+        "Esta factura fue anulada",
+        "The point of sale voided this sale, so it earns nothing and cannot be paid.",
     ),
 }
 """The one table of refusals, in the order of their precedence."""

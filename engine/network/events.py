@@ -18,6 +18,7 @@ import orjson
 
 from engine.errors import Overloaded, Unavailable
 from engine.metrics import Metrics
+from engine.network.invoice_names import till_key_of
 from engine.network.invoices import Invoice
 from engine.postgres.connections import OUT_OF_REACH, Pool
 from engine.postgres.listener import Connect, listen
@@ -32,7 +33,10 @@ TRIED_AGAIN_AFTER_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A printed sale that nobody has claimed; `arrival` is its place among those of the network."""
+    """A printed sale that nobody has claimed, or that is voided.
+
+    `arrival` is its place among those of the network.
+    """
 
     arrival: int
     invoice: Invoice
@@ -42,9 +46,17 @@ class Feed:
     """What one follower of a store has yet to read."""
 
     def __init__(
-        self, pool: Pool, store_id: int, *, after: int, since: datetime, waiting_max: int
+        self,
+        pool: Pool,
+        store_id: int,
+        *,
+        after: int,
+        since: datetime,
+        waiting_max: int,
+        till_key: str | None = None,
     ) -> None:
         self.store_id = store_id
+        self._till_key = till_key
         self.ended = False
         self._pool = pool
         self._after = after
@@ -70,7 +82,11 @@ class Feed:
             came += [event for event in self._waiting if event.arrival > self._after]
             self._waiting.clear()
         self._after = came[-1].arrival if came else self._after
-        return came
+        return [event for event in came if self._is_wanted(event)]
+
+    def _is_wanted(self, event: Event) -> bool:
+        """Return whether an event is of the till that is followed, where it is one (INV-7)."""
+        return self._till_key is None or self._till_key == till_key_of(event.invoice.till)
 
     def put(self, event: Event) -> None:
         """Let an event wait to be read; where too many do, all of them are read from the table."""
@@ -138,7 +154,12 @@ class Events:
         metrics.watch(self._gauges)
 
     async def open(
-        self, store_id: int, *, after: int | None = None, since: datetime | None = None
+        self,
+        store_id: int,
+        *,
+        after: int | None = None,
+        since: datetime | None = None,
+        till_key: str | None = None,
     ) -> Feed:
         """Follow a store: what comes from now on, what came `after`, or what it issued `since`.
 
@@ -156,6 +177,7 @@ class Events:
             after=min(after, last),
             since=max(oldest, since or oldest),
             waiting_max=self._waiting_max,
+            till_key=till_key,
         )
         if self._ended:
             raise Unavailable
@@ -196,8 +218,9 @@ class Events:
         feeds = self._feeds.get(facts["store_id"])
         if feeds is None:
             return
-        for name in ("issued_at", "received_at"):
-            facts[name] = EPOCH + timedelta(microseconds=facts[name])
+        for name in ("issued_at", "received_at", "voided_at"):
+            if facts[name] is not None:
+                facts[name] = EPOCH + timedelta(microseconds=facts[name])
         event = _event(facts)
         for feed in feeds:
             feed.put(event)

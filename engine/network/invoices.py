@@ -29,7 +29,7 @@ ADVISORY_LOCK = 0x696E766F
 NOT_KNOWN = "Whether this was kept is not known: send it again, which does no harm."
 
 Key = tuple[int, str]
-"""What names an invoice: its store and its number."""
+"""What names an invoice: its store and its key; see `engine/network/invoice_names.py`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +37,17 @@ class Printed:
     """A sale as its point of sale has printed it; `amount` in minor units of `currency`."""
 
     store_id: int
+    invoice_key: str
     invoice_number: str
     amount: int
     currency: str
     issued_at: datetime
+    till: str | None = None
 
     @property
     def key(self) -> Key:
         """What names the invoice."""
-        return self.store_id, self.invoice_number
+        return self.store_id, self.invoice_key
 
     def says(self, other: Printed) -> bool:
         """Return whether both have the same content."""
@@ -58,11 +60,22 @@ class Printed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice(Printed):
-    """An invoice as it is kept; who claimed it and by which transaction, or None (INV-2)."""
+    """An invoice as it is kept; who claimed it and by which transaction, or None (INV-2).
+
+    `voided_at` is when its point of sale has voided it (INV-5), None where it has not.
+    """
 
     received_at: datetime
+    voided_at: datetime | None = None
     customer_id: UUID | None = None
     transaction_id: UUID | None = None
+
+    @property
+    def status(self) -> str:
+        """How it stands: `unclaimed`, `claimed` or `voided`."""
+        if self.voided_at is not None:
+            return "voided"
+        return "unclaimed" if self.transaction_id is None else "claimed"
 
 
 class Invoices:
@@ -116,26 +129,47 @@ class Invoices:
         if not wanted:
             return {}
         rows = await self._pool.fetch(  # network op
-            SQL["find"], [store_id for store_id, _ in wanted], [number for _, number in wanted]
+            SQL["find"], [store_id for store_id, _ in wanted], [key for _, key in wanted]
         )
-        return {(row["store_id"], row["invoice_number"]): invoice_of(row) for row in rows}
+        return {(row["store_id"], row["invoice_key"]): invoice_of(row) for row in rows}
+
+    async def latest(
+        self, store_id: int, number: str, till_key: str | None, since: datetime
+    ) -> Invoice | None:
+        """Return the newest unclaimed invoice of a number that restarts (INV-4), or None.
+
+        `number` is its key without what else names it; `till_key` None is any till.
+        """
+        row = await self._pool.fetchrow(  # network op
+            SQL["latest"], store_id, number, since, till_key
+        )
+        return None if row is None else invoice_of(row)
+
+    async def void(self, key: Key) -> Invoice | None:
+        """Void an invoice that nobody has claimed (INV-5), and return it as it stands then.
+
+        One that was claimed stays so; None where there is none. Returns only after COMMIT.
+        """
+        row = await self._pool.fetchrow(SQL["void"], *key, ADVISORY_LOCK)  # network op
+        return await self.find(key) if row is None else invoice_of(row)
 
     async def issued(
         self,
         store_id: int,
         *,
-        claimed: bool | None,
+        status: str,
+        till_key: str | None,
         since: datetime,
         before: tuple[datetime, str] | None,
         limit: int,
     ) -> list[Invoice]:
         """Return one page of what a store issued `since` then, the newest first (INV-2).
 
-        `claimed` None gives all; `before` is the (issued_at, invoice_number) that the page before
-        ended with.
+        `status` is that of an invoice, or `all`; `before` is the (issued_at, invoice_key) that the
+        page before ended with; `till_key` None is all tills.
         """
         rows = await self._pool.fetch(  # network op
-            SQL["issued"], store_id, claimed, since, *(before or (None, None)), limit
+            SQL["issued"], store_id, status, since, *(before or (None, None)), limit, till_key
         )
         return [invoice_of(row) for row in rows]
 
@@ -169,13 +203,15 @@ class Invoices:
         rows = await self._pool.fetch(  # network op
             SQL["insert"],
             [printed.store_id for printed in ordered],
+            [printed.invoice_key for printed in ordered],
             [printed.invoice_number for printed in ordered],
+            [printed.till for printed in ordered],
             [printed.amount for printed in ordered],
             [printed.currency for printed in ordered],
             [printed.issued_at for printed in ordered],
             ADVISORY_LOCK,
         )
-        stored = {(row["store_id"], row["invoice_number"]): invoice_of(row) for row in rows}
+        stored = {(row["store_id"], row["invoice_key"]): invoice_of(row) for row in rows}
         for store_id, _ in stored:
             self._printing.pop(store_id, None)
         fresh = {key: first[key] for key in stored}
@@ -184,14 +220,18 @@ class Invoices:
 
 
 def invoice_of(row: Any) -> Invoice:
-    """Return the invoice of a row of the queries `insert`, `find` and `issued`."""
+    """Return the invoice of a row of the table with who claimed it."""
+    voided = row["voided_at"] is not None
     return Invoice(
         store_id=row["store_id"],
+        invoice_key=row["invoice_key"],
         invoice_number=row["invoice_number"],
+        till=row["till"],
         amount=row["amount"],
         currency=row["currency"],
         issued_at=row["issued_at"],
         received_at=row["received_at"],
-        customer_id=row["customer_id"],
-        transaction_id=row["transaction_id"],
+        voided_at=row["voided_at"],
+        customer_id=None if voided else row["customer_id"],
+        transaction_id=None if voided else row["transaction_id"],
     )

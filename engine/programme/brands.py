@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.programme.calendar import Country, Currency
 from engine.programme.earning import Programme
@@ -33,15 +34,23 @@ class Brand:
         return self.programmes[at - 1] if at else None
 
 
+InvoiceScope = Literal["forever", "day", "till_day"]
+"""How long a number of a store names one invoice: for ever, on its day, on its day at its till."""
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A shop of a brand; `accepts_coins` says that its point of sale is enabled for them."""
+    """A shop of a brand; `accepts_coins` says that its point of sale is enabled for them.
+
+    `invoice_scope` is how long a number names one invoice (INV-4).
+    """
 
     store_id: int
     brand: Brand
     name: str
     city: str
     accepts_coins: bool
+    invoice_scope: InvoiceScope = "forever"
     closed: bool = False
 
     @property

@@ -179,6 +179,7 @@ async def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
             row["name"],
             row["city"],
             row["accepts_coins"],
+            row["invoice_scope"],
             row["retired"],
         )
     rates: dict[int, list[Rate]] = {}

@@ -146,6 +146,7 @@ def test_one_allotment_pays_and_has_back_in_one_batch(ledger):
 )
 def test_nothing_but_what_issues_coins_has_an_allotment(kind, facts, why):
     last_days = {"expires_day": 20_600, "coins_expires_day": 20_600}
+    last_days |= {"claim_reference": b"O-1"} if kind == Kind.CASHBACK else {}
     with pytest.raises(ValueError, match=why):
         ask(kind, **last_days | facts)
 

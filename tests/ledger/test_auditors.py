@@ -29,7 +29,9 @@ from engine.ledger.audit import (
     ranges_of,
     unbalanced,
 )
+from engine.ledger.claims import CLAIM_TABLES
 from engine.ledger.core import Auditor, RollReader
+from engine.ledger.vocabulary import Claim
 from tests.copy_format import (
     CODECS,
     COLUMNS,
@@ -175,18 +177,17 @@ def test_the_rows_call_for_what_the_batches_wrote(compiled):
     compiled.load_customer(BEA, 0)
     asked = [earn(60, coins=40, invoice_number=b"fe - 1"), earn(1, invoice_number=b"FE-1")]
     asked += [convert(5), convert(6, b"R-2", customer_id=BEA), earn(2, customer_id=BEA)]
+    asked += [cash_back(3), earn(1, invoice_number=b"FE-1", invoice_scope=b"2026-01-31")]
     batch = compiled.decide(asked, NOW)
     auditor = Auditor(KEY)
     auditor.feed(encode_journal(sorted(decode(batch.journal), key=place_of)))
-    claims = [[pack(">i", store), *others] for store, *others in batch.claims]
-    references = [[pack(">i", partner), *ids] for partner, _, *ids in batch.references]
     wallets = [[id_, pack(">i", asset)] for id_, asset in batch.new_wallets]
-    assert (len(claims), len(references), len(wallets)) == (1, 2, 4)
-    for table, records in (
-        ("invoice_claim", claims),
-        ("partner_reference", references),
-        ("wallet", wallets),
-    ):
+    expected = {"wallet": wallets, "invoice_claim": [], "reference_claim": [], "order_claim": []}
+    for kind, owner, key, *ids in batch.claims:
+        named = [key] if kind == Claim.INVOICE else []
+        expected[CLAIM_TABLES[kind].name].append([pack(">i", owner), *named, *ids])
+    assert [len(records) for records in expected.values()] == [4, 2, 2, 1]
+    for table, records in expected.items():
         reader = RollReader(len(records[0]), KEY)
         reader.feed(HEADER + b"".join(map(encode_row, records)) + TRAILER)
         assert auditor.rolls[table] == reader.roll, table
@@ -217,12 +218,17 @@ COMPANIONS = {
     "delete from wallet where customer_id = $1": "journal rows of ({}, ",
     "insert into wallet values ($1, 99)": "wallet ({}, 99) has no first posting",
     "delete from invoice_claim where customer_id = $1": "journal row ({}, ",
-    "insert into invoice_claim values (77, 'X-1', $1, $1)": "invoice_claim (77, X-1) has no",
+    "insert into invoice_claim values (77, 'X1', $1, $1)": "invoice_claim (77, X1) has no",
     "update invoice_claim set transaction_id = $1 where customer_id = $1": "has no invoice_claim",
     "insert into item_unit values (1, 1, $1, $1)": "item_unit (1, 1) was taken by no redemption",
     "insert into item_turn values ($1, 1, 1, $1)": "item_turn ({}, 1, 1) was taken by no",
     "insert into qr_use values ($1, 5, $1)": "qr_use ({}, 5) has paid nothing",
-    "insert into partner_reference values (9, 'R', $1, $1)": "(9, R) was not converted",
+    "insert into reference_claim values (9, 'R', $1, $1)": "(9, R) has no posting that claims",
+    "insert into order_claim values (9, 'O', $1, $1)": "order_claim (9, O) has no posting",
+    "insert into invoice_payment select 9, 'F', 5, 5 where $1::uuid is not null": "(9, F) has 5 coins",
+    "insert into invoice_claim select 77, 'X2', id, id"
+    " from cast('00000000-0000-0000-0000-000000000000' as uuid) as id"
+    " where $1::uuid is not null": "invoice (77, X2) is voided without",
 }
 
 

@@ -27,13 +27,14 @@ from verbs import (
 )
 
 from engine.ledger.core import Ledger, Operation
-from engine.ledger.journal import append_statement
+from engine.ledger.journal import Bar, append_statement
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import (
     BALANCE_MAX,
     COINS,
     FLAG_BLOCKED,
     PARTNER_BIT,
+    Claim,
     Counter,
     Kind,
     Outcome,
@@ -141,7 +142,7 @@ def test_the_first_reason_is_the_answer(ledger, asked, state, refusal):
     [row] = decode(batch.journal)
     assert row.refusal == asked.refusal == refusal
     assert (row.amount, row.moved, row.counter) == (0, {}, Counter.NONE)
-    assert (batch.qr_uses, batch.references) == ([], [])
+    assert (batch.qr_uses, batch.claims) == ([], [])
 
 
 def test_neither_conversions_nor_cashback_need_a_profile(ledger):
@@ -183,10 +184,10 @@ def test_a_reference_converts_once_in_a_batch_whoever_sends_it(ledger):
     batch = ledger.decide([*asked, other := convert(5, b"R-0")], NOW)
     used = Refusal.REFERENCE_ALREADY_USED
     assert [one.refusal for one in (*asked, other)] == [0, used, used, 0, 0]
-    assert batch.references == [
-        (BANK, b"R-0", ANA, other.transaction_id),
-        (BANK, b"R-1", ANA, asked[0].transaction_id),
-        (BANK + 1, b"R-1", ANA, asked[3].transaction_id),
+    assert batch.claims == [
+        (Claim.REFERENCE, BANK, b"R0", ANA, other.transaction_id),
+        (Claim.REFERENCE, BANK, b"R1", ANA, asked[0].transaction_id),
+        (Claim.REFERENCE, BANK + 1, b"R1", ANA, asked[3].transaction_id),
     ]
 
 
@@ -205,9 +206,9 @@ def test_what_is_used_up_goes_between_claims_and_rows(compiled):
     taken = redeem(0, item_id=1, unit=1)
     batch = compiled.decide([claims, convert(5, b"it's"), pay(5), taken], NOW)
     *said, _rows = append_statement(batch).split(";")
-    tables = ["invoice_claim", "partner_reference", "qr_use", "item_unit"]
+    tables = ["invoice_claim", "reference_claim", "qr_use", "item_unit"]
     assert [f"insert into {table} " in one for table, one in zip(tables, said, strict=True)]
-    assert f"({BANK},'it''s','" in said[1]
+    assert f"({BANK},'ITS','" in said[1]
     assert f"('{ANA.hex()}',{QR},'" in said[2]
 
 
@@ -216,7 +217,7 @@ def test_what_is_used_up_goes_between_claims_and_rows(compiled):
 GOOD = {
     Kind.PAYMENT: {"qr_issued_at": QR},
     Kind.CONVERSION: {"party_id": BANK, "claim_reference": b"R-1"},
-    Kind.CASHBACK: {},
+    Kind.CASHBACK: {"claim_reference": b"O-1"},
     Kind.DONATION: {"party_id": ORPHANAGE},
 }
 
@@ -265,7 +266,7 @@ def test_what_is_of_another_kind_of_operation_is_not_asked_for(kind, facts):
 
 
 def test_a_reference_of_64_characters_is_taken():
-    assert convert(1, b"~ " * 32).claim_reference == b"~ " * 32
+    assert convert(1, b"~R" * 32).claim_reference == b"~R" * 32
 
 
 def test_only_a_wallet_that_is_cached_without_its_customer_needs_a_load(compiled):
@@ -303,13 +304,13 @@ async def test_what_is_used_up_stands_beside_the_row_that_used_it(
     async with connection_to(database) as connection:
         use = await connection.fetchrow("select * from qr_use where customer_id = $1", ana.hex())
         reference = await connection.fetchrow(
-            "select * from partner_reference where customer_id = $1", ana.hex()
+            "select * from reference_claim where customer_id = $1", ana.hex()
         )
         [view] = await connection.fetch(
             "select open_lots from posting where customer_id = $1 and balance = 30", ana.hex()
         )
     assert (use["issued_at"], use["transaction_id"].bytes) == (QR, paid.transaction_id)
-    assert (reference["partner_id"], reference["reference"]) == (BANK, "it's R-7")
+    assert (reference["partner_id"], reference["reference_key"]) == (BANK, "ITSR7")
     assert reference["transaction_id"].bytes == converted.transaction_id
     assert f'"issuer": {BANK}' in view["open_lots"]
     assert '"partner": true' in view["open_lots"]
@@ -331,8 +332,9 @@ async def test_what_another_writer_used_up_is_seen_found_and_refused(
     await other[0].load(other[1], [ana, bea])
     assert await append(*other, second) is Verdict.SEEN
     refusal = {"pay": Refusal.QR_INVALID, "convert": Refusal.REFERENCE_ALREADY_USED}[verb]
-    assert await other[0].find_barred([second, first, earn(1)]) == {second.transaction_id: refusal}
-    second.barred = refusal
+    barred = await other[0].find_barred([second, first, earn(1)])
+    assert barred == {second.transaction_id: Bar(refusal)}
+    second.bar(refusal)
     assert await append(*other, second) is Verdict.DURABLE
     assert (second.outcome, second.refusal, second.balance) == (
         Outcome.POSTED,

@@ -59,14 +59,14 @@ def test_the_frame_of_a_copy_is_postgresqls():
     assert (core.COPY_HEADER, core.COPY_TRAILER) == (HEADER, TRAILER)
 
 
-@pytest.mark.parametrize("name", ["kind", "refusal", "counter", "cause", "outcome"])
+@pytest.mark.parametrize("name", ["kind", "refusal", "counter", "cause", "claim", "outcome"])
 def test_numbers_mean_the_same_on_both_sides(name):
     enum = getattr(vocabulary, name.capitalize())
     assert core.CODES[name] == {member.name: int(member) for member in enum}
 
 
 def test_no_group_of_numbers_is_left_unchecked():
-    assert set(core.CODES) == {"kind", "refusal", "counter", "cause", "outcome"}
+    assert set(core.CODES) == {"kind", "refusal", "counter", "cause", "claim", "outcome"}
 
 
 def test_a_posting_has_the_columns_of_the_journal_in_their_order():
@@ -98,6 +98,7 @@ def operations(k):
     payment = dict(kind=3, requested=4, code_mac=ANA, tries_max=1, hold_expires_at=1 << 50)
     ask = dict(customer_id=ANA)
     bonus = dict(kind=14, requested=6, expires_day=99 + k % 40, brand_id=9)
+    bonus |= dict(claim_reference=b"%d" % k)
     leg = Leg(asset=0, kind=14, amount=6, moved=[((99 + k % 40) << 32 | 9, 6)])
     undo = dict(kind=16, reference=ids[4], original=[leg])
     return [

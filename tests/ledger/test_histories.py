@@ -21,6 +21,8 @@ from engine.ledger.vocabulary import (
     COINS,
     DEBT_DAY,
     FLAG_BLOCKED,
+    Cause,
+    Claim,
     Counter,
     Kind,
     Outcome,
@@ -37,7 +39,7 @@ from tests.copy_format import (
     pack_holds,
     pack_lots,
 )
-from tests.reference import COMPANIONS, RESULTS, REVERSIBLE, ReferenceLedger
+from tests.reference import COMPANIONS, RESULTS, REVERSIBLE, ReferenceLedger, key_of
 
 pytestmark = pytest.mark.timeout(3600)  # the nightly profile takes its time
 
@@ -122,7 +124,7 @@ def operation_from(drawn, number, now, payments, books):
         keywords |= {"expires_day": today + ask["days"], "bill_amount": chances.of(3) - 1}
         keywords |= {"coins": min(chances.of(10) * ask["amount"], BALANCE_MAX)}
         keywords |= {"coins_expires_day": today + 2 * ask["days"]}
-        keywords |= {"invoice_number": [None, b"F-%d" % (number % 3)][chances.of(2)]}
+        keywords |= invoice_from(number, chances)
     if kind == Kind.EXPIRY:
         keywords |= {"asset": ask["brand_id"] * chances.of(2), "utc_offset": GUATEMALA}
         keywords |= {} if ask["brand_id"] == 8 else {"utc_offset": COLOMBIA}
@@ -131,6 +133,10 @@ def operation_from(drawn, number, now, payments, books):
         if keywords["item_id"]:  # few of each, so that they meet in a batch
             keywords |= {"unit": chances.of(3), "turn": chances.of(3)}
             keywords |= {name: 0 for name, at in places(**keywords).items() if at in books.taken}
+    if kind in (Kind.HOLD, Kind.PAYMENT):
+        keywords |= invoice_from(number, chances)
+        if keywords.get("invoice_number") is not None:
+            keywords |= {"coins_max": [-1, 5, 100][chances.of(3)]}
     if kind == Kind.HOLD:
         keywords |= {"requested": ask["amount"], "reference": keywords["transaction_id"]}
         keywords |= {"hold_expires_at": now + LIFETIMES[chances.of(len(LIFETIMES))]}
@@ -138,11 +144,7 @@ def operation_from(drawn, number, now, payments, books):
         keywords |= {"code_mac": code(chances.of(4) == 3)}
         payments[ask["customer_id"]].append(keywords["transaction_id"])
     if kind in (Kind.CAPTURE, Kind.VOID, Kind.RESEND):
-        known = payments[ask["customer_id"]][-3:] or [bytes(16)]
-        if chances.of(4):  # mostly one that is open, or was placed in this very batch
-            known = books.open_payments(ask["customer_id"]) + known[-1:]
-        keywords |= {"reference": known[-1 - chances.of(3) % len(known)]}
-        keywords |= {"code_mac": code(chances.of(4) == 3)}
+        keywords |= follow_up_from(ask["customer_id"], chances, payments, books)
     if kind in (Kind.PAYMENT, Kind.DONATION, Kind.CONVERSION, Kind.CASHBACK):
         keywords |= {"requested": ask["amount"], "expires_day": today + 2 * ask["days"]}
     if keywords.get("coins") or (kind == Kind.CASHBACK and ask["amount"]):
@@ -153,12 +155,32 @@ def operation_from(drawn, number, now, payments, books):
         keywords |= {"party_id": 1 + chances.of(2)}
     if kind == Kind.CONVERSION:
         keywords |= {"claim_reference": b"R-%d" % (number // 4)}
+    if kind == Kind.CASHBACK:
+        keywords |= {"claim_reference": b"o %d" % (number // 4)}
     if kind == Kind.REVERSAL:
         any_of_them = chances.of(8) == 0
         keywords |= reversal_from(books.earlier(ask["customer_id"], any_of_them), chances, books)
+        keywords |= {"cause": chances.of(4), "till": chances.of(3), "by_id": chances.of(9)}
     if once(keywords) & books.once:
         keywords["barred"] = Refusal.ALREADY_REVERSED
     return keywords
+
+
+def follow_up_from(customer_id, chances, payments, books):
+    """Return which payment is followed up, and the code that is typed."""
+    known = payments[customer_id][-3:] or [bytes(16)]
+    if chances.of(4):  # mostly one that is open, or was placed in this very batch
+        known = books.open_payments(customer_id) + known[-1:]
+    reference = known[-1 - chances.of(3) % len(known)]
+    return {"reference": reference, "code_mac": code(chances.of(4) == 3)}
+
+
+def invoice_from(number, chances):
+    """Return an invoice, mostly one that others name too, or none."""
+    if chances.of(2) == 0:
+        return {}
+    text = [b"F-%d", b" f%d.", b"F/%d"][chances.of(3)] % (number % 3)
+    return {"invoice_number": text, "invoice_scope": [None, None, b"2026-01-31"][chances.of(3)]}
 
 
 def reversal_from(earlier, chances, books):
@@ -168,6 +190,8 @@ def reversal_from(earlier, chances, books):
         return {"reference": bytes(16), "original": [nothing]}
     rows = earlier[-1 - chances.of(len(earlier))]
     items = books.items.get((rows[0].customer_id, taker_of(rows[0])), {})
+    items |= {"claim": books.claims.get(rows[0].transaction_id)}
+    items |= {"invoice": books.invoices.get(taker_of(rows[0]))}
     offset = GUATEMALA if rows[0].asset == 8 else COLOMBIA
     legs = [leg_of(row, **{} if row.leg else items) for row in rows]
     return {"reference": rows[0].transaction_id, "original": legs, "utc_offset": offset}
@@ -179,7 +203,8 @@ def once(keywords):
     if keywords.get("qr_issued_at"):
         found.add(("QR", customer_id, keywords["qr_issued_at"]))
     if keywords.get("claim_reference"):
-        found.add(("partner", keywords["party_id"], keywords["claim_reference"]))
+        owner = keywords["party_id" if keywords["kind"] == Kind.CONVERSION else "brand_id"]
+        found.add(("claim", keywords["kind"], owner, keywords["claim_reference"]))
     if keywords["kind"] == Kind.REVERSAL:
         found.add(("reversal", customer_id, keywords["reference"]))
     return found
@@ -272,6 +297,8 @@ class History(RuleBasedStateMachine):
             for each, operation in zip(keywords, ours, strict=True):
                 if operation.outcome == Outcome.POSTED and not operation.refusal:
                     assert not once(each) & self.books.once
+                    if operation.cause in (Cause.WRONG_CUSTOMER, Cause.MISTAKE):
+                        self.books.free(operation)
                     self.books.once |= once(each)
                     self.books.keep_item(operation)
             self.books.take(written)
@@ -345,6 +372,7 @@ class History(RuleBasedStateMachine):
 def looks_at(customer_id, asset):
     """Return an operation that changes nothing in a wallet but for what is due."""
     facts = {"kind": Kind.REDEMPTION if asset else Kind.CASHBACK, "asset": asset}
+    facts |= {} if asset else {"claim_reference": b"look"}
     facts |= {"utc_offset": GUATEMALA if asset == 8 else COLOMBIA}
     return Operation(customer_id=customer_id, transaction_id=b"?" * 16, **facts)
 
@@ -361,6 +389,8 @@ class Books:
         self.transactions = defaultdict(list)
         self.once = set()
         self.items = {}  # what a transaction took, by its customer and its id
+        self.claims = {}  # what a transaction claimed: (kind, owner, key)
+        self.invoices = {}  # the invoice that a payment pays: (store, key)
         self.taken = {}  # the companions item_unit and item_turn: who took each
         self.takers = set()  # who took something and has it still, by the rows
 
@@ -378,10 +408,27 @@ class Books:
 
     def keep_item(self, operation):
         """Remember what an operation took of an item, for its reversal."""
+        if operation.claim_kind:
+            claim = operation.claim_kind, operation.claim_owner, operation.claim_key
+            self.claims[operation.transaction_id] = claim
+        elif operation.claim_key is not None:
+            self.invoices[operation.transaction_id] = operation.store_id, operation.claim_key
         item = {name: getattr(operation, name) for name in ("item_id", "unit", "turn")}
         if item["unit"] or item["turn"]:
             self.items[operation.customer_id, operation.transaction_id] = item
             self.takers.add((operation.customer_id, operation.transaction_id))
+
+    def free(self, reversal):
+        """Forget that what a reversal of a mistake frees has happened (INV-6)."""
+        claim = self.claims.get(reversal.reference)
+        if claim is not None:
+            TOLD["claims freed"] += 1
+            kind = {Claim.REFERENCE: Kind.CONVERSION, Claim.ORDER: Kind.CASHBACK}.get(claim[0])
+            self.once = {
+                each
+                for each in self.once
+                if each[:3] != ("claim", kind, claim[1]) or key_of(each[3], None) != claim[2]
+            }
 
     def take(self, batch):
         """Delete what comes back and insert what is taken, as an append does it."""

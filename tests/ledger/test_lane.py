@@ -568,7 +568,11 @@ async def test_an_invoice_whose_first_claim_is_refused_earns_by_the_second(datab
 async def test_what_happens_once_is_refused_to_the_second_and_to_no_neighbour(
     database, committer, wants, refusal
 ):
-    await results(submit(committer, sale := earn(ANA), of_coins(Kind.CASHBACK, coins=50)))
+    await results(
+        submit(
+            committer, sale := earn(ANA), of_coins(Kind.CASHBACK, coins=50, claim_reference=b"O-1")
+        )
+    )
     await results(submit(committer, pay(), convert(), reverse(database, sale)))
     tasks = submit(
         committer, second := wants(database, sale), pay(qr=2), convert(reference=b"R-2"), earn(BEA)

@@ -41,7 +41,7 @@ from engine.ledger.audit import audit_journal
 from engine.ledger.committer import Committer
 from engine.ledger.core import Leg, Operation
 from engine.ledger.journal import append_statement
-from engine.ledger.receipts import legs_of
+from engine.ledger.receipts import Once, legs_of
 from engine.ledger.statements import Page, Statements
 from engine.ledger.vocabulary import COINS, DEBT_DAY, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.metrics import Metrics
@@ -369,7 +369,7 @@ def test_legs_are_read_from_rows_as_the_journal_has_them(ledger):
         | {"transaction_id": UUID(bytes=row.transaction_id), "reference": None}
         for row in rows_of(rows, sale)
     ]
-    points, coins = legs_of(read, item_id=MUG, unit=4, turn=5)
+    points, coins = legs_of(read, Once(item_id=MUG, unit=4, turn=5))
     assert (points.asset, points.amount, points.item_id) == (CAFE, 3, MUG)
     assert (points.unit, points.turn, points.moved) == (4, 5, [(LATER << 32, 3)])
     assert (coins.asset, coins.amount, coins.item_id, coins.unit) == (COINS, 4, 0, 0)
@@ -402,7 +402,7 @@ async def reversal_of(statements, operation, **item):
     return ask(
         Kind.REVERSAL,
         reference=operation.transaction_id,
-        original=legs_of(rows, **item),
+        original=legs_of(rows, Once(**item)),
         customer_id=operation.customer_id,
     )
 
@@ -563,12 +563,12 @@ CHANGES = {
         "has paid nothing",
     ),
     "a reference of nothing": (
-        "insert into partner_reference values (9, 'R-9', $1, $1)",
-        "partner_reference (9, R-9) was not converted",
+        "insert into reference_claim values (9, 'R9', $1, $1)",
+        "reference_claim (9, R9) has no posting that claims it",
     ),
     "a conversion without its reference": (
-        "delete from partner_reference where customer_id = $1",
-        "converted no reference",
+        "delete from reference_claim where customer_id = $1",
+        "has no reference_claim",
     ),
 }
 

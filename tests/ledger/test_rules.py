@@ -36,6 +36,7 @@ from engine.ledger.vocabulary import (
     COINS,
     DEBT_DAY,
     FLAG_BLOCKED,
+    Claim,
     Counter,
     Kind,
     Outcome,
@@ -102,7 +103,7 @@ def test_an_invoice_is_claimed_by_the_posting_that_earns(ledger):
     asked = earn(1, store_id=70, invoice_number=b"F-1")
     barred = earn(1, invoice_number=b"F-2", barred=Refusal.INVOICE_ALREADY_CLAIMED)
     batch = ledger.decide([asked, barred], NOW)
-    assert batch.claims == [(70, b"F-1", ANA, asked.transaction_id)]
+    assert batch.claims == [(Claim.INVOICE, 70, b"F1", ANA, asked.transaction_id)]
     _opening, *rows = decode(batch.journal)
     assert [row.invoice_number for row in rows] == [b"F-1", b"F-2"]
     assert ledger.decide([earn(1)], NOW).claims == []
@@ -116,7 +117,7 @@ def test_an_invoice_earns_once_in_a_batch_whoever_claims_it(ledger):
     batch = ledger.decide([claims, comes_late, other_store], NOW)
     refusals = [one.refusal for one in (claims, comes_late, other_store)]
     assert refusals == [0, Refusal.INVOICE_ALREADY_CLAIMED, 0]
-    assert [claim[:2] for claim in batch.claims] == [(70, b"F-1"), (71, b"F-1")]
+    assert [claim[1:3] for claim in batch.claims] == [(70, b"F1"), (71, b"F1")]
 
 
 def test_a_wallet_is_new_with_its_first_row_and_only_then(ledger):
@@ -225,6 +226,8 @@ REFUSALS = [
 ]
 UNREACHABLE = {
     Refusal.CODE_EXHAUSTED: "the last wrong code closes the hold, and is itself CODE_INVALID",
+    Refusal.EXCEEDS_INVOICE: "what other payments have paid is known to the database alone",
+    Refusal.INVOICE_VOIDED: "a void is a claim, which is known to the database alone",
     Refusal.PAYMENT_EXPIRED: "a closed hold is UNKNOWN_PAYMENT; how it closed is in the journal",
 }
 

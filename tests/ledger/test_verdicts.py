@@ -82,7 +82,7 @@ async def test_an_invoice_that_is_claimed_is_seen(connection):
             "insert into failed_code select 1, 1, 1, $1::uuid, now() where $2::uuid <> $1",
             "failed_code_pkey",
         ),
-        ("insert into partner_reference values (1, 'R-1', $1, $2)", "partner_reference_pkey"),
+        ("insert into reference_claim values (1, 'R-1', $1, $2)", "reference_claim_pkey"),
     ],
 )
 async def test_what_is_taken_and_can_be_taken_once_is_seen(connection, taking, constraint):
@@ -272,7 +272,7 @@ def test_what_else_a_server_may_say(sqlstate, verdict):
         ('duplicate key value violates unique constraint "item_turn_pkey_102013"', Verdict.SEEN),
         ('duplicate key value violates unique constraint "qr_use_pkey_102014"', Verdict.SEEN),
         (
-            'duplicate key value violates unique constraint "partner_reference_pkey_102015"',
+            'duplicate key value violates unique constraint "reference_claim_pkey_102015"',
             Verdict.SEEN,
         ),
         ('duplicate key value violates unique constraint "journal_reversal_102016"', Verdict.SEEN),

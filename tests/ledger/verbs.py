@@ -77,8 +77,9 @@ def convert(coins, reference=b"R-1", *, last_day=TODAY + 30, **others):
 
 
 def cash_back(coins, *, last_day=TODAY + 30, **others):
-    """Return cashback of an online purchase at the café."""
+    """Return cashback of an online order at the café, of another one each time."""
     columns = {"brand_id": CAFE, "requested": coins, "expires_day": last_day}
+    columns |= {"claim_reference": b"O-%d" % next(NUMBERS)}
     return ask(Kind.CASHBACK, **columns | others)
 
 

@@ -242,8 +242,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "draws nothing for a cashback",
         "ext/coins.pxi",
-        "    return batch.draw(operation.allotment_id, operation.requested)\n",
-        "    return 0\n",
+        "    batch.draw(operation.allotment_id, operation.requested)\n",
+        "",
         ALLOTMENTS,
     ),
     Bug(

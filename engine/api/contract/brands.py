@@ -64,6 +64,7 @@ STORE = Store(
     country="CO",
     currency="COP",
     accepts_coins=True,
+    invoice_scope="forever",
     coins_accepted=True,
     retired=False,
     programme=PROGRAMME,

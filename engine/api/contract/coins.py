@@ -65,6 +65,7 @@ REVERSED = Reversed(
     points=Undone(amount=-54, balance=1186, owed=0),
     coins=Undone(amount=-540, balance=-40, owed=40),
     reason="The purchase was returned",
+    cause="returned",
     recorded_at=NOW,
 )
 
@@ -118,6 +119,7 @@ ROWS: Rows = {
         about="What was earned is taken back, and what was spent by then is owed: the balance goes"
         " below zero, and the next earnings repay it. What was spent comes back to the very lots it"
         " came from, with the expiry they had. A payment is named by its `payment_id` or by the"
-        " transaction that confirmed it. The invoice of a sale stays claimed.",
+        " transaction that confirmed it. The `cause` says whether the invoice, the partner's"
+        " reference or the online order may be used again (INV-6).",
     ),
 }

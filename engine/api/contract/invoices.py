@@ -11,7 +11,7 @@ from engine.api.contract.invented import CUSTOMER_ID, NOW, STORE_ID, TRANSACTION
 from engine.api.contract.resource import PAGE
 from engine.api.contract.row import Row, Rows, Text
 from engine.api.shapes.invoices import Invoice, Invoices, PrintedInvoice
-from engine.api.shapes.scalars import Moment
+from engine.api.shapes.scalars import Moment, Till
 
 INVOICES = "/v1/stores/{store_id}/invoices"
 INVOICE = INVOICES + "/{number}"
@@ -23,13 +23,16 @@ UNCLAIMED = Invoice(
     currency="COP",
     issued_at=NOW,
     received_at=NOW,
+    till="caja 3",
     status="unclaimed",
     customer_id=None,
     transaction_id=None,
 )
+VOIDED = replace(UNCLAIMED, status="voided")
 CLAIMED = replace(
     UNCLAIMED, status="claimed", customer_id=CUSTOMER_ID, transaction_id=TRANSACTION_ID
 )
+OF_TILL = {"till": Annotated[Till, Meta(description="Only of this till (INV-7).")]}
 SINCE = {"since": Annotated[Moment, Meta(description="Only from this moment on.")]}
 
 ROWS: Rows = {
@@ -46,17 +49,24 @@ ROWS: Rows = {
         problems=("invoice_not_found",),
         summary="Read a printed sale, and what came of it (INV-1)",
     ),
+    ("DELETE", INVOICE): Row(
+        operation="voidInvoice",
+        answers={200: VOIDED},
+        problems=("invoice_not_found", "invoice_already_claimed"),
+        summary="Void a printed sale that nobody has claimed; to repeat it is no harm (INV-5)",
+    ),
     ("GET", INVOICES): Row(
         operation="listInvoices",
         answers={200: Invoices(invoices=[UNCLAIMED], next_cursor=None)},
         query=PAGE
         | {
             "status": Annotated[
-                Literal["unclaimed", "claimed", "all"],
+                Literal["unclaimed", "claimed", "voided", "all"],
                 Meta(description="Which of them; `unclaimed` where it is left out."),
             ]
         }
-        | SINCE,
+        | SINCE
+        | OF_TILL,
         summary="List a store's printed sales, the newest first (INV-2)",
     ),
     ("GET", INVOICES + "/stream"): Row(
@@ -70,7 +80,7 @@ ROWS: Rows = {
                 ),
             )
         },
-        query=SINCE,
+        query=SINCE | OF_TILL,
         summary="Stream sales as they are printed, as server-sent events (INV-1, SYS-3)",
         about="The data of an event is an `Invoice`. Who reconnects with the header"
         " `Last-Event-ID` gets what was missed, as every `EventSource` does.",

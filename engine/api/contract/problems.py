@@ -39,6 +39,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "insufficient_coins": {"available": 2400, "required": 3000},
     "code_invalid": {"tries_left": 2},
     "customer_exists": {"customer_id": str(CUSTOMER_ID)},
+    "exceeds_invoice": {"left": 400},
     "invoice_differs": {"amount": 5_400_000, "currency": "COP", "issued_at": NOW},
 }
 """What an example of a problem has beyond the standard's members."""

@@ -76,6 +76,7 @@ ROWS: Rows = {
             "invoice_differs",
             "customer_blocked",
             "invoice_already_claimed",
+            "invoice_voided",
         ),
         summary="Accumulate: a sale earns points, and coins at an issuer brand (PTS-3, COI-2)",
         about="`amount` may be left out where the point of sale has sent the invoice (INV-1), and"

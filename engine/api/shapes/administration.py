@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -77,6 +77,12 @@ class Brands(Struct, kw_only=True):
     next_cursor: str | None
 
 
+InvoiceScope = Annotated[
+    Literal["forever", "day", "till_day"],
+    Meta(description="How long a number names one invoice of the store (INV-4)."),
+]
+
+
 class NewStore(Struct, forbid_unknown_fields=True, frozen=True):
     """Body that makes a store; a brand's own key may leave the brand out."""
 
@@ -84,6 +90,7 @@ class NewStore(Struct, forbid_unknown_fields=True, frozen=True):
     city: Name
     brand_id: Id | None = None
     accepts_coins: bool = False
+    invoice_scope: InvoiceScope = "forever"
 
 
 class StoreChange(Struct, forbid_unknown_fields=True, frozen=True):
@@ -92,6 +99,7 @@ class StoreChange(Struct, forbid_unknown_fields=True, frozen=True):
     name: Name | UnsetType = UNSET
     city: Name | UnsetType = UNSET
     accepts_coins: bool | UnsetType = UNSET
+    invoice_scope: InvoiceScope | UnsetType = UNSET
 
 
 class Store(Struct, kw_only=True):
@@ -109,6 +117,7 @@ class Store(Struct, kw_only=True):
     country: Country
     currency: Currency
     accepts_coins: bool
+    invoice_scope: InvoiceScope
     coins_accepted: bool
     retired: bool
     programme: Programme | None

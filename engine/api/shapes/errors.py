@@ -63,6 +63,13 @@ class InvoiceDiffers(Problem, kw_only=True):
     issued_at: Moment
 
 
+class ExceedsInvoice(Problem, kw_only=True):
+    """The problem of coins that are more than is left of an invoice (INV-8); `left` in coins."""
+
+    code: Literal["exceeds_invoice"]
+    left: Annotated[int, Meta(ge=0)]
+
+
 WITH_MEMBERS: dict[str, type[Problem]] = {
     "profile_incomplete": ProfileIncomplete,
     "insufficient_points": NotEnough,
@@ -70,5 +77,6 @@ WITH_MEMBERS: dict[str, type[Problem]] = {
     "code_invalid": CodeInvalid,
     "customer_exists": CustomerExists,
     "invoice_differs": InvoiceDiffers,
+    "exceeds_invoice": ExceedsInvoice,
 }
 """Shapes of the problems that promise more than the standard's members; any other is `Problem`."""

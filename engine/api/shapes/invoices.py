@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from engine.api.shapes.scalars import Amount, Currency, Id, InvoiceNumber, Moment
+from engine.api.shapes.scalars import Amount, Currency, Id, InvoiceNumber, Moment, Till
 
 
 class PrintedInvoice(Struct, forbid_unknown_fields=True, frozen=True):
@@ -16,10 +16,14 @@ class PrintedInvoice(Struct, forbid_unknown_fields=True, frozen=True):
     amount: Amount
     currency: Currency
     issued_at: Moment
+    till: Till | None = None
 
 
 class Invoice(Struct, kw_only=True):
-    """A printed sale; once it is claimed, whose it is and by which transaction (INV-1, INV-2)."""
+    """A printed sale; once it is claimed, whose it is and by which transaction (INV-1, INV-2).
+
+    One that its point of sale has voided earns nothing and cannot be paid (INV-5).
+    """
 
     store_id: Id
     invoice_number: InvoiceNumber
@@ -27,7 +31,8 @@ class Invoice(Struct, kw_only=True):
     currency: Currency
     issued_at: Moment
     received_at: Moment
-    status: Literal["unclaimed", "claimed"]
+    till: Till | None
+    status: Literal["unclaimed", "claimed", "voided"]
     customer_id: UUID | None
     transaction_id: UUID | None
 

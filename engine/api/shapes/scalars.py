@@ -64,7 +64,16 @@ TypedPassword = Annotated[str, Meta(max_length=128)]
 """A password that is tried: what a new one must be is nobody's business here."""
 CustomerId = Annotated[str, Meta(pattern=UUID_TEXT, description="A UUID.")]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE_ASCII)]
-InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE_ASCII)]
+InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE_ASCII)]
+Till = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=40,
+        pattern=PRINTABLE_ASCII,
+        description="As the shop names it; case, blanks and separators do not count.",
+    ),
+]
 Currency = Literal["COP", "USD", "GTQ"]
 Country = Literal["CO", "SV", "GT", "PA"]
 Gender = Literal["F", "M", "X"]

@@ -26,6 +26,7 @@ from engine.api.shapes.scalars import (
     Points,
     Reason,
     Text,
+    Till,
 )
 
 
@@ -41,6 +42,7 @@ class Accumulation(Struct, forbid_unknown_fields=True, frozen=True, omit_default
     invoice_number: InvoiceNumber | None = None
     store_id: Id | None = None
     occurred_at: Moment | None = None
+    till: Till | None = None
 
     def __post_init__(self) -> None:
         if self.invoice_number is not None and self.invoice_number.isspace():
@@ -71,6 +73,7 @@ class Payment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tru
     promotion_id: Id | None = None
     qr: Text | None = None
     store_id: Id | None = None
+    till: Till | None = None
 
 
 class Confirmation(Struct, forbid_unknown_fields=True, frozen=True):
@@ -96,6 +99,7 @@ class BulkItem(Struct, forbid_unknown_fields=True, frozen=True):
     invoice_number: InvoiceNumber | None = None
     store_id: Id | None = None
     occurred_at: Moment | None = None
+    till: Till | None = None
 
     def __post_init__(self) -> None:
         if self.invoice_number is not None and self.invoice_number.isspace():
@@ -270,11 +274,19 @@ class Donated(Struct, kw_only=True):
     recorded_at: Moment
 
 
+ReversalCause = Literal["returned", "wrong_customer", "mistake"]
+
+
 class Reversal(Struct, forbid_unknown_fields=True, frozen=True):
-    """Body of a reversal: what is undone, and why (PTS-8, RED-7)."""
+    """Body of a reversal: what is undone, and why (PTS-8, RED-7).
+
+    With the cause `wrong_customer` or `mistake` the invoice, the partner's reference or the online
+    order may be used once more, for the right customer; with `returned` it may not (INV-6).
+    """
 
     transaction_id: CustomerId
     reason: Reason
+    cause: ReversalCause = "returned"
 
 
 class Undone(Struct, kw_only=True):
@@ -300,4 +312,5 @@ class Reversed(Struct, kw_only=True):
     points: Undone | None
     coins: Undone | None
     reason: str
+    cause: ReversalCause
     recorded_at: Moment

@@ -23,15 +23,16 @@ update brand set name = $2 where brand_id = $1 returning brand_id
 update brand set retired_at = $2 where brand_id = $1 and retired_at is null
 
 -- insert_store --
-insert into store (store_id, brand_id, name, city, accepts_coins)
-select coalesce(max(store_id), 0) + 1, $1, $2, $3, $4 from store
+insert into store (store_id, brand_id, name, city, accepts_coins, invoice_scope)
+select coalesce(max(store_id), 0) + 1, $1, $2, $3, $4, $5 from store
 returning store_id
 
 -- update_store --
 -- NULL leaves a column as it is.
 update store
    set name = coalesce($2, name), city = coalesce($3, city),
-       accepts_coins = coalesce($4, accepts_coins)
+       accepts_coins = coalesce($4, accepts_coins),
+       invoice_scope = coalesce($5, invoice_scope)
  where store_id = $1
 
 -- retire_store --

@@ -38,13 +38,36 @@ select {columns}
  order by customer_id, asset, seq
 
 -- roll_invoice_claim --
-select store_id, invoice_number, customer_id, transaction_id from invoice_claim
+-- With what a reversal has freed (16, causes 2 and 3): the rows that claimed it are there. What is
+-- voided is claimed by no row.
+select store_id, invoice_key, customer_id, transaction_id
+  from invoice_claim
+ where transaction_id <> '00000000-0000-0000-0000-000000000000'
+ union all
+select o.store_id, claim_key(o.invoice_number, o.invoice_scope), o.customer_id, o.transaction_id
+  from journal r
+  join journal o on o.customer_id = r.customer_id and o.transaction_id = r.reference and o.leg = 0
+ where r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3)
+   and o.kind = 1 and o.invoice_number is not null
+
+-- roll_reference_claim --
+select partner_id, customer_id, transaction_id from reference_claim
+ union all
+select o.counter_party, o.customer_id, o.transaction_id
+  from journal r
+  join journal o on o.customer_id = r.customer_id and o.transaction_id = r.reference and o.leg = 0
+ where r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3) and o.kind = 13
+
+-- roll_order_claim --
+select brand_id, customer_id, transaction_id from order_claim
+ union all
+select o.counter_party, o.customer_id, o.transaction_id
+  from journal r
+  join journal o on o.customer_id = r.customer_id and o.transaction_id = r.reference and o.leg = 0
+ where r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3) and o.kind = 14
 
 -- roll_wallet --
 select customer_id, asset from wallet
-
--- roll_partner_reference --
-select partner_id, customer_id, transaction_id from partner_reference
 
 -- wallets_without_rows --
 select w.customer_id, w.asset
@@ -62,24 +85,94 @@ select j.customer_id, j.asset
  limit 100
 
 -- claims_without_row --
--- An invoice that counts as claimed although nothing was earned by it.
-select c.store_id, c.invoice_number, c.transaction_id
-  from invoice_claim c
+-- What counts as claimed although nothing claimed it, or although a reversal has freed it (INV-6).
+with claims as (
+    select 'invoice_claim' as claim, store_id as owner, invoice_key as key, customer_id,
+           transaction_id
+      from invoice_claim
+     where transaction_id <> '00000000-0000-0000-0000-000000000000'
+     union all
+    select 'reference_claim', partner_id, reference_key, customer_id, transaction_id
+      from reference_claim
+     union all
+    select 'order_claim', brand_id, order_key, customer_id, transaction_id from order_claim)
+select c.claim, c.owner, c.key
+  from claims c
  where not exists (select from journal j
                     where j.customer_id = c.customer_id and j.transaction_id = c.transaction_id
-                      and j.leg = 0 and j.store_id = c.store_id and j.refusal = 0
-                      and upper(replace(j.invoice_number, ' ', '')) = c.invoice_number)
+                      and j.leg = 0 and j.refusal = 0
+                      and case c.claim
+                          when 'invoice_claim' then j.kind = 1 and j.store_id = c.owner
+                               and claim_key(j.invoice_number, j.invoice_scope) = c.key
+                          when 'reference_claim' then j.kind = 13 and j.counter_party = c.owner
+                          else j.kind = 14 and j.counter_party = c.owner end)
+    or exists (select from journal r
+                where r.customer_id = c.customer_id and r.reference = c.transaction_id
+                  and r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3))
  limit 100
 
 -- rows_without_claim --
--- An invoice that has earned although it does not count as claimed (PTS-7).
-select j.customer_id, j.asset, j.seq
+-- What has earned although it does not count as claimed (PTS-7, SYS-9, INV-8), and is not freed.
+select case j.kind when 1 then 'invoice_claim' when 13 then 'reference_claim'
+            else 'order_claim' end as claim, j.customer_id, j.asset, j.seq
   from journal j
- where j.kind = 1 and j.refusal = 0 and j.leg = 0 and j.invoice_number is not null
+ where j.refusal = 0 and j.leg = 0
+   and (j.kind in (13, 14) or (j.kind = 1 and j.invoice_number is not null))
    and not exists (select from invoice_claim c
-                    where c.store_id = j.store_id
-                      and c.invoice_number = upper(replace(j.invoice_number, ' ', ''))
+                    where j.kind = 1 and c.store_id = j.store_id
+                      and c.invoice_key = claim_key(j.invoice_number, j.invoice_scope)
                       and c.transaction_id = j.transaction_id)
+   and not exists (select from reference_claim c
+                    where j.kind = 13 and c.partner_id = j.counter_party
+                      and c.customer_id = j.customer_id and c.transaction_id = j.transaction_id)
+   and not exists (select from order_claim c
+                    where j.kind = 14 and c.brand_id = j.counter_party
+                      and c.customer_id = j.customer_id and c.transaction_id = j.transaction_id)
+   and not exists (select from journal r
+                    where r.customer_id = j.customer_id and r.reference = j.transaction_id
+                      and r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3))
+ limit 100
+
+-- voids_unmatched --
+-- What a point of sale has voided is claimed by nobody, and by nobody else (INV-5).
+select coalesce(i.store_id, c.store_id) as store_id,
+       coalesce(i.invoice_key, c.invoice_key) as invoice_key
+  from (select store_id, invoice_key from invoice where voided_at is not null) i
+  full join (select store_id, invoice_key from invoice_claim
+              where transaction_id = '00000000-0000-0000-0000-000000000000') c
+    on c.store_id = i.store_id and c.invoice_key = i.invoice_key
+ where i.store_id is null or c.store_id is null
+ limit 100
+
+-- invoice_payments_unbalanced --
+-- The coins of an invoice are those of its holds and payments (3, 12), less what voids, releases,
+-- wrong codes (4, 5, 6) and reversals gave back (INV-8).
+with paid as (
+    select j.store_id, claim_key(j.invoice_number, j.invoice_scope) as invoice_key,
+           j.requested - coalesce(b.coins, 0) - coalesce(r.coins, 0) as coins
+      from journal j
+      left join lateral (
+           select sum(b.amount) as coins
+             from journal b
+            where b.customer_id = j.customer_id and b.reference = j.transaction_id and b.leg = 0
+              and b.kind in (4, 5, 6) and b.amount > 0) b on true
+      left join lateral (
+           select sum(r.amount) as coins
+             from journal r
+            where r.customer_id = j.customer_id and r.kind = 16 and r.leg = 0 and r.refusal = 0
+              and r.reference in (select j.transaction_id
+                                   union all
+                                  select c.transaction_id
+                                    from journal c
+                                   where c.customer_id = j.customer_id
+                                     and c.reference = j.transaction_id and c.leg = 0
+                                     and c.kind = 4 and c.refusal = 0)) r on true
+     where j.kind in (3, 12) and j.refusal = 0 and j.leg = 0 and j.invoice_number is not null),
+sums as (select store_id, invoice_key, sum(coins)::bigint as coins from paid group by 1, 2)
+select store_id, invoice_key, coalesce(p.coins, 0) as coins, coalesce(s.coins, 0) as paid
+  from invoice_payment p
+  full join sums s using (store_id, invoice_key)
+ where coalesce(p.coins, 0) <> coalesce(s.coins, 0)
  limit 100
 
 -- units_without_row --
@@ -113,25 +206,6 @@ select u.customer_id, u.issued_at, u.transaction_id
  where not exists (select from journal j
                     where j.customer_id = u.customer_id and j.transaction_id = u.transaction_id
                       and j.leg = 0 and j.kind = 12 and j.refusal = 0)
- limit 100
-
--- references_without_row --
--- A partner's reference that counts as converted although no coins came of it (SYS-9).
-select r.partner_id, r.reference, r.transaction_id
-  from partner_reference r
- where not exists (select from journal j
-                    where j.customer_id = r.customer_id and j.transaction_id = r.transaction_id
-                      and j.leg = 0 and j.kind = 13 and j.refusal = 0
-                      and j.counter_party = r.partner_id)
- limit 100
-
--- rows_without_reference --
-select j.customer_id, j.asset, j.seq
-  from journal j
- where j.kind = 13 and j.refusal = 0
-   and not exists (select from partner_reference r
-                    where r.partner_id = j.counter_party and r.customer_id = j.customer_id
-                      and r.transaction_id = j.transaction_id)
  limit 100
 
 -- funds_unbalanced --

@@ -21,7 +21,9 @@ select brand_id, version, effective_from, points, points_amount, points_validity
  order by brand_id, effective_from
 
 -- stores --
-select store_id, brand_id, name, city, accepts_coins, retired_at is not null as retired from store
+select store_id, brand_id, name, city, accepts_coins, invoice_scope,
+       retired_at is not null as retired
+  from store
 
 -- partners --
 select partner_id as party_id, name, retired_at is not null as retired from partner

@@ -1,70 +1,107 @@
--- Invoices that points of sale have printed (INV-1, INV-2).
+-- Invoices that points of sale have printed (INV-1, INV-2), by the key that is claimed. One that is
+-- voided is claimed by a transaction whose id is all zeros (INV-5).
 
 -- insert --
--- Gives a row for each that is new, and tells those who listen of it when it commits, unless
--- somebody has claimed its number before. The lock is taken before a number of arrival is drawn and
--- kept over the commit: who has seen an arrival has seen all before it. Sorted by the caller, so
--- that no two of these statements ever deadlock.
+-- Gives a row for each that is new, and notifies those who listen of it when it commits, unless
+-- its number was claimed before. The lock is taken before a number of arrival is drawn and kept over
+-- the commit: who has seen an arrival has seen all before it. Sorted by the caller, so that no two
+-- of these statements ever deadlock.
 with turn as materialized (
-    select pg_advisory_xact_lock($6)::text as taken
+    select pg_advisory_xact_lock($8)::text as taken
 ), fresh as (
-    insert into invoice (store_id, invoice_number, amount, currency, issued_at, received_at)
-    select k.store_id, k.invoice_number, k.amount, k.currency, k.issued_at, clock_timestamp()
+    insert into invoice (store_id, invoice_key, invoice_number, till, amount, currency, issued_at,
+                         received_at)
+    select k.store_id, k.invoice_key, k.invoice_number, k.till, k.amount, k.currency, k.issued_at,
+           clock_timestamp()
       from turn,
-           unnest($1::integer[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[])
-               with ordinality as k (store_id, invoice_number, amount, currency, issued_at, n)
+           unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[],
+                  $7::timestamptz[])
+               with ordinality as k (store_id, invoice_key, invoice_number, till, amount, currency,
+                                     issued_at, n)
      where turn.taken is not null
      order by k.n
         on conflict do nothing
     returning *
 )
-select f.store_id, f.invoice_number, f.amount, f.currency, f.issued_at, f.received_at,
-       c.customer_id, c.transaction_id,
-       case when c.transaction_id is null then pg_notify('leal_invoice', json_build_object(
-           'store_id', f.store_id, 'invoice_number', f.invoice_number, 'amount', f.amount,
-           'currency', f.currency, 'arrival', f.arrival,
-           'issued_at', (extract(epoch from f.issued_at) * 1000000)::bigint,
-           'received_at', (extract(epoch from f.received_at) * 1000000)::bigint)::text) end
+select f.*, c.customer_id, c.transaction_id,
+       case when c.transaction_id is null
+            then pg_notify('leal_invoice', invoice_notice(row(f.*)::invoice)::text) end
   from fresh f
-  left join invoice_claim c
-    on c.store_id = f.store_id and c.invoice_number = upper(replace(f.invoice_number, ' ', ''))
+  left join invoice_claim c on c.store_id = f.store_id and c.invoice_key = f.invoice_key
+
+-- void --
+-- Void an invoice that nobody has claimed, and notify those who listen: gives its row, nothing where
+-- there is none, or it is claimed or voided. It arrives anew; see insert for the lock, $3.
+with turn as materialized (
+    select pg_advisory_xact_lock($3)::text as taken
+), claim as (
+    insert into invoice_claim (store_id, invoice_key, customer_id, transaction_id)
+    select i.store_id, i.invoice_key, '00000000-0000-0000-0000-000000000000',
+           '00000000-0000-0000-0000-000000000000'
+      from turn, invoice i
+     where turn.taken is not null and i.store_id = $1 and i.invoice_key = $2
+        on conflict do nothing
+    returning store_id, invoice_key
+), voided as (
+    update invoice i
+       set voided_at = clock_timestamp(), arrival = nextval('invoice_arrival')
+      from claim c
+     where i.store_id = c.store_id and i.invoice_key = c.invoice_key
+    returning i.*
+)
+select v.*, null::uuid as customer_id, null::uuid as transaction_id,
+       pg_notify('leal_invoice', invoice_notice(row(v.*)::invoice)::text)
+  from voided v
 
 -- find --
--- Invoices by store and number, with who has claimed them.
-select i.store_id, i.invoice_number, i.amount, i.currency, i.issued_at, i.received_at,
-       c.customer_id, c.transaction_id
-  from unnest($1::integer[], $2::text[]) as k (store_id, invoice_number)
-  join invoice i on i.store_id = k.store_id and i.invoice_number = k.invoice_number
-  left join invoice_claim c
-    on c.store_id = i.store_id and c.invoice_number = upper(replace(i.invoice_number, ' ', ''))
+-- Invoices by store and key, with who has claimed them.
+select i.*, c.customer_id, c.transaction_id
+  from unnest($1::integer[], $2::text[]) as k (store_id, invoice_key)
+  join invoice i on i.store_id = k.store_id and i.invoice_key = k.invoice_key
+  left join invoice_claim c on c.store_id = i.store_id and c.invoice_key = i.invoice_key
+
+-- latest --
+-- The newest invoice of a store ($1) and a number ($2) that restarts, which nobody has claimed and
+-- which was issued at $3 or later. $4: only of the till of this key, or NULL.
+select i.*, c.customer_id, c.transaction_id
+  from invoice i
+  left join invoice_claim c on c.store_id = i.store_id and c.invoice_key = i.invoice_key
+ where i.store_id = $1 and i.invoice_key >= $2 || '@' and i.invoice_key < $2 || 'A'
+   and c.transaction_id is null and i.issued_at >= $3
+   and ($4::text is null or claim_key(i.till) = $4)
+ order by i.issued_at desc
+ limit 1
 
 -- prints --
 -- Whether a store has sent any invoice.
 select exists (select from invoice where store_id = $1)
 
 -- issued --
--- One page of a store's invoices, the newest first. $2: whether claimed, NULL for all. $3: issued at
--- this moment or later. $4, $5: before this (issued_at, invoice_number), or NULLs. $6: so many.
-select i.store_id, i.invoice_number, i.amount, i.currency, i.issued_at, i.received_at,
-       c.customer_id, c.transaction_id
+-- One page of a store's invoices, the newest first. $2: 'unclaimed', 'claimed', 'voided' or 'all'.
+-- $3: issued at this moment or later. $4, $5: before this (issued_at, invoice_key), or NULLs. $6: so
+-- many. $7: only of the till of this key, or NULL.
+select i.*, c.customer_id, c.transaction_id
   from invoice i
-  left join invoice_claim c
-    on c.store_id = i.store_id and c.invoice_number = upper(replace(i.invoice_number, ' ', ''))
+  left join invoice_claim c on c.store_id = i.store_id and c.invoice_key = i.invoice_key
  where i.store_id = $1 and i.issued_at >= $3
-   and ($2::boolean is null or (c.transaction_id is not null) = $2)
-   and ($4::timestamptz is null or (i.issued_at, i.invoice_number) < ($4, $5::text))
- order by i.issued_at desc, i.invoice_number desc
+   and case $2::text when 'unclaimed' then c.transaction_id is null
+                     when 'claimed' then c.transaction_id is not null and i.voided_at is null
+                     when 'voided' then i.voided_at is not null
+                     else true end
+   and ($4::timestamptz is null or (i.issued_at, i.invoice_key) < ($4, $5::text))
+   and ($7::text is null or claim_key(i.till) = $7)
+ order by i.issued_at desc, i.invoice_key desc
  limit $6
 
 -- arrived --
--- Unclaimed invoices of a store that came after arrival $2 and were issued at $3 or later, in the
--- order in which they came, $4 of them at most.
-select i.store_id, i.invoice_number, i.amount, i.currency, i.issued_at, i.received_at, i.arrival
+-- Invoices of a store that came after arrival $2, unclaimed or voided, and were issued at $3 or
+-- later, in the order in which they came, $4 of them at most.
+select i.*
   from invoice i
  where i.store_id = $1 and i.arrival > $2 and i.issued_at >= $3
-   and not exists (select from invoice_claim c
-                    where c.store_id = i.store_id
-                      and c.invoice_number = upper(replace(i.invoice_number, ' ', '')))
+   and (i.voided_at is not null
+        or not exists (select from invoice_claim c
+                        where c.store_id = i.store_id and c.invoice_key = i.invoice_key))
  order by i.arrival
  limit $4
 

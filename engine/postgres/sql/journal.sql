@@ -33,37 +33,53 @@ select pg_advisory_unlock_all()
 select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j.amount,
        j.held_amount, j.balance, j.held, j.counter, j.counter_party, j.asset, j.seq, j.brand_id,
        j.store_id, j.missing_fields, j.moved, j.holds, j.reference, j.fingerprint, j.occurred_at,
-       j.recorded_at, j.bill_amount, j.invoice_number, j.details, j.hash
+       j.recorded_at, j.bill_amount, j.invoice_number, j.invoice_scope, j.details, j.hash
   from unnest($1::uuid[], $2::uuid[]) as k (customer_id, transaction_id)
   join journal j on j.customer_id = k.customer_id and j.transaction_id = k.transaction_id
  order by j.leg
 
--- find_barred --
--- Which of these transactions want what another one has had, and their refusal: an invoice (7), a
--- QR (6), a partner's reference (14), the reversal of a transaction (15).
--- $1: transactions, $2: customers, $3, $4: stores and invoices, $5: QR codes, $6, $7: partners and
--- references, $8: what is reversed; NULL or 0 where that is not wanted.
-select k.transaction_id, 7 as refusal
-  from unnest($1::uuid[], $3::integer[], $4::text[])
-       as k (transaction_id, store_id, invoice_number)
-  join invoice_claim c on c.store_id = k.store_id and c.invoice_number = k.invoice_number
- where c.transaction_id <> k.transaction_id
+-- find_claims --
+-- Who has claimed what these transactions want to claim: an invoice (1), a reference (2), an order
+-- (3). $1: transactions, $2: kinds, $3: owners,
+-- $4: keys. What a point of sale has voided is claimed by no transaction: its id is all zeros.
+select k.transaction_id, c.transaction_id as claimed_by
+  from unnest($1::uuid[], $2::smallint[], $3::integer[], $4::text[])
+       as k (transaction_id, kind, owner, key)
+  join invoice_claim c on c.store_id = k.owner and c.invoice_key = k.key
+ where k.kind = 1 and c.transaction_id <> k.transaction_id
  union all
-select k.transaction_id, 6
-  from unnest($1::uuid[], $2::uuid[], $5::bigint[]) as k (transaction_id, customer_id, issued_at)
+select k.transaction_id, c.transaction_id
+  from unnest($1::uuid[], $2::smallint[], $3::integer[], $4::text[])
+       as k (transaction_id, kind, owner, key)
+  join reference_claim c on c.partner_id = k.owner and c.reference_key = k.key
+ where k.kind = 2 and c.transaction_id <> k.transaction_id
+ union all
+select k.transaction_id, c.transaction_id
+  from unnest($1::uuid[], $2::smallint[], $3::integer[], $4::text[])
+       as k (transaction_id, kind, owner, key)
+  join order_claim c on c.brand_id = k.owner and c.order_key = k.key
+ where k.kind = 3 and c.transaction_id <> k.transaction_id
+
+-- find_used --
+-- Which of these transactions want a QR that has paid, or the reversal of what is reversed, and
+-- their refusal (6, 15). $1: transactions, $2: customers, $3: QR codes, $4: what is reversed; NULL where
+-- that is not wanted.
+select k.transaction_id, 6 as refusal
+  from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as k (transaction_id, customer_id, issued_at)
   join qr_use u on u.customer_id = k.customer_id and u.issued_at = k.issued_at
  where u.transaction_id <> k.transaction_id
  union all
-select k.transaction_id, 14
-  from unnest($1::uuid[], $6::integer[], $7::text[]) as k (transaction_id, partner_id, reference)
-  join partner_reference r on r.partner_id = k.partner_id and r.reference = k.reference
- where r.transaction_id <> k.transaction_id
- union all
 select k.transaction_id, 15
-  from unnest($1::uuid[], $2::uuid[], $8::uuid[]) as k (transaction_id, customer_id, reference)
+  from unnest($1::uuid[], $2::uuid[], $4::uuid[]) as k (transaction_id, customer_id, reference)
   join journal j on j.customer_id = k.customer_id and j.reference = k.reference
                 and j.kind = 16 and j.leg = 0 and j.refusal = 0
  where j.transaction_id <> k.transaction_id
+
+-- find_paid --
+-- How many coins have paid invoices, and how many can. $1: stores, $2: keys.
+select p.store_id, p.invoice_key, p.coins_max, p.coins
+  from unnest($1::integer[], $2::text[]) as k (store_id, invoice_key)
+  join invoice_payment p on p.store_id = k.store_id and p.invoice_key = k.invoice_key
 
 -- find_taken --
 -- Which of these transactions want a unit or a turn that another transaction took, or coins of an
@@ -94,7 +110,7 @@ select k.transaction_id
 select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j.amount,
        j.held_amount, j.balance, j.held, j.counter, j.counter_party, j.asset, j.seq, j.brand_id,
        j.store_id, j.missing_fields, j.moved, j.holds, j.reference, j.fingerprint, j.occurred_at,
-       j.recorded_at, j.bill_amount, j.invoice_number, j.details, j.hash
+       j.recorded_at, j.bill_amount, j.invoice_number, j.invoice_scope, j.details, j.hash
   from journal j
  where j.customer_id = $1 and j.reference = $2 and j.leg = 0
  order by j.seq

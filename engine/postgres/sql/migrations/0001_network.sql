@@ -37,6 +37,8 @@ create table store (
     name          text not null,
     city          text not null,
     accepts_coins boolean not null,             -- its POS is enabled for coins (COI-3)
+    invoice_scope text not null default 'forever'   -- how long a number names one invoice (INV-4)
+                  check (invoice_scope in ('forever', 'day', 'till_day')),
     retired_at    timestamptz
 );
 

@@ -77,23 +77,73 @@ create index journal_hold on journal (recorded_at) where kind = 3 and refusal = 
 -- The transaction that wrote a row is filled by the server: folding takes those that have ended.
 create index journal_xid on journal (xid);
 
--- An invoice of a store earns once (PTS-7): inserted with the posting that claims it.
+-- What happens once, by its normal form: letters and digits, in capitals. Each row is inserted with
+-- the posting that claims, and deleted with the reversal that frees it (INV-6).
+
+-- The key of an invoice: its number, and what else names it (INV-4). The same as claim_key_of of the
+-- compiled core.
+create function claim_key(text, text default null) returns text
+language sql immutable parallel safe as $$
+select upper(regexp_replace($1, '[^A-Za-z0-9]', '', 'g') collate "C") || coalesce('@' || $2, '')
+$$;
+
+-- An invoice of a store earns once (PTS-7). One that its point of sale has voided is claimed by no
+-- transaction of no customer: both ids are all zeros (INV-5).
 create table invoice_claim (
     store_id       integer not null,
-    invoice_number text not null,
+    invoice_key    text collate "C" not null,
     customer_id    uuid not null,
     transaction_id uuid not null,
-    primary key (store_id, invoice_number)
+    primary key (store_id, invoice_key)
 );
 
--- A reference of a partner converts once (SYS-9): inserted with the conversion.
-create table partner_reference (
+-- A reference of a partner converts once (SYS-9).
+create table reference_claim (
     partner_id     integer not null,
-    reference      text not null,
+    reference_key  text collate "C" not null,
     customer_id    uuid not null,
     transaction_id uuid not null,
-    primary key (partner_id, reference)
+    primary key (partner_id, reference_key)
 );
+
+-- An order of a brand's online shop pays once (INV-8).
+create table order_claim (
+    brand_id       integer not null,
+    order_key      text collate "C" not null,
+    customer_id    uuid not null,
+    transaction_id uuid not null,
+    primary key (brand_id, order_key)
+);
+
+-- The coins that pay an invoice, all payments together, held ones too: never more than its amount is
+-- worth (INV-8). `coins_max` is NULL where nobody has said what the amount is.
+create table invoice_payment (
+    store_id    integer not null,
+    invoice_key text collate "C" not null,
+    coins_max   bigint,
+    coins       bigint not null,
+    primary key (store_id, invoice_key),
+    constraint invoice_payment_coins check (coins >= 0 and coins <= coalesce(coins_max, coins))
+);
+
+-- Pay an invoice with `more` coins, or give them back where below zero. `most` is how many can pay
+-- it in all, -1 where that is not known; while coins have paid it, what is known stays.
+create procedure pay_invoice(store integer, key text, most bigint, more bigint)
+language plpgsql as $$
+begin
+    update invoice_payment p
+       set coins = p.coins + more,
+           coins_max = case when p.coins = 0 then nullif(most, -1)
+                            else coalesce(p.coins_max, nullif(most, -1)) end
+     where p.store_id = store and p.invoice_key = key;
+    if not found then
+        insert into invoice_payment as p (store_id, invoice_key, coins_max, coins)
+        values (store, key, nullif(most, -1), more)
+            on conflict (store_id, invoice_key)
+            do update set coins = p.coins + excluded.coins,
+                          coins_max = coalesce(p.coins_max, excluded.coins_max);
+    end if;
+end $$;
 
 -- The codes of a customer's app that have paid (COI-6), by the second in which each was issued:
 -- inserted with the payment.

@@ -1,0 +1,113 @@
+"""Claims: what happens once, in which table, and what is said to who comes second.
+
+An invoice earns once (PTS-7), a partner's reference converts once (SYS-9), an online order pays
+once (INV-8). All follow one rule: the posting that claims inserts a row by the normal form of what
+it claims, and a reversal of a mistake deletes it (INV-6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from engine.ledger.core import Batch, claim_key_of
+from engine.ledger.vocabulary import Claim, Kind, Refusal
+
+NOBODY = bytes(16)
+"""The transaction by which an invoice is claimed that its point of sale has voided (INV-5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTable:
+    """Where claims of a kind are kept, by whose they are and by their key."""
+
+    name: str
+    owner: str
+    key: str
+    refusal: Refusal
+    """What another one who claims the same is refused by."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns, in the order in which an append writes them."""
+        return [self.owner, self.key, "customer_id", "transaction_id"]
+
+
+CLAIM_TABLES = {
+    Claim.INVOICE: ClaimTable(
+        "invoice_claim", "store_id", "invoice_key", Refusal.INVOICE_ALREADY_CLAIMED
+    ),
+    Claim.REFERENCE: ClaimTable(
+        "reference_claim", "partner_id", "reference_key", Refusal.REFERENCE_ALREADY_USED
+    ),
+    Claim.ORDER: ClaimTable("order_claim", "brand_id", "order_key", Refusal.REFERENCE_ALREADY_USED),
+}
+
+
+def claim_of(row: Any, details: dict[str, Any]) -> tuple[int, int, bytes] | None:
+    """Return (kind, owner, key) of what a posting claimed, None where it claimed nothing.
+
+    `row` has the columns of the query `find`, `details` are what it says of its receipt.
+    """
+    kind, owner = row["kind"], row["counter_party"]
+    if kind == Kind.ACCUMULATION and row["invoice_number"] is not None:
+        return Claim.INVOICE, row["store_id"], invoice_key_of(row)
+    if kind == Kind.CONVERSION:
+        return Claim.REFERENCE, owner, claim_key_of(details["reference"].encode())
+    if kind == Kind.CASHBACK:
+        return Claim.ORDER, owner, claim_key_of(details["order"].encode())
+    return None
+
+
+def invoice_paid_by(row: Any) -> tuple[int, bytes] | None:
+    """Return (store_id, key) of the invoice that a hold or a payment at once pays, else None."""
+    if row["kind"] not in (Kind.HOLD, Kind.PAYMENT) or row["invoice_number"] is None:
+        return None
+    return row["store_id"], invoice_key_of(row)
+
+
+def invoice_key_of(row: Any) -> bytes:
+    """Return the key of the invoice that a posting names."""
+    scope = row["invoice_scope"]
+    return claim_key_of(row["invoice_number"].encode(), None if scope is None else scope.encode())
+
+
+def claim_statements(batch: Batch) -> Iterator[str]:
+    """Give the statements for what a batch frees, then for what it claims.
+
+    What one batch frees another operation of it may claim. Keys have letters, digits, and the
+    signs of a scope that the engine writes itself; see `literal`.
+    """
+    for kind, owner, key, transaction_id in batch.freed_claims:
+        table = CLAIM_TABLES[Claim(kind)]
+        yield (
+            f"delete from {table.name} where {table.owner}={owner}"  # noqa: S608 - see literal
+            f" and {table.key}={literal(key)} and transaction_id='{transaction_id.hex()}';"
+        )
+    for kind, claims in groupby(batch.claims, itemgetter(0)):
+        rows = ",".join(
+            [
+                f"({owner},{literal(key)},'{customer_id.hex()}','{transaction_id.hex()}')"
+                for _, owner, key, customer_id, transaction_id in claims
+            ]
+        )
+        yield f"insert into {CLAIM_TABLES[Claim(kind)].name} values {rows};"  # noqa: S608 - see literal
+
+
+def payment_statements(batch: Batch) -> Iterator[str]:
+    """Give the statements for the coins that pay invoices, or are given back (INV-8)."""
+    for store_id, key, coins_max, coins in batch.invoice_payments:
+        yield f"call pay_invoice({store_id},{literal(key)},{coins_max},{coins});"
+
+
+def literal(text: bytes) -> str:
+    """Return printable ASCII as an SQL literal; the connection has standard_conforming_strings.
+
+    Raises ValueError for any other text.
+    """
+    if not text.isascii() or not (said := text.decode()).isprintable():
+        raise ValueError("what is claimed has printable ASCII characters only")
+    return "'" + said.replace("'", "''") + "'"
