@@ -13,7 +13,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +22,7 @@ from time import perf_counter
 import structlog
 from aiohttp import web
 
+from engine import database
 from engine.api.admission import connections_allowed
 from engine.api.door import Door, OpenRoute
 from engine.api.express import Express, ExpressServer
@@ -32,6 +33,7 @@ from engine.api.turns import Turns
 from engine.errors import EngineError
 from engine.ledger.committer import Committer
 from engine.ledger.journal import Journal
+from engine.ledger.readiness import Readiness
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
 from engine.network.events import Events
@@ -49,17 +51,19 @@ from engine.people.keys import Role
 from engine.people.passwords import Passwords
 from engine.people.sessions import Sessions
 from engine.postgres.connections import (
-    Connection,
+    Pool,
     connect,
     create_read_pool,
     refuse_unsafe_server,
 )
+from engine.postgres.pooler import refuse_transaction_pooling
 from engine.programme.administration import Administration
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.catalogue import Catalogue
 from engine.programme.funds import Funds
 from engine.programme.stock import Stock
 from engine.settings import Settings
+from engine.signals import STOP_SIGNALS
 
 log = structlog.get_logger()
 
@@ -68,7 +72,6 @@ YOUNG_OBJECTS_MAX = 50_000
 """Objects made and not yet freed before the garbage collector looks at them."""
 SECRET_SIZE = 32
 HEAD_LINE_BYTES_MAX = 4096
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 OWN_ROUTES = (*OPEN_ROUTES, OpenRoute("GET", "/metrics", own_metrics))
 """What a worker tells of itself alone, where the port is that of all."""
 
@@ -80,18 +83,14 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
     Raises UnsafeServer, and what a database out of reach raises.
     """
     async with contextlib.AsyncExitStack() as stack:
-        pool = await create_read_pool(
-            dsn,
-            connections_max=settings.read_connections_max,
-            statement_timeout_ms=settings.statement_timeout_ms,
-        )
-        stack.callback(pool.terminate)
-        async with pool.acquire() as connection:
-            await refuse_unsafe_server(connection, allow_data_loss=settings.allow_data_loss)
+        pool = await stack.enter_async_context(pool_of(settings, dsn))
         metrics, catalogue = Metrics(), Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
-        open_listener = _listener_of(settings, dsn)
+        open_listener = partial(database.open_listener, settings, dsn)
         committer = await stack.enter_async_context(committer_of(settings, dsn, metrics))
+        open_like_a_lane = partial(database.open_like_a_lane, settings, dsn)
+        readiness = Readiness(open_like_a_lane, committer.lanes, [pool], settings)
+        await readiness.look()
         events = Events(
             pool,
             open_listener,
@@ -108,6 +107,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             catalogue.listen(open_listener),
             events.listen(),
             _watch_loop(metrics),
+            readiness.run(),
             _fold(settings, dsn, metrics),
         ):
             stack.callback(asyncio.create_task(watcher).cancel)
@@ -131,6 +131,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             stock=Stock(pool, settings.stock_remembered_ms),
             funds=Funds(pool, settings),
             committer=committer,
+            readiness=readiness,
             statements=Statements(pool),
             reports=reports,
             customers=Customers(pool, dispatch.channels),
@@ -143,6 +144,24 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             code_secret=code_secret(settings),
             health=Health(not_ready=None, started=True),
         )
+
+
+@contextlib.asynccontextmanager
+async def pool_of(settings: Settings, dsn: str) -> AsyncIterator[Pool]:
+    """Give the pool of a worker. Raises UnsafeServer, and what a database out of reach raises."""
+    await refuse_transaction_pooling(dsn)
+    pool = await create_read_pool(
+        dsn,
+        connections_max=settings.read_connections_max,
+        statement_timeout_ms=settings.statement_timeout_ms,
+        allow_data_loss=settings.allow_data_loss,
+    )
+    try:
+        async with pool.acquire() as connection:
+            await refuse_unsafe_server(connection, allow_data_loss=settings.allow_data_loss)
+        yield pool
+    finally:
+        pool.terminate()
 
 
 @contextlib.asynccontextmanager
@@ -182,15 +201,7 @@ async def committer_of(settings: Settings, dsn: str, metrics: Metrics) -> AsyncI
     """Give a committer that works on the database `dsn`, beside any others, and close it."""
 
     async def open_journal() -> Journal:
-        connection = await connect(
-            dsn,
-            statement_timeout_ms=settings.statement_timeout_ms,
-            lock_timeout_ms=settings.lock_timeout_ms,
-            application_name="leal-writer",
-            command_timeout_seconds=settings.append_timeout_ms / 1000,
-            look_ups_only=True,
-        )
-        return await Journal.open(connection, settings.append_timeout_ms)
+        return (await database.open_journal(settings, dsn))[0]
 
     committer = Committer(
         open_journal, settings, metrics, coins_utc_offset=UTC_OFFSETS[COINS_COUNTRY]
@@ -207,8 +218,8 @@ async def serve(
 ) -> bool:
     """Serve until SIGTERM or SIGINT, then drain; return whether all came to its outcome.
 
-    A second signal ends it at once. A worker leaves that to its supervisor, whose end is a signal
-    too.
+    Before it serves, signals are those of `engine.signals`. A second signal ends it at once. A
+    worker leaves that to its supervisor, whose end is a signal too.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -263,17 +274,6 @@ async def drain(services: Services, runner: web.ServerRunner) -> bool:
     await runner.cleanup()
     log.info("drained", complete=complete)
     return complete
-
-
-def _listener_of(settings: Settings, dsn: str) -> Callable[[], Awaitable[Connection]]:
-    """Return what opens a connection that listens to the database `dsn`."""
-    return partial(
-        connect,
-        dsn,
-        statement_timeout_ms=settings.statement_timeout_ms,
-        lock_timeout_ms=settings.lock_timeout_ms,
-        application_name="leal-listener",
-    )
 
 
 def guesses_of(settings: Settings) -> Guesses:

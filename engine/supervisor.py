@@ -20,8 +20,9 @@ from time import monotonic
 
 import structlog
 
-from engine.app import STOP_SIGNALS, code_secret
+from engine.app import code_secret
 from engine.settings import Settings
+from engine.signals import STOP_SIGNALS
 
 log = structlog.get_logger()
 

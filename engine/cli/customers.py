@@ -81,5 +81,7 @@ async def _erase(settings: Settings, dsn: str, customer_id: UUID) -> None:
     async with committer_of(settings, dsn, Metrics()) as committer:
         await committer.submit(block)
     await with_connection(
-        dsn, lambda connection: rights.erase(connection, customer_id, datetime.now(UTC))
+        dsn,
+        lambda connection: rights.erase(connection, customer_id, datetime.now(UTC)),
+        allow_data_loss=settings.allow_data_loss,
     )

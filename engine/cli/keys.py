@@ -130,4 +130,5 @@ def _change_keys(
 
     settings = settings_from(options)
     with explained(), data(settings) as dsn:
-        return str(run(with_connection(dsn, change)))
+        allow = settings.allow_data_loss
+        return str(run(with_connection(dsn, change, allow_data_loss=allow)))

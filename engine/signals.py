@@ -1,0 +1,34 @@
+"""Signals: a process that is told to stop does so at any moment of its life.
+
+Imports next to nothing: it is there before the rest of the engine is imported, which takes most of
+a second. In a container the engine is process 1, to which the system hands no signal that it has
+no handler for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+KILLED_BY = 128
+"""Added to a signal's number: the exit status of a command that it ended."""
+
+
+def end_early(command: str) -> None:
+    """Let a signal end the process before it serves: whatever was begun is ended, then it exits.
+
+    `serve` exits with 0, for nothing was left undone; other commands with what a shell expects. A
+    second signal ends the process at once.
+    """
+
+    def stop(number: int, _frame: Any) -> None:
+        for other in STOP_SIGNALS:
+            signal.signal(other, lambda *_: os._exit(1))
+        sys.exit(0 if command == "serve" else KILLED_BY + number)
+
+    signals = STOP_SIGNALS if command == "serve" else (signal.SIGTERM,)
+    for number in signals:
+        signal.signal(number, stop)
