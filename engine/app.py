@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -87,7 +88,9 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         metrics, catalogue = Metrics(), Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
         open_listener = partial(database.open_listener, settings, dsn)
-        committer = await stack.enter_async_context(committer_of(settings, dsn, metrics))
+        committer = await stack.enter_async_context(
+            committer_of(settings, dsn, metrics, durable=True)
+        )
         open_like_a_lane = partial(database.open_like_a_lane, settings, dsn)
         readiness = Readiness(open_like_a_lane, committer.lanes, [pool], settings)
         await readiness.look()
@@ -197,8 +200,15 @@ async def sweeper_of(settings: Settings, dsn: str) -> AsyncIterator[Sweeper]:
 
 
 @contextlib.asynccontextmanager
-async def committer_of(settings: Settings, dsn: str, metrics: Metrics) -> AsyncIterator[Committer]:
-    """Give a committer that works on the database `dsn`, beside any others, and close it."""
+async def committer_of(
+    settings: Settings, dsn: str, metrics: Metrics, *, durable: bool = False
+) -> AsyncIterator[Committer]:
+    """Give a committer that works on the database `dsn`, beside any others, and close it.
+
+    With `durable` it takes nothing where a commit is not, unless the settings allow that.
+    """
+    if not durable:
+        settings = replace(settings, allow_data_loss=True)
 
     async def open_journal() -> Journal:
         return (await database.open_journal(settings, dsn))[0]
@@ -254,7 +264,7 @@ async def serve(
             stack.enter_context(_stopped_with_supervisor(stop))
         else:
             for number in STOP_SIGNALS:
-                loop.add_signal_handler(number, _stop_or_end, stop)
+                loop.add_signal_handler(number, _stop_or_end, stop, services.health)
         log.info("serving", host=settings.host, port=port, pid=os.getpid())
         if announce is not None:
             announce(port)
@@ -404,8 +414,9 @@ async def _watch_loop(metrics: Metrics) -> None:
         metrics.loop_lag.observe(max(0.0, perf_counter() - due))
 
 
-def _stop_or_end(stop: asyncio.Event) -> None:
-    if stop.is_set():
+def _stop_or_end(stop: asyncio.Event, health: Health) -> None:
+    """Stop, or end at once where that is under way; two signals in one moment are one."""
+    if health.not_ready == "draining":
         log.warning("ended_by_second_signal")
         os._exit(1)
     stop.set()

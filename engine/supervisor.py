@@ -47,6 +47,7 @@ class Supervisor:
         self._processes: dict[int, Process] = {}
         self._not_served_yet = set(range(1, settings.workers + 1))
         self._stop = asyncio.Event()
+        self._stopping = False
 
     async def run(self) -> bool:
         """Keep the workers going until a signal; return whether all of them drained in time.
@@ -69,6 +70,7 @@ class Supervisor:
             for keeper in keepers:
                 keeper.add_done_callback(lambda _: self._stop.set())
             await self._stop.wait()
+            self._stopping = True
             self._signal(signal.SIGTERM)
             time_s = settings.drain_delay_ms / 1000 + settings.drain_timeout_s + END_S_MARGIN
             _, late = await asyncio.wait(keepers, timeout=time_s)
@@ -149,7 +151,7 @@ class Supervisor:
         return launch
 
     def _stop_or_kill(self) -> None:
-        if self._stop.is_set():
+        if self._stopping:
             log.warning("ended_by_second_signal")
             self._signal(signal.SIGKILL)
         self._stop.set()

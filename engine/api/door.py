@@ -29,7 +29,7 @@ from engine.api.services import Services
 from engine.errors import EngineError, ReadOnly, Unavailable
 from engine.people.keys import Principal, Role
 from engine.people.sessions import Session
-from engine.postgres.connections import OUT_OF_REACH, WritesRefused
+from engine.postgres.connections import OUT_OF_REACH, PermissionDenied, WritesRefused
 
 log = structlog.get_logger()
 
@@ -236,9 +236,12 @@ def told(error: Exception, name: str, headers: Mapping[str, str], request_id: st
         problem = error
     elif isinstance(error, EngineError):
         problem = error_problem(error)
-    elif isinstance(error, OUT_OF_REACH):
+    elif isinstance(error, WritesRefused):
+        log.warning("database_read_only", route=name)
+        problem = error_problem(ReadOnly())
+    elif isinstance(error, (*OUT_OF_REACH, PermissionDenied)):
         log.warning("database_out_of_reach", route=name, error=type(error).__name__)
-        problem = error_problem(ReadOnly() if isinstance(error, WritesRefused) else Unavailable())
+        problem = error_problem(Unavailable())
     else:
         log.exception("request_failed", request_id=request_id, route=name)
         problem = Problem("internal_error", f"Tell support the request id {request_id}.")

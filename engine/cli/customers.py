@@ -78,7 +78,7 @@ async def _erase(settings: Settings, dsn: str, customer_id: UUID) -> None:
         occurred_at=time.time_ns() // 1000,
         details=orjson.dumps({"reason": "erased (Ley 1581)", "by": "command line"}),
     )
-    async with committer_of(settings, dsn, Metrics()) as committer:
+    async with committer_of(settings, dsn, Metrics(), durable=True) as committer:
         await committer.submit(block)
     await with_connection(
         dsn,

@@ -124,7 +124,7 @@ async def _prepare(settings: Settings, dsn: str) -> bool:
         return settings.demo and await demo_network.prepare(connection, settings.data_dir)
 
     await refuse_transaction_pooling(dsn)
-    return bool(await with_connection(dsn, steps, allow_data_loss=settings.allow_data_loss))
+    return bool(await with_connection(dsn, steps))
 
 
 def _announce(settings: Settings, port: int) -> None:

@@ -30,6 +30,8 @@ PermissionDenied: Final = asyncpg.InsufficientPrivilegeError
 """The role may not do this."""
 WritesRefused: Final = asyncpg.ReadOnlySQLTransactionError
 """The server is a standby, or the database is read-only."""
+NOTHING_WRITTEN: Final = (WritesRefused, PermissionDenied)
+"""What says for certain that a statement wrote nothing, though the next one may be taken."""
 
 SERVER_MAJOR_MIN: Final = 15
 # Every statement of the engine looks up by index. On young tables, whose statistics are not there
@@ -47,8 +49,6 @@ OUT_OF_REACH: Final = (
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # of a connection that is breaking
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InsufficientPrivilegeError,
     OSError,
     TimeoutError,
 )
