@@ -59,7 +59,7 @@ class Pooler:
         assert task is not None
         self._tasks.add(task)
         try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
+            with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
                 await self._serve(reader, writer)
         finally:
             self._tasks.discard(task)
@@ -79,17 +79,33 @@ class Pooler:
         self._startup = head + startup
         kept = await self._borrow()
         writer.write(self._greeting)
-        if self._lends == "transaction":
-            self._give_back(kept)
-        while True:
-            message = await _message(reader)
-            if message[:1] == b"X":
-                break
-            session = kept if self._lends == "session" else await self._borrow()
-            await self._exchange(message, session, reader, writer)
-            if self._lends == "transaction":
-                self._give_back(session)
         if self._lends == "session":
+            await self._pipe(reader, writer, kept)
+            return
+        self._give_back(kept)
+        while (message := await _message(reader))[:1] != b"X":
+            session = await self._borrow()
+            await self._exchange(message, session, reader, writer)
+            self._give_back(session)
+
+    async def _pipe(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kept: Stream
+    ) -> None:
+        """Carry all bytes both ways until one side ends."""
+
+        async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+
+        ways = {asyncio.create_task(carry(reader, kept[1])),
+                asyncio.create_task(carry(kept[0], writer))}  # fmt: skip
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
             kept[1].close()
 
     async def _exchange(

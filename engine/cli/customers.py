@@ -78,10 +78,8 @@ async def _erase(settings: Settings, dsn: str, customer_id: UUID) -> None:
         occurred_at=time.time_ns() // 1000,
         details=orjson.dumps({"reason": "erased (Ley 1581)", "by": "command line"}),
     )
-    async with committer_of(settings, dsn, Metrics(), durable=True) as committer:
+    async with committer_of(settings, dsn, Metrics()) as committer:
         await committer.submit(block)
     await with_connection(
-        dsn,
-        lambda connection: rights.erase(connection, customer_id, datetime.now(UTC)),
-        allow_data_loss=settings.allow_data_loss,
+        dsn, lambda connection: rights.erase(connection, customer_id, datetime.now(UTC))
     )

@@ -130,5 +130,4 @@ def _change_keys(
 
     settings = settings_from(options)
     with explained(), data(settings) as dsn:
-        allow = settings.allow_data_loss
-        return str(run(with_connection(dsn, change, allow_data_loss=allow)))
+        return str(run(with_connection(dsn, change)))

@@ -20,7 +20,7 @@ from engine.postgres.connections import (
     PostgresError,
     UnsafeServer,
     connect,
-    refuse_unsafe_server,
+    refuse_old_server,
 )
 from engine.postgres.dsn import target_of, unknown_parameter
 from engine.postgres.embedded import EmbeddedPostgres, PostgresInUse, PostgresStartError
@@ -141,13 +141,8 @@ def database(settings: Settings, *, shared: bool = False) -> Iterator[str]:
         server.stop()
 
 
-async def with_connection(
-    dsn: str, work: Callable[[Connection], Any], *, allow_data_loss: bool = True
-) -> Any:
-    """Return what `work` returns for a connection whose statements may take long; close it.
-
-    Raises UnsafeServer where a commit on it is not durable, unless `allow_data_loss`.
-    """
+async def with_connection(dsn: str, work: Callable[[Connection], Any]) -> Any:
+    """Return what `work` returns for a connection whose statements may take long; close it."""
     connection = await connect(
         dsn,
         statement_timeout_ms=ADMIN_STATEMENT_TIMEOUT_MS,
@@ -156,7 +151,7 @@ async def with_connection(
         command_timeout_seconds=ADMIN_STATEMENT_TIMEOUT_MS / 1000,
     )
     try:
-        await refuse_unsafe_server(connection, allow_data_loss=allow_data_loss)
+        refuse_old_server(connection)
         return await work(connection)
     finally:
         await connection.close()

@@ -57,6 +57,7 @@ REFUSAL_WORDS = {0: "none"} | {refusal.value: refusal.code for refusal in Refusa
 WATCH_INTERVAL_S = 0.25
 DRAIN_INTERVAL_S = 0.005
 RETRY_PAUSE_S = 0.05
+RECONNECT_PAUSE_S_MAX = 0.5
 PUT_OFF_PAUSE_S = 0.002
 """The pause of a lane all of whose operations were put off."""
 
@@ -226,7 +227,7 @@ class Lane:
             self.trouble.met(error)
             if isinstance(error, Unavailable):
                 raise
-            await asyncio.sleep(self.trouble.pause_s())
+            await asyncio.sleep(min(RECONNECT_PAUSE_S_MAX, self.trouble.pause_s()))
             return None
         self.connected, self.doubted = True, False
         return self._journal

@@ -94,7 +94,7 @@ async def test_all_that_a_shop_does_needs_no_more_than_the_tables(engine, owned)
 
         async def folded():
             async with connection_to(owned) as connection:
-                return await connection.fetchval("select count(*) from fold_hour") > 0
+                return await connection.fetchval("select count(*) from sum_of_accounts") > 0
 
         await until(folded)
     assert not [line for line in engine.logs if line["level"] in ("warning", "error")]

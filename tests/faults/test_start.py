@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from harness import ROOT, People, clients_of, connection_to, until
+from pooler import Pooler
 
 from engine.app import code_secret
 from engine.settings import Settings
@@ -320,3 +321,27 @@ async def test_the_printed_url_can_be_used(loaded_network, dsn, make_engine, hos
 
 def test_a_secret_with_a_newline_is_the_same_secret():
     assert code_secret(Settings(secret=SECRET + "\n")) == code_secret(Settings(secret=SECRET))
+
+
+# Poolers.
+
+
+async def test_an_engine_sells_through_a_pooler_that_lends_sessions_for_good(
+    loaded_network, dsn, make_engine
+):
+    async with Pooler(dsn, "session") as pooler:
+        engine = await asyncio.to_thread(make_engine(loaded_network, pooler.dsn).start)
+        await sells(engine)
+        assert await asyncio.to_thread(engine.terminate) == 0
+
+
+async def test_an_engine_does_not_start_through_a_pooler_that_lends_them_for_a_transaction(
+    dsn, tmp_path
+):
+    async with Pooler(dsn, "transaction") as pooler:
+        status, said = await asyncio.to_thread(
+            run, "serve", "--database-url", pooler.dsn, "--data-dir", str(tmp_path)
+        )
+    assert status == 1
+    assert "pool_mode = session" in said
+    assert "Traceback" not in said
