@@ -13,7 +13,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +22,7 @@ from time import perf_counter
 import structlog
 from aiohttp import web
 
+from engine import database
 from engine.api.admission import connections_allowed
 from engine.api.door import Door, OpenRoute
 from engine.api.express import Express, ExpressServer
@@ -33,6 +35,7 @@ from engine.keyfiles import chain_key, code_secret
 from engine.ledger.chain import adopt_chain_key
 from engine.ledger.committer import Committer
 from engine.ledger.journal import Journal
+from engine.ledger.readiness import Readiness
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
 from engine.network.events import Events
@@ -50,17 +53,19 @@ from engine.people.keys import Role
 from engine.people.passwords import Passwords
 from engine.people.sessions import Sessions
 from engine.postgres.connections import (
-    Connection,
+    Pool,
     connect,
     create_read_pool,
     refuse_unsafe_server,
 )
+from engine.postgres.pooler import refuse_transaction_pooling
 from engine.programme.administration import Administration
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.catalogue import Catalogue
 from engine.programme.funds import Funds
 from engine.programme.stock import Stock
 from engine.settings import Settings
+from engine.signals import STOP_SIGNALS
 
 log = structlog.get_logger()
 
@@ -68,7 +73,6 @@ LOOP_LAG_INTERVAL_S = 0.25
 YOUNG_OBJECTS_MAX = 50_000
 """Objects made and not yet freed before the garbage collector looks at them."""
 HEAD_LINE_BYTES_MAX = 4096
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 OWN_ROUTES = (*OPEN_ROUTES, OpenRoute("GET", "/metrics", own_metrics))
 """What a worker tells of itself alone, where the port is that of all."""
 
@@ -80,19 +84,16 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
     Raises UnsafeServer, and what a database out of reach raises.
     """
     async with contextlib.AsyncExitStack() as stack:
-        pool = await create_read_pool(
-            dsn,
-            connections_max=settings.read_connections_max,
-            statement_timeout_ms=settings.statement_timeout_ms,
-        )
-        stack.callback(pool.terminate)
-        async with pool.acquire() as connection:
-            await refuse_unsafe_server(connection, allow_data_loss=settings.allow_data_loss)
-            await adopt_chain_key(connection, chain_key(settings))
+        pool = await stack.enter_async_context(pool_of(settings, dsn))
         metrics, catalogue = Metrics(), Catalogue(pool, settings.catalogue_refresh_ms)
         await catalogue.load()
-        open_listener = _listener_of(settings, dsn)
-        committer = await stack.enter_async_context(committer_of(settings, dsn, metrics))
+        open_listener = partial(database.open_listener, settings, dsn)
+        committer = await stack.enter_async_context(
+            committer_of(settings, dsn, metrics, durable=True)
+        )
+        open_like_a_lane = partial(database.open_like_a_lane, settings, dsn)
+        readiness = Readiness(open_like_a_lane, committer.lanes, [pool], settings)
+        await readiness.look()
         events = Events(
             pool,
             open_listener,
@@ -109,6 +110,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             catalogue.listen(open_listener),
             events.listen(),
             _watch_loop(metrics),
+            readiness.run(),
             _fold(settings, dsn, metrics),
         ):
             stack.callback(asyncio.create_task(watcher).cancel)
@@ -132,6 +134,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             stock=Stock(pool, settings.stock_remembered_ms),
             funds=Funds(pool, settings),
             committer=committer,
+            readiness=readiness,
             statements=Statements(pool),
             reports=reports,
             customers=Customers(pool, dispatch.channels),
@@ -144,6 +147,25 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             code_secret=code_secret(settings),
             health=Health(not_ready=None, started=True),
         )
+
+
+@contextlib.asynccontextmanager
+async def pool_of(settings: Settings, dsn: str) -> AsyncIterator[Pool]:
+    """Give the pool of a worker. Raises UnsafeServer, and what a database out of reach raises."""
+    await refuse_transaction_pooling(dsn)
+    pool = await create_read_pool(
+        dsn,
+        connections_max=settings.read_connections_max,
+        statement_timeout_ms=settings.statement_timeout_ms,
+        allow_data_loss=settings.allow_data_loss,
+    )
+    try:
+        async with pool.acquire() as connection:
+            await refuse_unsafe_server(connection, allow_data_loss=settings.allow_data_loss)
+            await adopt_chain_key(connection, chain_key(settings))
+        yield pool
+    finally:
+        pool.terminate()
 
 
 @contextlib.asynccontextmanager
@@ -181,19 +203,18 @@ async def sweeper_of(settings: Settings, dsn: str) -> AsyncIterator[Sweeper]:
 
 
 @contextlib.asynccontextmanager
-async def committer_of(settings: Settings, dsn: str, metrics: Metrics) -> AsyncIterator[Committer]:
-    """Give a committer that works on the database `dsn`, beside any others, and close it."""
+async def committer_of(
+    settings: Settings, dsn: str, metrics: Metrics, *, durable: bool = False
+) -> AsyncIterator[Committer]:
+    """Give a committer that works on the database `dsn`, beside any others, and close it.
+
+    With `durable` it takes nothing where a commit is not, unless the settings allow that.
+    """
+    if not durable:
+        settings = replace(settings, allow_data_loss=True)
 
     async def open_journal() -> Journal:
-        connection = await connect(
-            dsn,
-            statement_timeout_ms=settings.statement_timeout_ms,
-            lock_timeout_ms=settings.lock_timeout_ms,
-            application_name="leal-writer",
-            command_timeout_seconds=settings.append_timeout_ms / 1000,
-            look_ups_only=True,
-        )
-        return await Journal.open(connection, settings.append_timeout_ms)
+        return (await database.open_journal(settings, dsn))[0]
 
     committer = Committer(
         open_journal,
@@ -214,8 +235,8 @@ async def serve(
 ) -> bool:
     """Serve until SIGTERM or SIGINT, then drain; return whether all came to its outcome.
 
-    A second signal ends it at once. A worker leaves that to its supervisor, whose end is a signal
-    too.
+    Before it serves, signals are those of `engine.signals`. A second signal ends it at once. A
+    worker leaves that to its supervisor, whose end is a signal too.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -250,7 +271,7 @@ async def serve(
             stack.enter_context(_stopped_with_supervisor(stop))
         else:
             for number in STOP_SIGNALS:
-                loop.add_signal_handler(number, _stop_or_end, stop)
+                loop.add_signal_handler(number, _stop_or_end, stop, services.health)
         log.info("serving", host=settings.host, port=port, pid=os.getpid())
         if announce is not None:
             announce(port)
@@ -270,17 +291,6 @@ async def drain(services: Services, runner: web.ServerRunner) -> bool:
     await runner.cleanup()
     log.info("drained", complete=complete)
     return complete
-
-
-def _listener_of(settings: Settings, dsn: str) -> Callable[[], Awaitable[Connection]]:
-    """Return what opens a connection that listens to the database `dsn`."""
-    return partial(
-        connect,
-        dsn,
-        statement_timeout_ms=settings.statement_timeout_ms,
-        lock_timeout_ms=settings.lock_timeout_ms,
-        application_name="leal-listener",
-    )
 
 
 def guesses_of(settings: Settings) -> Guesses:
@@ -393,8 +403,9 @@ async def _watch_loop(metrics: Metrics) -> None:
         metrics.loop_lag.observe(max(0.0, perf_counter() - due))
 
 
-def _stop_or_end(stop: asyncio.Event) -> None:
-    if stop.is_set():
+def _stop_or_end(stop: asyncio.Event, health: Health) -> None:
+    """Stop, or end at once where that is under way; two signals in one moment are one."""
+    if health.not_ready == "draining":
         log.warning("ended_by_second_signal")
         os._exit(1)
     stop.set()

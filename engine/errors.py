@@ -18,6 +18,22 @@ class Unavailable(EngineError):
     """The database is out of reach; nothing was done. Try again with the same idempotency key."""
 
 
+class NotDurable(Unavailable):
+    """The database could lose what it confirms; nothing was done."""
+
+    def __init__(self, settings: str) -> None:
+        """`settings` are those that are to blame, like `fsync = off`."""
+        super().__init__(
+            f"The database runs with {settings} and could lose what it confirms, so nothing was"
+            " done. Try again with the same idempotency key once that is put right."
+        )
+        self.settings = settings
+
+
+class ReadOnly(Unavailable):
+    """The database is read-only; nothing was done. Try again later with the same key."""
+
+
 class OutcomeUnknown(EngineError):
     """It is not known yet whether this was done; retry with the same idempotency key to learn."""
 

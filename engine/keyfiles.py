@@ -37,8 +37,13 @@ def chain_key(settings: Settings) -> bytes:
     """
     if settings.chain_key:
         return _key_of(settings.chain_key)
-    made = _chain_key_of_secret(settings) or os.urandom(KEY_SIZE)
-    return _kept(settings.data_dir / CHAIN_KEY_FILE, made)
+    path, derived = settings.data_dir / CHAIN_KEY_FILE, _chain_key_of_secret(settings)
+    if derived is None:
+        return _kept(path, os.urandom(KEY_SIZE))
+    try:
+        return _kept(path, derived)
+    except OSError:  # a file system that cannot be written, where the secret will do
+        return derived
 
 
 def known_chain_key(settings: Settings) -> bytes | None:

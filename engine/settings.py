@@ -16,7 +16,13 @@ AT_LEAST_ONE += ("connections_max", "head_timeout_ms", "head_bytes_max")
 AT_LEAST_ONE += ("sweep_tick_ms", "sweep_wallets_max", "messages_at_once_max", "send_timeout_ms")
 AT_LEAST_ONE += ("failed_codes_of_cashier_max", "failed_codes_of_store_max")
 AT_LEAST_ONE += ("failed_codes_of_brand_max", "failed_codes_window_s")
-AT_LEAST_ONE += ("fold_rows_max", "fold_timeout_ms", "reports_max", "report_timeout_ms")
+AT_LEAST_ONE += (
+    "database_look_ms",
+    "fold_rows_max",
+    "fold_timeout_ms",
+    "reports_max",
+    "report_timeout_ms",
+)
 SENDERS: dict[str, tuple[str, ...]] = {"outbox": (), "log": (), "smtp": ("smtp_url",)}
 SENDERS |= {"webhook": ("sms_webhook_url", "sms_webhook_secret")}
 """The senders there are, and the settings that each cannot do without."""
@@ -64,7 +70,10 @@ class Settings:
     answer_timeout_ms: Annotated[int, "wait for an outcome before answering 504"] = 6000
     head_timeout_ms: Annotated[int, "wait for the rest of a request's head"] = 5000
     body_timeout_ms: Annotated[int, "wait for a request's body"] = 3000
-    keepalive_timeout_s: Annotated[int, "idle time of a connection before it is closed"] = 30
+    keepalive_timeout_s: Annotated[int, "idle time of a connection before it is closed"] = 75
+    database_look_ms: Annotated[
+        int, "how often it is looked at whether the database takes appends and keeps them"
+    ] = 1000
     drain_delay_ms: Annotated[int, "time between readiness off and the closed door"] = 0
     drain_timeout_s: Annotated[int, "time for work in flight to finish at the end"] = 20
 
@@ -171,10 +180,13 @@ class Settings:
         """Refuse what cannot work; raises ValueError with the setting's name."""
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
+            if isinstance(value, str):  # files of secrets and `echo` end in a newline
+                object.__setattr__(self, name, value.rstrip("\r\n"))
             if name.endswith(("_max", "_min", "_s", "_ms", *AT_LEAST_ONE)) and value < (
                 name in AT_LEAST_ONE
             ):
                 raise ValueError(f"{name} is {value}, which is too small")
+        object.__setattr__(self, "host", self.host.strip("[]"))  # as an address stands in a URL
         deadlines = (
             self.lock_timeout_ms,
             self.statement_timeout_ms,

@@ -20,9 +20,9 @@ from time import monotonic
 
 import structlog
 
-from engine.app import STOP_SIGNALS
 from engine.keyfiles import chain_key, code_secret
 from engine.settings import Settings
+from engine.signals import STOP_SIGNALS
 
 log = structlog.get_logger()
 
@@ -47,6 +47,7 @@ class Supervisor:
         self._processes: dict[int, Process] = {}
         self._not_served_yet = set(range(1, settings.workers + 1))
         self._stop = asyncio.Event()
+        self._stopping = False
 
     async def run(self) -> bool:
         """Keep the workers going until a signal; return whether all of them drained in time.
@@ -71,6 +72,7 @@ class Supervisor:
             for keeper in keepers:
                 keeper.add_done_callback(lambda _: self._stop.set())
             await self._stop.wait()
+            self._stopping = True
             self._signal(signal.SIGTERM)
             time_s = settings.drain_delay_ms / 1000 + settings.drain_timeout_s + END_S_MARGIN
             _, late = await asyncio.wait(keepers, timeout=time_s)
@@ -151,7 +153,7 @@ class Supervisor:
         return launch
 
     def _stop_or_kill(self) -> None:
-        if self._stop.is_set():
+        if self._stopping:
             log.warning("ended_by_second_signal")
             self._signal(signal.SIGKILL)
         self._stop.set()

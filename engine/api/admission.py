@@ -16,12 +16,17 @@ from uuid_utils import uuid7
 
 from engine.api.problems import CONTENT_TYPE, RETRY_AFTER_S, Problem
 from engine.api.reply import Reply
+from engine.errors import EngineError
 from engine.metrics import Metrics
 
 log = structlog.get_logger()
 
 OWN_DESCRIPTORS = 256
-"""What a worker opens beside its clients: connections to PostgreSQL, sockets, files."""
+"""What a worker puts aside for itself: connections to PostgreSQL, sockets, files."""
+OWN_DESCRIPTORS_MIN = 64
+"""The same where the system allows few: an idle worker has 25, more while its database fails."""
+CONNECTIONS_MIN = 32
+"""So few connections are not worth a start."""
 
 PROBLEMS_OF_CONNECTIONS = {
     "full": Problem(
@@ -74,7 +79,8 @@ class OneTooMany(asyncio.Protocol):
 def connections_allowed(connections_max: int) -> int:
     """Return how many connections the process can have; its limit of descriptors is raised for it.
 
-    Says in the log where the system allows fewer than `connections_max`.
+    Says in the log where the system allows fewer than `connections_max`. Raises EngineError where
+    it allows next to none.
     """
     wanted = connections_max + OWN_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -84,7 +90,12 @@ def connections_allowed(connections_max: int) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed == wanted:
         return connections_max
-    connections = max(1, allowed - OWN_DESCRIPTORS)
+    connections = allowed - max(OWN_DESCRIPTORS_MIN, min(OWN_DESCRIPTORS, allowed // 4))
+    if connections < min(CONNECTIONS_MIN, connections_max):
+        raise EngineError(
+            f"This process may have {allowed} open files, which is too few: raise the hard limit"
+            f" (ulimit -Hn, LimitNOFILE) to {OWN_DESCRIPTORS_MIN + CONNECTIONS_MIN} or more."
+        )
     log.warning(
         "too_few_file_descriptors",
         wanted=wanted,

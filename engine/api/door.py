@@ -26,10 +26,10 @@ from uuid_utils import uuid7
 from engine.api.problems import CONTENT_TYPE, Problem, error_problem, language_of
 from engine.api.reply import REPLAYED, Reply
 from engine.api.services import Services
-from engine.errors import EngineError, Unavailable
+from engine.errors import EngineError, ReadOnly, Unavailable
 from engine.people.keys import Principal, Role
 from engine.people.sessions import Session
-from engine.postgres.connections import OUT_OF_REACH
+from engine.postgres.connections import OUT_OF_REACH, PermissionDenied, WritesRefused
 
 log = structlog.get_logger()
 
@@ -236,7 +236,10 @@ def told(error: Exception, name: str, headers: Mapping[str, str], request_id: st
         problem = error
     elif isinstance(error, EngineError):
         problem = error_problem(error)
-    elif isinstance(error, OUT_OF_REACH):
+    elif isinstance(error, WritesRefused):
+        log.warning("database_read_only", route=name)
+        problem = error_problem(ReadOnly())
+    elif isinstance(error, (*OUT_OF_REACH, PermissionDenied)):
         log.warning("database_out_of_reach", route=name, error=type(error).__name__)
         problem = error_problem(Unavailable())
     else:

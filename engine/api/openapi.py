@@ -154,7 +154,7 @@ RECORDED = frozenset({HTTP_STATUS_REFUSED})
 SHARED = (
     ("malformed_json", "invalid_request"),
     *((code,) for code, row in PROBLEMS.items() if row.status != HTTP_STATUS_REFUSED),
-    ("overloaded", "unavailable"),
+    ("overloaded", "read_only", "unavailable"),
 )
 """Answers that many routes have: each set of codes is written once, and referred to."""
 TYPES_IN_PATH: dict[str, Any] = {

@@ -20,6 +20,8 @@ from engine.metrics import merged
 DATABASE_PROBE_S_MAX = 1.0
 WORKER_TELLS_S_MAX = 1.0
 SOCKET_PATH_BYTES_MAX = 107
+RUNTIME_FOLDERS = ("/tmp", "/dev/shm", "/run")  # noqa: S108 - the owner of what is in it is checked
+"""Where the sockets of workers go whose data folder is read-only, or has too long a name."""
 
 
 async def livez(_services: Services, _request: web.BaseRequest) -> Reply:
@@ -28,7 +30,7 @@ async def livez(_services: Services, _request: web.BaseRequest) -> Reply:
 
 
 async def readyz(services: Services, _request: web.BaseRequest) -> Reply:
-    """Work can be taken: started, not draining, and the database answers."""
+    """A sale can be made durable here: started, not draining, and the database takes appends."""
     reason = services.health.not_ready
     if reason is None:
         try:
@@ -36,6 +38,7 @@ async def readyz(services: Services, _request: web.BaseRequest) -> Reply:
                 await services.pool.fetchval("select 1")  # network op
         except Exception:  # noqa: BLE001 - whatever it is, the database cannot be used
             reason = "database out of reach"
+        reason = reason or services.readiness.reason
     return _told(reason)
 
 
@@ -69,10 +72,11 @@ async def own_metrics(services: Services, request: web.BaseRequest) -> Any:
 def worker_socket(data_dir: Path, slot: int) -> Path:
     """Return where the worker of a slot tells of itself alone."""
     path = data_dir.resolve() / f"worker-{slot}.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX and os.access(path.parent, os.W_OK):
         return path
     name = hashlib.sha256(os.fsencode(path.parent)).hexdigest()[:16]
-    return Path("/tmp") / f"leal-workers-{name}" / path.name  # noqa: S108 - its owner is checked
+    folder = next((one for one in RUNTIME_FOLDERS if os.access(one, os.W_OK)), RUNTIME_FOLDERS[0])
+    return Path(folder) / f"leal-workers-{name}" / path.name
 
 
 async def _told_by(socket: Path) -> str | None:

@@ -16,10 +16,12 @@ from engine.errors import (
     CustomerNotFound,
     EngineError,
     KeyReused,
+    NotDurable,
     OutcomeUnknown,
     Overloaded,
     PaymentNotFound,
     Quarantined,
+    ReadOnly,
     Unavailable,
 )
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
@@ -144,6 +146,7 @@ PROBLEMS: dict[str, Row] = {
     ),
     "internal_error": Row(500, "Something is wrong here", "Algo falló en el servicio"),
     "overloaded": Row(503, "Too much to do right now", "Demasiado trabajo en este momento"),
+    "read_only": Row(503, "The database takes no writes", "La base de datos no recibe escrituras"),
     "unavailable": Row(503, "The database is out of reach", "La base de datos no está disponible"),
     "outcome_unknown": Row(504, "The outcome is not known yet", "Aún no se conoce el resultado"),
 }
@@ -152,6 +155,8 @@ PROBLEMS: dict[str, Row] = {
 _BY_ERROR: dict[type[EngineError], str] = {
     Overloaded: "overloaded",
     Unavailable: "unavailable",
+    NotDurable: "unavailable",
+    ReadOnly: "read_only",
     OutcomeUnknown: "outcome_unknown",
     KeyReused: "idempotency_key_reused",
     CustomerNotFound: "customer_not_found",

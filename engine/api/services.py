@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.api.turns import Turns
 from engine.ledger.committer import Committer
+from engine.ledger.readiness import Readiness
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
 from engine.network.events import Events
@@ -49,6 +50,7 @@ class Services:
     stock: Stock
     funds: Funds
     committer: Committer
+    readiness: Readiness
     statements: Statements
     reports: Reports
     customers: Customers

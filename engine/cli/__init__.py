@@ -7,6 +7,7 @@ import click
 from engine import __version__
 from engine.cli.books import audit_command, sweep_command
 from engine.cli.customers import customers_group
+from engine.cli.environment import heed
 from engine.cli.keys import keys_group
 from engine.cli.serving import demo_command, migrate_command, serve_command
 
@@ -15,6 +16,8 @@ from engine.cli.serving import demo_command, migrate_command, serve_command
 @click.version_option(__version__)
 def main() -> None:
     """The transaction engine of a coalition loyalty network."""
+    for sentence in heed():
+        click.echo(f"Warning: {sentence}", err=True)
 
 
 for command in (

@@ -12,9 +12,20 @@ import click
 import uvloop
 
 from engine.errors import EngineError
-from engine.postgres.connections import Connection, PostgresError, UnsafeServer, connect
+from engine.postgres.connections import (
+    OUT_OF_REACH,
+    Connection,
+    NoSuchServer,
+    PermissionDenied,
+    PostgresError,
+    UnsafeServer,
+    connect,
+    refuse_old_server,
+)
+from engine.postgres.dsn import target_of, unknown_parameter
 from engine.postgres.embedded import EmbeddedPostgres, PostgresInUse, PostgresStartError
 from engine.postgres.migrations import MigrationError
+from engine.postgres.programs import forget_libpq_variables
 from engine.settings import Settings
 
 CLUSTER = "postgres"
@@ -59,9 +70,30 @@ def explained() -> Iterator[None]:
         yield
     except EXPLAINED as error:
         raise click.ClickException(str(error)) from error
+    except NoSuchServer as error:
+        raise click.ClickException(
+            "None of the servers of the database URL is what its target_session_attrs asks for. A"
+            " failover may be under way: try again, or name the other servers too."
+        ) from error
     except PostgresError as error:
+        raise click.ClickException(_said_by_server(error)) from error
+    except OUT_OF_REACH as error:
+        told = str(error) or type(error).__name__
+        raise click.ClickException(f"PostgreSQL is out of reach: {told}.") from error
+
+
+def _said_by_server(error: Exception) -> str:
+    """Return what the server says, and what to do about it."""
+    message = str(error)
+    if told := unknown_parameter(message):
+        return told
+    if isinstance(error, PermissionDenied):
+        advice = "SECURITY.md has the rights that the role of an engine needs."
+        if "pg_control_system" in message:
+            advice = "Let a superuser run: grant execute on function pg_control_system() to ROLE;"
+    else:
         advice = "Is it the right database, and migrated?"
-        raise click.ClickException(f"PostgreSQL says: {error}. {advice}") from error
+    return f"PostgreSQL says: {message}. {advice}"
 
 
 @contextlib.contextmanager
@@ -86,8 +118,12 @@ def database(settings: Settings, *, shared: bool = False) -> Iterator[str]:
     With `shared` the server of an engine that is running does too.
     """
     if settings.database_url:
+        for sentence in target_of(settings.database_url).warnings:
+            if not settings.worker_slot:
+                click.echo(f"Warning: {sentence}", err=True)
         yield settings.database_url
         return
+    forget_libpq_variables()  # they are about another server
     server = EmbeddedPostgres(
         settings.data_dir.resolve(),
         fsync=not settings.allow_data_loss,
@@ -115,6 +151,7 @@ async def with_connection(dsn: str, work: Callable[[Connection], Any]) -> Any:
         command_timeout_seconds=ADMIN_STATEMENT_TIMEOUT_MS / 1000,
     )
     try:
+        refuse_old_server(connection)
         return await work(connection)
     finally:
         await connection.close()

@@ -23,7 +23,8 @@ def fingerprint_of_key(key: bytes) -> bytes:
 async def adopt_chain_key(connection: Connection, key: bytes) -> None:
     """Let the journal be chained by `key`; raises EngineError where it is chained by another."""
     fingerprint = fingerprint_of_key(key)
-    await connection.execute(SQL["adopt_chain_key"], fingerprint)  # network op
+    if await connection.fetchval(SQL["chain_key"]) is None:  # network op
+        await connection.execute(SQL["adopt_chain_key"], fingerprint)  # network op
     if await connection.fetchval(SQL["chain_key"]) != fingerprint:  # network op
         raise EngineError(
             "Another key has made the hashes of this database's journal. Start with the `chain.key`"

@@ -21,8 +21,9 @@ from engine.errors import (
     PaymentNotFound,
 )
 from engine.ledger.core import Ledger, Operation
-from engine.ledger.lane import Lane, OpenJournal
+from engine.ledger.lane import Lane
 from engine.ledger.receipts import Answer
+from engine.ledger.timeline import OpenJournal
 from engine.ledger.vocabulary import Outcome
 from engine.metrics import Metrics
 from engine.settings import Settings

@@ -24,6 +24,7 @@ from engine.ledger.receipts import Receipt, receipt_of
 from engine.ledger.verdicts import Verdict, sqlstate_of, verdict_of
 from engine.ledger.vocabulary import Claim, Kind, Refusal
 from engine.postgres.connections import Connection
+from engine.postgres.durability import state_of
 from engine.postgres.sql import queries
 
 log = structlog.get_logger()
@@ -56,8 +57,11 @@ class Journal:
     ambiguous append, the connection is not to be used again.
     """
 
-    def __init__(self, connection: Connection, append_timeout_ms: int) -> None:
+    def __init__(
+        self, connection: Connection, append_timeout_ms: int, *, allow_data_loss: bool = True
+    ) -> None:
         self._connection = connection
+        self._allow_data_loss = allow_data_loss
         self._append_timeout = append_timeout_ms / 1000
         self._load: Any = None
         self._lock: Any = None
@@ -74,9 +78,15 @@ class Journal:
         """The SQLSTATE, or the name of the error, of the last append that was not durable."""
 
     @classmethod
-    async def open(cls, connection: Connection, append_timeout_ms: int) -> Journal:
-        """Prepare the journal's statements on `connection`, which it owns from now on."""
-        journal = cls(connection, append_timeout_ms)
+    async def open(
+        cls, connection: Connection, append_timeout_ms: int, *, allow_data_loss: bool = True
+    ) -> Journal:
+        """Prepare the journal's statements on `connection`, which it owns from now on.
+
+        Raises what `refuse_unsafe` does, EngineError for other tables, and what asyncpg raises.
+        """
+        journal = cls(connection, append_timeout_ms, allow_data_loss=allow_data_loss)
+        await journal.refuse_unsafe()
         connection.add_log_listener(journal._on_notice)
         journal._load = await connection.prepare(SQL["load"])  # network op
         journal._lock = await connection.prepare(SQL["lock"])  # network op
@@ -91,6 +101,14 @@ class Journal:
             if found != columns:
                 raise EngineError(f"The table {table} has other columns than this version writes.")
         return journal
+
+    async def refuse_unsafe(self) -> None:
+        """Raise ReadOnly or NotDurable where an append would not be taken, or not be durable.
+
+        A reload of the server's configuration changes that for an open connection.
+        """
+        state = await state_of(self._connection)
+        state.refuse(allow_data_loss=self._allow_data_loss)
 
     @property
     def is_closed(self) -> bool:

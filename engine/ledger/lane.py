@@ -17,7 +17,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -35,7 +35,8 @@ from engine.ledger.contention import Contention, heads
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
 from engine.ledger.pace import Pace
-from engine.ledger.timeline import Timeline, append_again
+from engine.ledger.timeline import OpenJournal, Timeline, append_again, usable
+from engine.ledger.trouble import Trouble, unavailable
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import Kind, Outcome, Refusal
 from engine.ledger.waiting import WaitingRoom
@@ -56,11 +57,9 @@ REFUSAL_WORDS = {0: "none"} | {refusal.value: refusal.code for refusal in Refusa
 WATCH_INTERVAL_S = 0.25
 DRAIN_INTERVAL_S = 0.005
 RETRY_PAUSE_S = 0.05
-RECONNECT_PAUSE_S_MAX = 1.0
+RECONNECT_PAUSE_S_MAX = 0.5
 PUT_OFF_PAUSE_S = 0.002
 """The pause of a lane all of whose operations were put off."""
-
-OpenJournal = Callable[[], Awaitable[Journal]]
 
 
 class Lane:
@@ -85,7 +84,8 @@ class Lane:
         self._journal: Journal | None = None
         self._unresolved: set[bytes] = set()
         self._resolvers: set[asyncio.Task[None]] = set()
-        self.connected = False
+        self.connected = self.doubted = False  # doubted: the connection's settings may have changed
+        self.trouble = Trouble(settings.statement_timeout_ms)
         self._timeline = Timeline(metrics)
         self._contention = Contention(settings)
         self._attempts = Attempts(settings, self.ledger, self.room)
@@ -115,7 +115,11 @@ class Lane:
     async def commit(self, operations: list[Operation]) -> None:
         """Bring every one of `operations` to its outcome: the one place where that is decided."""
         while operations:
-            journal = await self._connected_journal(operations)
+            try:
+                journal = await self._connected_journal(operations)
+            except Unavailable as error:  # nothing was sent
+                self._fail(operations, error)
+                return
             if journal is not None and not (operations := await self._claim(journal, operations)):
                 return
             broken = None if journal is None else await self._load(journal, operations)
@@ -156,7 +160,7 @@ class Lane:
                 operations = self._attempts.still_wanted(self._attempts.again(batch.operations))
             elif verdict is Verdict.UNAVAILABLE:
                 self._disconnect()
-                self._fail(operations, Unavailable())
+                self._fail(operations, unavailable(journal.last_sqlstate))
                 return
             elif len(operations) == 1:
                 self._quarantine(operations[0], journal.last_sqlstate)
@@ -207,19 +211,25 @@ class Lane:
                 return batch
 
     async def _connected_journal(self, operations: list[Operation]) -> Journal | None:
-        """Return the journal, connecting first where there is none; None where that failed."""
-        if self._journal is not None and not self._journal.is_closed:
+        """Return the journal, connecting first where there is none; None where that failed.
+
+        Raises ReadOnly and NotDurable: another try would be refused as well.
+        """
+        if self._journal is None or self._journal.is_closed:
+            self._disconnect()
+        elif not self.doubted:
             return self._journal
-        self._disconnect()
         try:
-            self._journal = await self._open_journal()
-            await self._timeline.notice(self._journal)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the database is out of reach
+            self._journal = await usable(self._journal, self._open_journal, self._timeline)
+        except Exception as error:  # whatever it is, the database is out of reach
             log.warning("journal_unreachable", error=type(error).__name__, waiting=len(operations))
             self._disconnect()
-            await asyncio.sleep(random.uniform(RETRY_PAUSE_S, RECONNECT_PAUSE_S_MAX / 4))  # noqa: S311
+            self.trouble.met(error)
+            if isinstance(error, Unavailable):
+                raise
+            await asyncio.sleep(min(RECONNECT_PAUSE_S_MAX, self.trouble.pause_s()))
             return None
-        self.connected = True
+        self.connected, self.doubted = True, False
         return self._journal
 
     async def _claim(self, journal: Journal, operations: list[Operation]) -> list[Operation]:
@@ -252,6 +262,7 @@ class Lane:
                 broken = await journal.load(self.ledger, sorted(missing))
         except Exception as error:  # noqa: BLE001 - nothing was written; the next round tries again
             log.warning("load_failed", error=type(error).__name__)
+            self.trouble.met(error, in_opening=False)
             journal.terminate()
             self._disconnect()
             await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
@@ -286,6 +297,7 @@ class Lane:
         return verdict
 
     def _count(self, verdict: Verdict, batch: Batch, journal: Journal) -> None:
+        self.trouble.judged(verdict, journal.last_sqlstate)
         if verdict is Verdict.DURABLE:
             self._metrics.batch_operations.observe(len(batch.operations))
             self._metrics.postings.inc(batch.postings)
@@ -400,8 +412,9 @@ class Lane:
         nothing, for the first attempt may still be on its way.
         """
         operations = batch.operations
+        pauses = Trouble(0)
         while operations:
-            await asyncio.sleep(random.uniform(RETRY_PAUSE_S / 2, RETRY_PAUSE_S))  # noqa: S311
+            await asyncio.sleep(pauses.pause_s())
             try:
                 journal = await self._open_journal()
                 verdict = await append_again(journal, batch, timeline)

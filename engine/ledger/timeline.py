@@ -8,6 +8,8 @@ now, and no key of the tables would keep it from leaving a gap. And somebody mus
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import structlog
 
 from engine.ledger.core import Batch, Operation
@@ -17,6 +19,8 @@ from engine.ledger.vocabulary import Outcome
 from engine.metrics import Metrics
 
 log = structlog.get_logger()
+
+OpenJournal = Callable[[], Awaitable[Journal]]
 
 
 class Timeline:
@@ -46,6 +50,23 @@ class Timeline:
                 "timeline_changed", before=self._known, now=journal.timeline, answered_lost=lost
             )
         self._known = journal.timeline
+
+
+async def usable(journal: Journal | None, opener: OpenJournal, timeline: Timeline) -> Journal:
+    """Return `journal` where it is open and a commit on it is durable still, else a new one.
+
+    Raises ReadOnly and NotDurable, and what asyncpg raises.
+    """
+    if journal is not None and not journal.is_closed:
+        await journal.refuse_unsafe()
+        return journal
+    journal = await opener()
+    try:
+        await timeline.notice(journal)
+    except BaseException:
+        journal.terminate()
+        raise
+    return journal
 
 
 async def append_again(journal: Journal, batch: Batch, timeline: str | None) -> Verdict:

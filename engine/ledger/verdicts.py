@@ -28,7 +28,8 @@ class Verdict(Enum):
     REFUSED = "refused"
     """Not applied, and never will be as it is: some operation in it is bad."""
     UNAVAILABLE = "unavailable"
-    """Not applied: the server takes no writes now (full disk, standby, starting up)."""
+    """Not applied: the server takes no appends now, whatever is in them (full disk, standby,
+    read-only, starting up, a right or a table is missing)."""
     AMBIGUOUS = "ambiguous"
     """Unknown."""
 
@@ -53,11 +54,14 @@ _BY_SQLSTATE = {
     "40P01": Verdict.RETRY,
     "55P03": Verdict.RETRY,
     "57014": Verdict.RETRY,
-    "25006": Verdict.UNAVAILABLE,  # a standby, after a failover
     "57P03": Verdict.UNAVAILABLE,
 }
+# The classes of errors that say what is wrong with the database, its tables or the role's rights.
+# A syntax error does not: it may come from what stands in one operation.
+_UNAVAILABLE_CLASSES = ("0A", "25", "28", "3D", "3F", "42", "53")
+_SYNTAX_ERROR = "42601"
 # The classes of errors that a statement earns by itself, and would earn again.
-_REFUSED_CLASSES = ("0A", "21", "22", "23", "25", "28", "42", "44", "54", "P0")
+_REFUSED_CLASSES = ("21", "22", "23", "44", "54", "P0", _SYNTAX_ERROR)
 
 # Citus reports an error inside COPY as XX000 and keeps only the text, with the shard's number.
 _DUPLICATE = re.compile(r'duplicate key value violates unique constraint "([a-z_]+?)(?:_\d+)?"')
@@ -85,8 +89,8 @@ def verdict_of(error: BaseException) -> Verdict:
         return _BY_CONSTRAINT.get(constraint or "", Verdict.REFUSED)
     if sqlstate in _BY_SQLSTATE:
         return _BY_SQLSTATE[sqlstate]
-    if sqlstate.startswith("53"):
-        return Verdict.UNAVAILABLE
     if sqlstate.startswith(_REFUSED_CLASSES):
         return Verdict.REFUSED
+    if sqlstate.startswith(_UNAVAILABLE_CLASSES):
+        return Verdict.UNAVAILABLE
     return Verdict.AMBIGUOUS

@@ -17,7 +17,7 @@ from uuid import UUID
 import structlog
 
 from engine.errors import OutcomeUnknown, Overloaded
-from engine.postgres.connections import OUT_OF_REACH, Pool
+from engine.postgres.connections import NOTHING_WRITTEN, OUT_OF_REACH, Pool
 from engine.postgres.sql import queries
 
 log = structlog.get_logger()
@@ -182,11 +182,13 @@ class Invoices:
             try:
                 stored, fresh = await self._insert([printed for printed, _ in batch])
             except Exception as error:
-                if not isinstance(error, OUT_OF_REACH):
+                nothing_written = isinstance(error, NOTHING_WRITTEN)
+                if not nothing_written and not isinstance(error, OUT_OF_REACH):
                     log.exception("invoices_not_written", invoices=len(batch))
                 for _, waiter in batch:
                     if not waiter.done():
-                        waiter.set_exception(OutcomeUnknown(NOT_KNOWN))
+                        told = error if nothing_written else OutcomeUnknown(NOT_KNOWN)
+                        waiter.set_exception(told)
                 continue
             for printed, waiter in batch:
                 if not waiter.done():

@@ -51,11 +51,24 @@ class Migration:
 
 
 async def migrate(connection: Connection, folder: Path = MIGRATIONS) -> list[str]:
-    """Apply what is missing and return its names. Several processes may do so at once."""
+    """Apply what is missing and return its names. Several processes may do so at once.
+
+    Where nothing is missing the role needs no more than to read `schema_migration`. Raises
+    MigrationError.
+    """
+    missing = await pending(connection, folder)
+    if not missing:
+        return []
     migrations = _read(folder)
     applied: list[str] = []
-    while (name := await _apply_next(connection, migrations)) is not None:
-        applied.append(name)
+    try:
+        while (name := await _apply_next(connection, migrations)) is not None:
+            applied.append(name)
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError) as error:
+        raise MigrationError(
+            f"The database lacks the migrations {', '.join(missing)}, which this role cannot apply:"
+            f" {error}. Run `leal-engine migrate` as the owner of the tables."
+        ) from error
     return applied
 
 
@@ -83,8 +96,11 @@ async def _apply_next(connection: Connection, migrations: list[Migration]) -> st
         try:
             await connection.execute(migration.sql, timeout=MIGRATION_SECONDS_MAX)  # network op
         except asyncpg.PostgresError as error:
+            advice = ""
+            if "pg_control_system" in str(error):
+                advice = ". Let a superuser grant execute on function pg_control_system() to it"
             raise MigrationError(
-                f"The migration {migration.name} failed and changed nothing: {error}"
+                f"The migration {migration.name} failed and changed nothing: {error}{advice}"
             ) from error
         await connection.execute(  # network op
             "insert into schema_migration (version, name, checksum) values ($1, $2, $3)",

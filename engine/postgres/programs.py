@@ -60,6 +60,7 @@ class Account:
         """The owner of the cluster; for a cluster yet to be made, this user, or nobody for root."""
         owner = cluster.stat() if cluster.exists() else None
         if os.geteuid() != 0:
+            _refuse_nameless(os.geteuid())
             if owner is not None and owner.st_uid != os.geteuid():
                 raise PostgresStartError(
                     f"The cluster {cluster} belongs to the user {owner.st_uid}. "
@@ -125,10 +126,30 @@ class Account:
         return [setpriv, f"--reuid={self.uid}", f"--regid={self.gid}", *OVERRIDE]
 
 
+def _refuse_nameless(uid: int) -> None:
+    """Raise PostgresStartError where PostgreSQL would refuse to run as this user."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise PostgresStartError(
+            f"PostgreSQL does not run under the user id {uid}, which has no entry in /etc/passwd. "
+            "Name another server with --database-url, or start as a user who has an entry."
+        ) from None
+
+
 def environment() -> dict[str, str]:
     """Ours without PGPORT and its like, which would steer the server, and with English messages."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return kept | {"LC_ALL": "C"}
+
+
+def forget_libpq_variables() -> None:
+    """Take PGHOST, PGSSLMODE and their like out of this process's environment.
+
+    They would steer its connections to the embedded server, which has all that it needs in its URL.
+    """
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 def command_line(pid: int) -> str:

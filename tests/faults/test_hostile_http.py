@@ -313,9 +313,9 @@ async def test_a_low_limit_of_descriptors_is_told_and_kept(loaded_network, datab
     try:
         await asyncio.to_thread(engine.start)
         (line,) = engine.events("too_few_file_descriptors")
-        assert (line["allowed"], line["connections_max"]) == (limit, limit - 256)
+        assert (line["allowed"], line["connections_max"]) == (limit, limit - limit // 4)
         async with clients_of(engine) as clients:
-            assert await counted(clients, "leal_http_connections_max") == limit - 256
+            assert await counted(clients, "leal_http_connections_max") == limit - limit // 4
     finally:
         engine.stop()
 

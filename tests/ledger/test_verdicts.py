@@ -127,7 +127,6 @@ async def test_another_unique_key_is_refused(connection):
         ("select 1 / 0", "22012"),
         ("select 'x'::uuid", "22P02"),
         ("select convert_from('\\x00', 'UTF8')", "22021"),
-        ("select nothing from nowhere", "42P01"),
         ("selec", "42601"),
         ("do $$ begin raise exception 'no'; end $$", "P0001"),
     ],
@@ -135,6 +134,26 @@ async def test_another_unique_key_is_refused(connection):
 async def test_what_is_bad_and_stays_bad_is_refused(connection, statement, sqlstate):
     error = await error_of(connection.execute(statement))
     assert (sqlstate_of(error), verdict_of(error)) == (sqlstate, Verdict.REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("statement", "sqlstate"),
+    [
+        ("select nothing from nowhere", "42P01"),
+        ("select nothing from wallet", "42703"),
+        ("call draw_coin()", "42883"),
+        ("select 1 from nowhere.wallet", "42P01"),
+        ("set role nobody_much; insert into wallet values (null, 1)", "42501"),
+        ("create role other_one; create role other_one", "42710"),
+        ("select 1 from wallet, wallet", "42712"),
+        ("select sum(asset) from wallet for update", "0A000"),
+    ],
+)
+async def test_what_the_database_lacks_is_no_fault_of_an_operation(connection, statement, sqlstate):
+    async with connection.transaction():
+        await connection.execute("create role nobody_much")
+        error = await error_of(connection.execute(statement))
+    assert (sqlstate_of(error), verdict_of(error)) == (sqlstate, Verdict.UNAVAILABLE)
 
 
 async def test_a_statement_that_takes_too_long_may_be_tried_again(connection):

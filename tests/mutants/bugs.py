@@ -43,8 +43,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "takes an unknown outcome for a failure",
         "engine/ledger/verdicts.py",
-        "        return Verdict.REFUSED\n    return Verdict.AMBIGUOUS",
-        "        return Verdict.REFUSED\n    return Verdict.RETRY",
+        "        return Verdict.UNAVAILABLE\n    return Verdict.AMBIGUOUS",
+        "        return Verdict.UNAVAILABLE\n    return Verdict.RETRY",
         ("tests/ledger/test_verdicts.py",),
     ),
     Bug(

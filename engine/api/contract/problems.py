@@ -20,7 +20,7 @@ OF_ANY_ADDRESS = ("not_found", "method_not_allowed")
 
 VERSION = "/v1/"
 OF_ANY_CALL = frozenset({"internal_error", "unavailable"})
-OF_A_CHANGE = frozenset({"overloaded", "outcome_unknown"})
+OF_A_CHANGE = frozenset({"overloaded", "outcome_unknown", "read_only"})
 OF_A_BODY = frozenset(
     {
         "malformed_json",
