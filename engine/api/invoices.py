@@ -6,7 +6,6 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import orjson
 
 from engine.api.accumulations import differing, occurred_at_s
@@ -19,6 +18,7 @@ from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.shapes.invoices import PrintedInvoice
 from engine.api.shapes.scalars import InvoiceNumber
+from engine.api.texts import text_of
 from engine.api.wire import Wire, query_int
 from engine.ledger.receipts import microseconds
 from engine.network.invoices import Invoice, Printed
@@ -119,10 +119,7 @@ def store_named(services: Services, call: Call) -> Store:
 
 def _number_of(params: dict[str, str]) -> str | None:
     """Return the invoice number of the path, None for what no invoice is called."""
-    try:
-        return msgspec.convert(params["number"], InvoiceNumber)
-    except msgspec.ValidationError:
-        return None
+    return text_of(InvoiceNumber, params["number"])
 
 
 def _cursor_text(invoice: Invoice) -> str:

@@ -16,18 +16,19 @@ from engine.api.shapes.scalars import (
     Moment,
     Name,
 )
+from engine.api.texts import Sent
 
 RatePart = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
-class NewBrand(Struct, forbid_unknown_fields=True, frozen=True):
+class NewBrand(Sent, frozen=True):
     """Body that makes a brand; the currency is its country's."""
 
     name: Name
     country: Country
 
 
-class BrandChange(Struct, forbid_unknown_fields=True, frozen=True):
+class BrandChange(Sent, frozen=True):
     """Body that changes a brand."""
 
     name: Name
@@ -77,7 +78,7 @@ class Brands(Struct, kw_only=True):
     next_cursor: str | None
 
 
-class NewStore(Struct, forbid_unknown_fields=True, frozen=True):
+class NewStore(Sent, frozen=True):
     """Body that makes a store; a brand's own key may leave the brand out."""
 
     name: Name
@@ -86,7 +87,7 @@ class NewStore(Struct, forbid_unknown_fields=True, frozen=True):
     accepts_coins: bool = False
 
 
-class StoreChange(Struct, forbid_unknown_fields=True, frozen=True):
+class StoreChange(Sent, frozen=True):
     """Body that changes a store."""
 
     name: Name | UnsetType = UNSET
@@ -121,7 +122,7 @@ class Stores(Struct, kw_only=True):
     next_cursor: str | None
 
 
-class NewProgramme(Struct, forbid_unknown_fields=True, frozen=True):
+class NewProgramme(Sent, frozen=True):
     """Body that makes a version of a programme, in force from now or from a moment to come (PTS-2).
 
     `points` for each `points_amount` minor units of a bill, `coins` for each `coins_amount`. What
@@ -139,13 +140,13 @@ class NewProgramme(Struct, forbid_unknown_fields=True, frozen=True):
     effective_from: Moment | None = None
 
 
-class NewParty(Struct, forbid_unknown_fields=True, frozen=True):
+class NewParty(Sent, frozen=True):
     """Body that makes or changes an organisation (COI-8)."""
 
     name: Name
 
 
-class Rate(Struct, forbid_unknown_fields=True, frozen=True):
+class Rate(Sent, frozen=True):
     """What the points of a partner become: `coins` for each `points` (SYS-9)."""
 
     coins: RatePart
@@ -155,14 +156,14 @@ class Rate(Struct, forbid_unknown_fields=True, frozen=True):
 ONE_TO_ONE = Rate(coins=1, points=1)
 
 
-class NewPartner(Struct, forbid_unknown_fields=True, frozen=True):
+class NewPartner(Sent, frozen=True):
     """Body that makes a partner programme (SYS-9)."""
 
     name: Name
     rate: Rate = ONE_TO_ONE
 
 
-class PartnerChange(Struct, forbid_unknown_fields=True, frozen=True):
+class PartnerChange(Sent, frozen=True):
     """Body that changes a partner programme; another rate is in force from now on (SYS-9)."""
 
     name: Name | UnsetType = UNSET
