@@ -22,7 +22,7 @@ from time import perf_counter
 import structlog
 from aiohttp import web
 
-from engine.api.admission import connections_allowed
+from engine.api.admission import HEAD_LINE_BYTES_MAX, connections_allowed
 from engine.api.door import Door, OpenRoute
 from engine.api.express import Express, ExpressServer
 from engine.api.operations import own_metrics, worker_socket
@@ -67,7 +67,6 @@ LOOP_LAG_INTERVAL_S = 0.25
 YOUNG_OBJECTS_MAX = 50_000
 """Objects made and not yet freed before the garbage collector looks at them."""
 SECRET_SIZE = 32
-HEAD_LINE_BYTES_MAX = 4096
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 OWN_ROUTES = (*OPEN_ROUTES, OpenRoute("GET", "/metrics", own_metrics))
 """What a worker tells of itself alone, where the port is that of all."""

@@ -10,6 +10,7 @@ import orjson
 
 from engine.api.accumulations import differing, occurred_at_s
 from engine.api.door import Call, answer, read_body
+from engine.api.heads import query_text
 from engine.api.pages import LISTED, LISTED_MAX
 from engine.api.periods import query_moment
 from engine.api.places import number_of, store_of
@@ -75,8 +76,8 @@ async def get(services: Services, call: Call) -> Reply:
 async def listed(services: Services, call: Call) -> Reply:
     """`GET /v1/stores/{store_id}/invoices`: by when they were issued, the newest first (INV-2)."""
     store = store_named(services, call)
-    query = call.request.query
-    status = query.get("status", "unclaimed")
+    status = query_text(call.request, "status")
+    status = "unclaimed" if status is None else status
     if status not in CLAIMED:
         raise Problem("invalid_request", f"`status` is one of {', '.join(CLAIMED)}.")
     limit = query_int(call.request, "limit", LISTED, LISTED_MAX)
@@ -85,7 +86,7 @@ async def listed(services: Services, call: Call) -> Reply:
         store.store_id,
         claimed=CLAIMED[status],
         since=query_moment(call.request, "since") or datetime.now(UTC) - days_max,
-        before=_cursor(query.get("cursor")),
+        before=_cursor(query_text(call.request, "cursor")),
         limit=limit + 1,
     )
     page = rows[:limit]

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from engine.api.heads import query_text
 from engine.api.mistakes import sentence_of
 from engine.api.plain import repeated_member
 from engine.api.problems import Problem
@@ -93,7 +94,7 @@ def one_of(body: Struct, *names: str) -> str:
 
 def query_int(request: web.BaseRequest, name: str, default: int, at_most: int) -> int:
     """Return an integer of the query string in 1 … at_most; raises Problem where it is none."""
-    text = request.query.get(name)
+    text = query_text(request, name)
     if text is None:
         return default
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:19]) <= at_most:
