@@ -47,6 +47,7 @@ from engine.people.gateways import sender_of
 from engine.people.guesses import Guesses
 from engine.people.keys import Role
 from engine.people.passwords import Passwords
+from engine.people.presence import Presences
 from engine.people.sessions import Sessions
 from engine.postgres.connections import (
     Connection,
@@ -137,6 +138,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             passwords=passwords,
             sessions=Sessions(pool, sign_ins, settings),
             dispatch=dispatch,
+            presences=Presences(pool, settings.presence_lifetime_s),
             sent_codes=SentCodes(pool, 2 * settings.code_lifetime_s),
             failed_codes=FailedCodes(pool, settings, metrics),
             code_secret=code_secret(settings),

@@ -102,10 +102,24 @@ class Customer(Struct, kw_only=True):
     created_at: Moment
 
 
+class Presence(Struct, kw_only=True):
+    """A customer who was found by their QR is at this store, until `expires_at` (COI-10).
+
+    The `token` is accepted by one payment of this store, in place of the QR.
+    """
+
+    token: str
+    expires_at: Moment
+
+
 class Found(Struct, kw_only=True):
-    """Who a look-up found, and what they have (CUS-2, PTS-6)."""
+    """Who a look-up found, and what they have (CUS-2, PTS-6).
+
+    `presence` is there where a store found them by their QR (COI-10).
+    """
 
     customer: Customer
+    presence: Presence | UnsetType = UNSET
     wallets: list[Wallet]
 
 

@@ -56,8 +56,9 @@ class Payment(Sent, frozen=True, omit_defaults=True, kw_only=True):
     """Body of a payment with coins (COI-3, COI-5, COI-6).
 
     `coins` may be left out with a `promotion_id`: it is the promotion's price, and another one is
-    refused. With the `qr` that the customer's app shows the coins are paid at once; without one
-    they wait for the code that the customer is sent.
+    refused. With the `qr` that the customer's app shows the coins are paid at once, and so they are
+    with the `presence` that a look-up by that QR gave this store (COI-10). Without one of them, and
+    with a presence for many coins, they wait for the code that the customer is sent.
     """
 
     coins: Coins | None = None
@@ -66,6 +67,7 @@ class Payment(Sent, frozen=True, omit_defaults=True, kw_only=True):
     amount: Amount | None = None
     promotion_id: Id | None = None
     qr: Text | None = None
+    presence: Text | None = None
     store_id: Id | None = None
 
 
