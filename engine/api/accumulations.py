@@ -118,7 +118,10 @@ def earn(
         if amount not in (None, printed.amount) and printed.transaction_id is None:
             detail = "The point of sale has printed another amount: leave `amount` out."
             raise Problem("invoice_differs", detail, differing(printed))
-        amount, occurred_at = printed.amount, occurred_at or printed.issued_at
+        amount, occurred_at = (
+            printed.amount,
+            printed.issued_at if occurred_at is None else occurred_at,
+        )
     if amount is None:
         raise Problem("amount_required", _what_is_missing(body))
     if body.currency is not None and body.currency != brand.currency:

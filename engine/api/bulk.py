@@ -164,7 +164,7 @@ class Upload:
         return now, later
 
     def _claim_of(self, read: BulkItem) -> tuple[int, bytes] | None:
-        store_id = read.store_id or self._principal.store_id
+        store_id = self._principal.store_id if read.store_id is None else read.store_id
         if store_id is None or read.invoice_number is None:
             return None
         return store_id, claimed_spelling(read.invoice_number.encode())
@@ -247,7 +247,8 @@ class Upload:
         asked: list[Entry] = []
         wanted: list[tuple[Brand, Facts]] = []
         for entry, store in placed:
-            printed = invoices.get((store.store_id, entry.body.invoice_number or ""))
+            number = entry.body.invoice_number
+            printed = None if number is None else invoices.get((store.store_id, number))
             try:
                 facts = earn(
                     self._services,

@@ -53,6 +53,8 @@ async def register(services: Services, call: Call) -> Reply:
     """`POST /v1/customers`: quick or full registration (CUS-3, CUS-4)."""
     body = REGISTRATION.decode(await read_body(services, call.request))
     country, city = _home(services, call.principal)
+    issued_in = body.document.country
+    country = country if issued_in is None else issued_in
     profile = Profile(
         document_type=body.document.type,
         document_number=body.document.number,
@@ -62,10 +64,9 @@ async def register(services: Services, call: Call) -> Reply:
         last_names=body.last_names,
         gender=body.gender,
         birth_date=body.birth_date,
-        country=body.country or body.document.country or country,
-        city=body.city or city,
+        country=country if body.country is None else body.country,
+        city=city if body.city is None else body.city,
     )
-    issued_in = body.document.country
     with _counted(services, call.principal), _registration_told():
         customer = await services.customers.register(profile, issued_in)
     return answer(json_of(customer_body(customer, call.principal)), 201)
@@ -194,8 +195,12 @@ def identity_of(
     ValueError with a sentence.
     """
     if document is not None:
-        return document_identity(document.type, document.number, document.country or country)
+        return document_identity(document.type, document.number, _country_of(document, country))
     return normalise_email(str(email)) if phone is None else normalise_phone(phone, country)
+
+
+def _country_of(document: Document, country: str) -> str:
+    return country if document.country is None else document.country
 
 
 def json_of(body: dict[str, Any]) -> bytes:

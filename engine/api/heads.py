@@ -42,7 +42,7 @@ def check_headers(headers: CIMultiDictProxy[str]) -> None:
 
 
 def check_query(request: web.BaseRequest, known: frozenset[str]) -> None:
-    """Refuse query parameters that are unknown, or contradict each other; raises Problem."""
+    """Refuse query parameters that are unknown, empty, or contradict each other; raises Problem."""
     if not request.rel_url.raw_query_string:
         return
     query = request.query
@@ -53,10 +53,13 @@ def check_query(request: web.BaseRequest, known: frozenset[str]) -> None:
             raise Problem(
                 "invalid_request", f"{unknown} no query parameter of this call; it has {taken}."
             )
-        if len({tidied(value) for value in query.getall(name)}) > 1:
+        values = {tidied(value) for value in query.getall(name)}
+        if "" in values:
+            raise Problem("invalid_request", f"`{name}` is empty: give it a value or leave it out.")
+        if len(values) > 1:
             raise Problem("invalid_request", f"`{name}` comes with several values: send one.")
 
 
 def query_text(request: web.BaseRequest, name: str) -> str | None:
-    """Return a query parameter with its ends tidied, None where it is left out or blank."""
+    """Return a query parameter with its ends tidied, None where it is left out."""
     return tidied(request.query.get(name, "")) or None

@@ -81,11 +81,12 @@ async def listed(services: Services, call: Call) -> Reply:
     if status not in CLAIMED:
         raise Problem("invalid_request", f"`status` is one of {', '.join(CLAIMED)}.")
     limit = query_int(call.request, "limit", LISTED, LISTED_MAX)
+    since = query_moment(call.request, "since")
     days_max = timedelta(days=services.settings.occurred_days_max)
     rows = await services.invoices.issued(
         store.store_id,
         claimed=CLAIMED[status],
-        since=query_moment(call.request, "since") or datetime.now(UTC) - days_max,
+        since=datetime.now(UTC) - days_max if since is None else since,
         before=_cursor(query_text(call.request, "cursor")),
         limit=limit + 1,
     )

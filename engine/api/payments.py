@@ -188,7 +188,7 @@ async def get(services: Services, call: Call) -> Reply:
 
 def _item_of(hold: Receipt) -> bytes | None:
     """Return what later postings of a payment say of what it is paid for, to tell it as well."""
-    details = orjson.loads(hold.details or b"{}")
+    details = orjson.loads(b"{}" if hold.details is None else hold.details)
     item = {name: details[name] for name in ("item", "unit", "turn") if name in details}
     return orjson.dumps(item) if item else None
 

@@ -79,7 +79,7 @@ def _is_theirs(principal: Principal, original: Receipt) -> bool:
 
 def _legs(rows: list[Any], original: Receipt) -> list[Leg]:
     """Return the legs, with the unit and the turn that were taken of an item (RED-5)."""
-    details = orjson.loads(original.details or b"{}")
+    details = orjson.loads(b"{}" if original.details is None else original.details)
     item = details.get("item")
     if item is None:
         return legs_of(rows)

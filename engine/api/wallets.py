@@ -186,7 +186,7 @@ def _asset_filter(request: web.BaseRequest) -> tuple[str | None, int | None]:
     if asset not in (None, "points", "coins"):
         raise Problem("invalid_request", "`asset` is points or coins.")
     brand_id = query_int(request, "brand_id", 0, 2**31 - 1)
-    return asset, brand_id or None
+    return asset, None if brand_id == 0 else brand_id
 
 
 def _cursor_text(row: Any) -> str:

@@ -100,11 +100,9 @@ async def test_a_query_parameter_that_is_in_the_contract_is_read(api, route):
             assert (reply.status, reply.code) == (400, "invalid_request"), name
             assert f"`{name}`" in reply.json["detail"]
             assert "no query parameter" not in reply.json["detail"]
-        if route.path.endswith("/stream"):  # it has no end
-            continue
         blank = await api.network.request(route.method, f"{path_of(route)}?{name}=%20")
-        plain = await api.network.request(route.method, path_of(route))
-        assert blank.status == plain.status
+        assert (blank.status, blank.code) == (400, "invalid_request")
+        assert f"`{name}` is empty" in blank.json["detail"]
 
 
 async def test_nothing_is_booked_by_a_request_with_an_unknown_parameter(api, customer_id):
@@ -121,7 +119,6 @@ async def test_a_parameter_may_come_twice_where_it_says_the_same(api, customer_i
     reply = await api.store.request("GET", f"{path}?limit=5&limit=6")
     assert (reply.status, reply.code) == (400, "invalid_request")
     assert "`limit` comes with several values" in reply.json["detail"]
-    assert (await api.store.request("GET", f"{path}?limit=&cursor=")).status == 200
 
 
 async def test_what_could_be_personal_in_a_query_is_not_repeated(api, customer_id):
