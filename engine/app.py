@@ -23,7 +23,7 @@ import structlog
 from aiohttp import web
 
 from engine import database
-from engine.api.admission import connections_allowed
+from engine.api.admission import HEAD_LINE_BYTES_MAX, connections_allowed
 from engine.api.door import Door, OpenRoute
 from engine.api.express import Express, ExpressServer
 from engine.api.operations import own_metrics, worker_socket
@@ -51,6 +51,7 @@ from engine.people.gateways import sender_of
 from engine.people.guesses import Guesses
 from engine.people.keys import Role
 from engine.people.passwords import Passwords
+from engine.people.presence import Presences
 from engine.people.sessions import Sessions
 from engine.postgres.connections import (
     Pool,
@@ -72,7 +73,6 @@ log = structlog.get_logger()
 LOOP_LAG_INTERVAL_S = 0.25
 YOUNG_OBJECTS_MAX = 50_000
 """Objects made and not yet freed before the garbage collector looks at them."""
-HEAD_LINE_BYTES_MAX = 4096
 OWN_ROUTES = (*OPEN_ROUTES, OpenRoute("GET", "/metrics", own_metrics))
 """What a worker tells of itself alone, where the port is that of all."""
 
@@ -142,6 +142,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             passwords=passwords,
             sessions=Sessions(pool, sign_ins, settings),
             dispatch=dispatch,
+            presences=Presences(pool, settings.presence_lifetime_s),
             sent_codes=SentCodes(pool, 2 * settings.code_lifetime_s),
             failed_codes=FailedCodes(pool, settings, metrics),
             code_secret=code_secret(settings),

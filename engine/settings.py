@@ -156,6 +156,8 @@ class Settings:
     )
     code_lifetime_s: Annotated[int, "time to type the code before the coins go back"] = 300
     code_long_coins_min: Annotated[int, "coins from which on a code has six digits"] = 200_000
+    presence_lifetime_s: Annotated[int, "how long who was found by a QR pays without a code"] = 300
+    presence_coins_max: Annotated[int, "coins above which they are asked for a code"] = 200_000
     failed_codes_of_cashier_max: Annotated[int, "wrong codes in the window, of one cashier"] = 20
     failed_codes_of_store_max: Annotated[int, "the same, at one store"] = 60
     failed_codes_of_brand_max: Annotated[int, "the same, at one brand"] = 600

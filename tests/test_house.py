@@ -203,3 +203,81 @@ def test_every_module_says_what_lives_in_it():
     assert not [
         place(file) for file in MODULES if not ast.get_docstring(ast.parse(file.read_text()))
     ]
+
+
+PRESENT = "ask whether it `is None` or `is UNSET`: 0 and an empty text are values too"
+SENT = {"body", "read", "document", "principal", "segment"}
+"""What bodies and those who send them are called: what is optional of them may be left out."""
+MAY_BE_TESTED = {("ledger/statements.py", "before"), ("ledger/statements.py", "days")}
+"""Tuples of fixed length."""
+
+
+def optional_fields(trees):
+    """Return (the fields that may be None or UNSET somewhere, those that always may be)."""
+    may, must = set(), set()
+    for tree in trees:
+        for owner in ast.walk(tree):
+            for field in owner.body if isinstance(owner, ast.ClassDef) else ():
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    parts = set(ast.unparse(field.annotation).split(" | "))
+                    absent = parts & {"None", "UnsetType"}
+                    known = absent and "bool" not in parts
+                    (may if known else must).add(field.target.id)
+    return may, may - must
+
+
+def truth_tests(tree):
+    """Give every expression that is asked whether it is true, or is replaced where it is not."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
+            yield node.test
+        elif isinstance(node, ast.BoolOp):
+            yield from node.values
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            yield node.operand
+        elif isinstance(node, ast.comprehension):
+            yield from node.ifs
+
+
+def truths_for_presence(trees):
+    """Return where the truth of a field stands for its presence; `trees` are by file."""
+    may, always = optional_fields(trees.values())
+    found = set()
+    for file, tree in trees.items():
+        for test in truth_tests(tree):
+            if isinstance(test, ast.Attribute) and (file, test.attr) not in MAY_BE_TESTED:
+                owner = ast.unparse(test.value).rpartition(".")[2]
+                if test.attr in always or (test.attr in may and owner in SENT):
+                    found.add(f"{file}:{test.lineno} {ast.unparse(test)}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def trees():
+    return {str(file.relative_to(ENGINE)): ast.parse(file.read_text()) for file in MODULES}
+
+
+def test_presence_is_never_a_truth(trees):
+    assert truths_for_presence(trees) == set(), PRESENT
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "if body.invoice_number: pass",
+        "number = body.invoice_number or ''",
+        "known = [one for one in rows if one.hold_expires_day or one.details]",
+        "while not call.principal.store_id: pass",
+        "amount = 1 if body.amount else 0",
+        "assert entry.body.occurred_at and ready",
+    ],
+)
+def test_a_truth_that_stands_for_presence_is_found(trees, line):
+    assert len(truths_for_presence(trees | {"api/seeded.py": ast.parse(line)})) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["if body.available: pass", "if body.amount is None: pass", "x = item.coins or 1"]
+)
+def test_a_test_of_a_value_is_none_of_presence(trees, line):
+    assert truths_for_presence(trees | {"api/seeded.py": ast.parse(line)}) == set()

@@ -28,6 +28,10 @@ OWN_DESCRIPTORS_MIN = 64
 CONNECTIONS_MIN = 32
 """So few connections are not worth a start."""
 
+HEAD_LINE_BYTES_MAX = 4096
+"""Size of a request line, and of a header."""
+HEADERS_MAX = 128
+
 PROBLEMS_OF_CONNECTIONS = {
     "full": Problem(
         "overloaded",
@@ -37,7 +41,18 @@ PROBLEMS_OF_CONNECTIONS = {
     "slow_head": Problem(
         "request_timeout", "The whole head of a request must arrive in a few seconds."
     ),
-    "large_head": Problem("invalid_request", "The head of the request is too large."),
+    "large_head": Problem(
+        "headers_too_large", "The request line and the headers are too large together."
+    ),
+    "long_line": Problem(
+        "headers_too_large",
+        f"The request line and each header have at most {HEAD_LINE_BYTES_MAX} bytes. Look at the"
+        " cookies and at what a proxy adds.",
+    ),
+    "many_headers": Problem("headers_too_large", f"A request has at most {HEADERS_MAX} headers."),
+    "repeated_header": Problem(
+        "invalid_request", "A header comes twice that may come once, as Content-Length and Host."
+    ),
     "broken": Problem(
         "invalid_request", "This is no sound HTTP/1.1: look at the request line and the headers."
     ),

@@ -242,4 +242,4 @@ def _earned(amount: int, balance: int, expires_day: int) -> dict[str, Any]:
 
 
 def _details(decided: Answer) -> dict[str, Any]:
-    return orjson.loads(decided.details) if decided.details else {}
+    return {} if decided.details is None else orjson.loads(decided.details)

@@ -168,7 +168,7 @@ class Upload:
         return now, later
 
     def _claim_of(self, read: BulkItem) -> tuple[int, bytes] | None:
-        store_id = read.store_id or self._principal.store_id
+        store_id = self._principal.store_id if read.store_id is None else read.store_id
         number = number_or_none(read.invoice_number)
         if store_id is None or number is None:
             return None

@@ -113,7 +113,7 @@ async def _change(services: Services, call: Call, body: shapes.CashierChange, ac
         if body.store_id is not UNSET:
             cashier = replace(cashier, store_id=body.store_id)
         if body.disabled is not UNSET:
-            since = cashier.disabled_at or change.at
+            since = change.at if cashier.disabled_at is None else cashier.disabled_at
             cashier = replace(cashier, disabled_at=since if body.disabled else None)
         await save_cashier(change.connection, cashier, change.at)
     return _told(cashier)

@@ -40,7 +40,9 @@ def authorised_by(hold: Answer) -> Authorised:
 
 def digits_of(hold: Answer) -> int:
     """Return how many digits the codes of a payment have, whatever the settings say by now."""
-    digits: int = orjson.loads(hold.details or b"{}").get("code_digits", CODE_DIGITS)
+    digits: int = orjson.loads(b"{}" if hold.details is None else hold.details).get(
+        "code_digits", CODE_DIGITS
+    )
     return digits
 
 

@@ -60,7 +60,7 @@ async def _post(
     key = str(idempotency_key_of(call.request))
     body = wire.decode(await read_body(services, call.request))
     own_id = transaction_id(call.principal, customer_id, key)
-    place = call.principal.store_id or 0
+    place = 0 if call.principal.store_id is None else call.principal.store_id
     meaning = fingerprint(kind.name.lower(), msgspec.json.encode(body), place)
     try:
         facts = facts_of(services.catalogue.now, call.principal, body)
@@ -131,8 +131,8 @@ def _donation(snapshot: Snapshot, principal: Principal, body: Donation) -> Facts
     if organisation is None or organisation.retired:
         raise Problem("organisation_not_found", f"There is no organisation {body.organisation_id}.")
     return {
-        "brand_id": principal.brand_id or 0,
-        "store_id": principal.store_id or 0,
+        "brand_id": 0 if principal.brand_id is None else principal.brand_id,
+        "store_id": 0 if principal.store_id is None else principal.store_id,
         "party_id": body.organisation_id,
         "requested": body.coins,
         "details": orjson.dumps({"organisation_id": body.organisation_id}),

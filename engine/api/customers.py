@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,8 @@ from uuid_utils import uuid7
 
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import customer_id_of
-from engine.api.problems import Problem
+from engine.api.presences import found_by_qr
+from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.shapes.people import Document, Lookup, ProfileChange, Registration
@@ -22,12 +24,13 @@ from engine.api.shapes.transactions import Nothing
 from engine.api.wallets import wallets_of
 from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, OutcomeUnknown
+from engine.ledger.vocabulary import Refusal
 from engine.people.contacts import mask_email, mask_tail, normalise_email, normalise_phone
 from engine.people.customers import PROFILE_FIELDS, AlreadyRegistered, Customer, Profile
 from engine.people.documents import document_identity
 from engine.people.keys import Principal, Role
 from engine.people.profile import names_of
-from engine.people.qr import LIFETIME_S, make_qr, read_qr
+from engine.people.qr import LIFETIME_S, make_qr
 from engine.people.sender import Message
 from engine.postgres.connections import OUT_OF_REACH
 from engine.programme.calendar import iso_moment
@@ -41,6 +44,7 @@ SEES_DOCUMENTS = frozenset({Role.NETWORK, Role.APP})
 SPEAKS_FOR_CUSTOMERS = frozenset({Role.NETWORK, Role.APP})
 """The app has its customer signed in, and customer service asks who is calling."""
 DEFAULT_COUNTRY = "CO"
+QR_SECONDS_WAITED_MAX = 2
 NOTICE_LIFETIME_S = 3600
 """How long it is tried to tell the holder of an old contact."""
 
@@ -49,6 +53,8 @@ async def register(services: Services, call: Call) -> Reply:
     """`POST /v1/customers`: quick or full registration (CUS-3, CUS-4)."""
     body = REGISTRATION.decode(await read_body(services, call.request))
     country, city = _home(services, call.principal)
+    issued_in = body.document.country
+    country = country if issued_in is None else issued_in
     profile = Profile(
         document_type=body.document.type,
         document_number=body.document.number,
@@ -58,10 +64,9 @@ async def register(services: Services, call: Call) -> Reply:
         last_names=body.last_names,
         gender=body.gender,
         birth_date=body.birth_date,
-        country=body.country or body.document.country or country,
-        city=body.city or city,
+        country=country if body.country is None else body.country,
+        city=city if body.city is None else body.city,
     )
-    issued_in = body.document.country
     with _counted(services, call.principal), _registration_told():
         customer = await services.customers.register(profile, issued_in)
     return answer(json_of(customer_body(customer, call.principal)), 201)
@@ -71,16 +76,18 @@ async def lookup(services: Services, call: Call) -> Reply:
     """`POST /v1/customers/lookup`: in a body, so that personal data stays out of URLs and logs."""
     body = LOOKUP.decode(await read_body(services, call.request))
     kind = one_of(body, "document", "phone", "email", "qr")
-    country, _ = _home(services, call.principal)
-    with _counted(services, call.principal):
-        try:
-            customer = await _find(services, kind, body, country)
-        except ValueError as error:
-            raise Problem("invalid_request", str(error)) from None
-        if customer is None or customer.erased_at is not None:
-            raise CustomerNotFound
+    try:
+        with _counted(services, call.principal):
+            customer, presence = await _find(services, call.principal, kind, body)
+            if customer is None or customer.erased_at is not None:
+                raise CustomerNotFound
+    except CustomerNotFound:
+        if body.qr is None:
+            raise
+        raise refusal_problem(Refusal.QR_INVALID) from None
     wallets = await wallets_of(services, call.principal, customer.customer_id.bytes)
     body_out = {"customer": customer_body(customer, call.principal, blocked=wallets.blocked)}
+    body_out |= {} if presence is None else {"presence": presence}
     return answer(json_of(body_out | {"wallets": wallets.listed}))
 
 
@@ -127,10 +134,24 @@ async def show(services: Services, call: Call) -> Reply:
     customer = await services.customers.get(UUID(bytes=customer_id))
     if customer is None or customer.erased_at is not None:
         raise CustomerNotFound
-    now_s = int(time.time())
-    qr = make_qr(services.code_secret, customer_id, now_s)
-    expires_at = iso_moment((now_s + LIFETIME_S) * 1_000_000)
+    second = await _second_of_qr(services, customer_id)
+    qr = make_qr(services.code_secret, customer_id, second)
+    expires_at = iso_moment((second + LIFETIME_S) * 1_000_000)
     return answer(orjson.dumps({"qr": qr, "expires_at": expires_at}))
+
+
+async def _second_of_qr(services: Services, customer_id: bytes) -> int:
+    """Return the second of a QR that has neither paid nor been looked up; raises Problem.
+
+    Where many were used within seconds, the next second is waited for.
+    """
+    for _ in range(QR_SECONDS_WAITED_MAX + 1):
+        now = time.time()
+        second = await services.presences.free_second(customer_id, int(now))
+        if second is not None:
+            return second
+        await asyncio.sleep(1 - now % 1)
+    raise Problem("overloaded", "This customer's QRs are used as fast as they are made.")
 
 
 def customer_body(
@@ -174,8 +195,12 @@ def identity_of(
     ValueError with a sentence.
     """
     if document is not None:
-        return document_identity(document.type, document.number, document.country or country)
+        return document_identity(document.type, document.number, _country_of(document, country))
     return normalise_email(str(email)) if phone is None else normalise_phone(phone, country)
+
+
+def _country_of(document: Document, country: str) -> str:
+    return country if document.country is None else document.country
 
 
 def json_of(body: dict[str, Any]) -> bytes:
@@ -246,12 +271,15 @@ def _home(services: Services, principal: Principal) -> tuple[str, str | None]:
     return DEFAULT_COUNTRY, None
 
 
-async def _find(services: Services, kind: str, body: Lookup, country: str) -> Customer | None:
-    """Return whom the look-up names, None where it is nobody; raises ValueError."""
+async def _find(
+    services: Services, principal: Principal, kind: str, body: Lookup
+) -> tuple[Customer | None, dict[str, Any] | None]:
+    """Return whom a look-up names, None where it is nobody, and their presence; raises Problem."""
     if body.qr is not None:
-        shown = read_qr(services.code_secret, body.qr, int(time.time()))
-        if shown is None:
-            return None
-        return await services.customers.get(UUID(bytes=shown.customer_id))
-    value = identity_of(country, document=body.document, phone=body.phone, email=body.email)
-    return await services.customers.find(kind, value)
+        return await found_by_qr(services, principal, body.qr)
+    country, _ = _home(services, principal)
+    try:
+        value = identity_of(country, document=body.document, phone=body.phone, email=body.email)
+    except ValueError as error:
+        raise Problem("invalid_request", str(error)) from None
+    return await services.customers.find(kind, value), None

@@ -23,6 +23,7 @@ from aiohttp import ClientPayloadError, web
 from aiohttp.http_exceptions import HttpProcessingError
 from uuid_utils import uuid7
 
+from engine.api.heads import check_headers, check_query
 from engine.api.problems import CONTENT_TYPE, Problem, error_problem, language_of
 from engine.api.reply import REPLAYED, Reply
 from engine.api.services import Services
@@ -35,6 +36,9 @@ log = structlog.get_logger()
 
 BROKEN_OFF = (ConnectionError, ClientPayloadError, HttpProcessingError)
 """What reading a body raises where its client hangs up, or does not send what it said it would."""
+
+IDENTITY = "identity"
+"""The Content-Encoding of a body that is as it is."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """What a client waits for that asks whether its body is welcome."""
@@ -71,22 +75,31 @@ OpenHandler = Callable[[Services, web.BaseRequest], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call of the contract: its method, its path, who may make it, and who answers."""
+    """One call of the contract: its method, its path, who may make it, and who answers.
+
+    `query` are the query parameters that it takes; another one is refused.
+    """
 
     method: str
     path: str
     roles: frozenset[Role]
     handler: Handler
+    query: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRoute:
-    """A call that needs no key; a `counted` one is seen in logs and metrics like those that do."""
+    """A call that needs no key; a `counted` one is seen in logs and metrics like those that do.
+
+    The head of a `counted` one is read as strictly as those of other routes. The others are for
+    probes and browsers, which add query parameters of their own.
+    """
 
     method: str
     path: str
     handler: OpenHandler
     counted: bool = False
+    query: frozenset[str] = frozenset()
 
 
 Methods = dict[str, Route | OpenRoute]
@@ -184,17 +197,22 @@ class Door:
                 raise _not_routed(self._router.methods(path))
             name = route.path
             if isinstance(route, OpenRoute):
+                if route.counted:
+                    check_headers(request.headers)
+                    check_query(request, route.query)
                 reply = await route.handler(services, request)
                 if not route.counted:
                     reply.headers["X-Request-Id"] = request_id
                     return reply
             else:
+                check_headers(request.headers)
                 authorization = request.headers.get("Authorization", "")
                 principal = services.catalogue.now.principal(authorization)
                 if principal is None:
                     principal = (await session_of(services, request)).principal
                 if principal.role not in route.roles:
                     raise Problem("forbidden", f"This takes a key of {_listed(route.roles)}.")
+                check_query(request, route.query)
                 reply = await route.handler(services, Call(request, principal, params))
         except Exception as error:  # noqa: BLE001 - it is told, and logged where it is our fault
             reply = told(error, name, request.headers, request_id)
@@ -269,7 +287,8 @@ async def read_body(
     `limit` in bytes and `timeout_ms` are those of the settings where they are not given.
     """
     settings = services.settings
-    if "Content-Encoding" in request.headers:
+    encoding = request.headers.get("Content-Encoding", IDENTITY)
+    if encoding.strip().lower() not in ("", IDENTITY):
         raise Problem("unsupported_encoding", "Send the body as it is, without Content-Encoding.")
     limit = limit or settings.body_bytes_max
     if request.content.is_eof():  # it is here already: nothing to wait for

@@ -33,6 +33,7 @@ from time import perf_counter
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from engine.api.admission import Admission, OneTooMany
@@ -48,6 +49,8 @@ from engine.people.keys import Principal
 
 CUSTOMER = "/v1/customers/"
 CUSTOMER_ID = slice(len(CUSTOMER), len(CUSTOMER) + 36)
+TEXTS = {"Too many headers": "many_headers", "Duplicate": "repeated_header"}
+"""Parts of aiohttp's texts of errors that have no type of their own, and what they come to."""
 UNKNOWN = -1
 """Of the bytes that aiohttp's parser expects: it cannot be told."""
 
@@ -249,7 +252,7 @@ class Connection(RequestHandler):
     ) -> Any:
         """Answer what aiohttp could not read as other bad input; that is no error of ours."""
         if status == 400:
-            return self._express.admission.refuse("broken")
+            return self._express.admission.refuse(_reason_of(exc))
         return super().handle_error(request, status, exc, message)
 
     def _board(self, request: PlainRequest, prompt: Prompt) -> bool:
@@ -301,6 +304,14 @@ class Connection(RequestHandler):
         if self._passage is not None:
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         super()._process_keepalive()
+
+
+def _reason_of(error: BaseException | None) -> str:
+    """Return why a head could not be read, as the admission calls it."""
+    if isinstance(error, LineTooLong):
+        return "long_line"
+    text = str(error)
+    return next((reason for part, reason in TEXTS.items() if part in text), "broken")
 
 
 class ExpressServer(web.Server):

@@ -10,6 +10,10 @@ from engine.ledger.core import fingerprint_of, transaction_id_of, uuid_bytes
 from engine.people.keys import Principal
 
 KEY_CHARACTERS_MAX = 255
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+"""A key as a structured field has it (RFC 9651): a quote or a backslash inside is escaped."""
+JOINED = re.compile(r'^,|,$|,[ \t]|"[ \t]*,')
+"""What a header looks like where a hop has joined two lines of it (RFC 9110, 5.3)."""
 
 
 def customer_id_of(params: dict[str, str]) -> bytes:
@@ -37,13 +41,19 @@ def idempotency_key_of(request: Asked, *, required: bool = True) -> str | None:
             "idempotency_key_missing",
             "Send the header Idempotency-Key: a new one for each intent, the same for a retry.",
         )
+    if "," in key and JOINED.search(key) and QUOTED.fullmatch(key.strip(" \t")) is None:
+        raise Problem(
+            "idempotency_key_invalid",
+            "The header Idempotency-Key looks like several keys in one line. Send one; put a key"
+            ' with a comma in quotes: "A, 1".',
+        )
     return bare_key(key)
 
 
 def bare_key(text: str) -> str:
     """Return the idempotency key that a text names, bare or quoted; raises Problem."""
     key = text.strip(" \t")
-    if len(key) > 1 and key[0] == key[-1] == '"':
+    if QUOTED.fullmatch(key) is not None:
         key = re.sub(r'\\(["\\])', r"\1", key[1:-1])
     if not 1 <= len(key) <= KEY_CHARACTERS_MAX or not (key.isascii() and key.isprintable()):
         raise Problem(

@@ -7,10 +7,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import orjson
 
 from engine.api.door import Call, answer, read_body
+from engine.api.heads import query_text
 from engine.api.moments import occurred_at_s
 from engine.api.pages import LISTED, LISTED_MAX
 from engine.api.periods import query_moment
@@ -20,6 +20,7 @@ from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.shapes.invoices import PrintedInvoice
 from engine.api.shapes.scalars import InvoiceNumber
+from engine.api.texts import text_of
 from engine.api.wire import Wire, query_int
 from engine.ledger.receipts import microseconds
 from engine.ledger.vocabulary import Refusal
@@ -89,7 +90,7 @@ async def _printed(services: Services, call: Call) -> Invoice:
     Where numbers restart, it is today's; else the newest one that nobody has claimed.
     """
     store, number = store_named(services, call), _number_of(call.params)
-    till = call.request.query.get("till")
+    till = query_text(call.request, "till")
     found = None if number is None else await find_printed(services, store, number, None, till)
     if found is None:
         raise Problem("invoice_not_found", "No point of sale of this store has sent this number.")
@@ -131,18 +132,19 @@ def named(store: Store, number: str, sold_at_s: float, till: str | None) -> Invo
 async def listed(services: Services, call: Call) -> Reply:
     """`GET /v1/stores/{store_id}/invoices`: by when they were issued, the newest first (INV-2)."""
     store = store_named(services, call)
-    query = call.request.query
-    status = query.get("status", "unclaimed")
+    status = query_text(call.request, "status")
+    status = "unclaimed" if status is None else status
     if status not in STATUSES:
         raise Problem("invalid_request", f"`status` is one of {', '.join(STATUSES)}.")
     limit = query_int(call.request, "limit", LISTED, LISTED_MAX)
+    since = query_moment(call.request, "since")
     days_max = timedelta(days=services.settings.occurred_days_max)
     rows = await services.invoices.issued(
         store.store_id,
         status=status,
-        till_key=till_key_of(query.get("till")),
-        since=query_moment(call.request, "since") or datetime.now(UTC) - days_max,
-        before=_cursor(query.get("cursor")),
+        till_key=till_key_of(query_text(call.request, "till")),
+        since=datetime.now(UTC) - days_max if since is None else since,
+        before=_cursor(query_text(call.request, "cursor")),
         limit=limit + 1,
     )
     page = rows[:limit]
@@ -186,10 +188,7 @@ def store_named(services: Services, call: Call) -> Store:
 
 def _number_of(params: dict[str, str]) -> str | None:
     """Return the invoice number of the path, None for what no invoice is called."""
-    try:
-        return number_or_none(msgspec.convert(params["number"], InvoiceNumber))
-    except msgspec.ValidationError:
-        return None
+    return number_or_none(text_of(InvoiceNumber, params["number"]))
 
 
 def _cursor_text(invoice: Invoice) -> str:

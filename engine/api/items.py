@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from engine.api.door import Call, answer, read_body
+from engine.api.heads import query_text
 from engine.api.pages import page_of
 from engine.api.places import brand_of, number_of, refuse_retired, sees
 from engine.api.problems import Problem
@@ -200,8 +201,8 @@ def _sees(principal: Principal, item: Item) -> bool:
 
 
 def _asks_for_retired(call: Call) -> bool:
-    text = call.request.query.get("retired", "false")
-    if text not in ("true", "false"):
+    text = query_text(call.request, "retired")
+    if text not in (None, "true", "false"):
         raise Problem("invalid_request", "`retired` is true or false.")
     return text == "true"
 

@@ -14,12 +14,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from msgspec import Struct, UnsetType, ValidationError, inspect
 
 from engine.api.shapes.scalars import IN_WORDS
+from engine.api.texts import rule_in
 
 PLACE = re.compile(r" - at `\$([\w.\[\]]*)`\Z", re.ASCII)
 """How msgspec ends a message about anything but the whole body."""
 STEP = re.compile(r"\w+|\[\d+\]", re.ASCII)
 FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
 GOT = re.compile(r"Expected `[^`]*`, got `(\w+)`")
+TEXT = re.compile(r"Text `([\w\[\]]+)` (.*)", re.DOTALL)
+"""What a body says of a text that its rule does not take (engine.api.texts)."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 """A field that is not known is repeated where it looks like one; else it may be personal."""
 KINDS = {
@@ -40,6 +43,9 @@ def sentence_of(error: ValidationError, shape: type[Struct]) -> str:
     place = PLACE.search(text)
     message = text if place is None else text[: place.start()]
     path = "" if place is None else place[1].removeprefix(".")
+    judged = TEXT.fullmatch(message)
+    if judged is not None:
+        return f"`{path}.{judged[1]}` {judged[2]}" if path else f"`{judged[1]}` {judged[2]}"
     type_ = _type_at(shape, path)
     if type_ is None:  # a field's name that was sent looks like the end of a message
         path, type_ = "", shape
@@ -108,6 +114,9 @@ def _taken_by(type_: Any) -> str:
     if get_origin(type_) is Literal:
         words = ", ".join(map(str, get_args(type_)))
         return f"one of {words}" if "," in words else words
+    rule = rule_in(type_)
+    if rule is not None:
+        return rule.words
     info = inspect.type_info(type_)
     told = info.type if isinstance(info, inspect.Metadata) else info
     match told:

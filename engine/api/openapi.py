@@ -36,6 +36,7 @@ from engine.api.reply import JSON
 from engine.api.shapes.errors import WITH_MEMBERS, Problem
 from engine.api.shapes.scalars import Id, IdempotencyKey, InvoiceNumber
 from engine.api.shapes.transactions import Nothing
+from engine.api.texts import Sent
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED
 from engine.people.keys import Role
 
@@ -64,8 +65,13 @@ Points and coins are whole numbers; a coin is a peso. Times are RFC 3339 in UTC.
 follows `Accept-Language` (es, en). A refusal of the ledger is 409, and final for its idempotency
 key. 429 and 503 say with `Retry-After` when to come back. After 504 `outcome_unknown` retry with
 the same key. A path that does not exist is 404 `not_found`, another method 405.
-* **Requests.** JSON in UTF-8; unknown fields are refused. `X-Request-Id` comes back (yours if it is
-sane), and W3C `traceparent` reaches the log.
+* **Requests.** JSON in UTF-8, with or without a byte order mark. A field or a query parameter that
+is unknown, or comes twice, is refused. `X-Request-Id` comes back (yours if it is sane), and W3C
+`traceparent` reaches the log.
+* **Texts.** Blanks, control characters and invisible characters at the ends of a text are dropped,
+as scanners add them. What is empty then counts as absent where the field is optional, and is
+refused where it is required. Names are kept in Unicode NFC, and have no invisible characters and
+no marks of direction. `maxLength` counts what is left.
 """
 
 Json = dict[str, Any]
@@ -115,6 +121,9 @@ class _Schemas:
         schemas, components = schema_components(types, ref_template=REFERENCE)
         self._known = list(zip(types, map(_published, schemas), strict=True))
         self.components: Json = _published(components)
+        for type_ in types:
+            if isinstance(type_, type) and issubclass(type_, Sent):
+                _require_something(self.components[type_.__name__])
 
     def of(self, type_: Any) -> Json:
         """Return the schema of a type: of a Struct, the reference to it."""
@@ -228,6 +237,14 @@ def _published(schema: Any) -> Any:
     if published.get("type") == "object" and "properties" in published:
         published["additionalProperties"] = False
     return published
+
+
+def _require_something(schema: Json) -> None:
+    """Let the schema of a body say that its required texts are not empty."""
+    for name in schema.get("required", ()):
+        field = schema["properties"][name]
+        if "pattern" in field:
+            field["minLength"] = max(1, field.get("minLength", 0))
 
 
 def _unwrapped(text: str) -> str:

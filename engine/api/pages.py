@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from engine.api.heads import query_text
 from engine.api.problems import Problem
 from engine.api.wire import query_int
 
@@ -25,7 +26,8 @@ def page_of(
     Raises Problem for a limit or a cursor that is none.
     """
     limit = query_int(request, "limit", LISTED, LISTED_MAX)
-    after = request.query.get("cursor", "0")
+    cursor = query_text(request, "cursor")
+    after = "0" if cursor is None else cursor
     if not after.isascii() or not after.isdigit() or len(after) > 19:
         raise Problem("invalid_request", "`cursor` is a `next_cursor` of this list.")
     wanted = (row for row in sorted(rows, key=id_of) if id_of(row) > int(after))

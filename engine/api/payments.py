@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 from uuid_utils import uuid7
 
-from engine.api.answers import payment_answer, raise_refusal, recorded_answer
+from engine.api.answers import PAYMENT_STATUS, payment_answer, raise_refusal, recorded_answer
 from engine.api.bills import bill_of
 from engine.api.codes import authorised_by, digits_of, masked, send_code
 from engine.api.door import Call, answer, read_body
@@ -25,6 +25,7 @@ from engine.api.identity import (
     payment_id_of,
     transaction_id,
 )
+from engine.api.presences import proof_of
 from engine.api.problems import Problem, error_problem, refusal_problem
 from engine.api.purchases import Purchase, purchase_of
 from engine.api.reply import Reply
@@ -40,7 +41,6 @@ from engine.people.codes import Authorised, code_digits, code_mac, code_of
 from engine.people.customers import Customer
 from engine.people.failed_codes import Till, TooManyFailedCodes
 from engine.people.keys import Principal
-from engine.people.qr import read_qr
 from engine.programme.brands import Store
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.stock import UNLIMITED, Pick
@@ -63,7 +63,8 @@ async def pay(services: Services, call: Call) -> Reply:
     try:
         purchase = purchase_of(services.catalogue.now, call.principal, body)
         bill = await bill_of(services, purchase.store, body)
-        if body.qr is None:
+        proof = await proof_of(services, customer_id, purchase, body)
+        if proof is None:
             await services.failed_codes.check(_till(call.principal, purchase.store))
     except (Problem, TooManyFailedCodes) as error:
         problem = error if isinstance(error, Problem) else error_problem(error)
@@ -73,18 +74,16 @@ async def pay(services: Services, call: Call) -> Reply:
     customer = await _customer(services, customer_id)
     payment_id = transaction_id(call.principal, customer_id, str(key))
     details: dict[str, Any] = {"invoice_number": body.invoice_number}
-    if body.qr is None:
-        kind, status = Kind.HOLD, "requires_code"
+    if proof is None:
+        kind = Kind.HOLD
         digits = code_digits(purchase.coins, services.settings.code_long_coins_min)
         details |= {"sent_to": masked(services, customer), "code_digits": digits}
         terms = _code_terms(services, customer_id, payment_id, purchase, digits)
     else:
-        kind, status = Kind.PAYMENT, "succeeded"
-        terms = {"qr_issued_at": _issued_at(services, customer_id, body.qr)}
+        kind, terms = Kind.PAYMENT, {"qr_issued_at": proof}
 
     def submit(pick: Pick) -> Awaitable[tuple[Answer, bool]]:
-        qr_is_valid = terms.get("qr_issued_at") != 0
-        barred = purchase.barred(customer, pick, qr_is_valid=qr_is_valid)
+        barred = purchase.barred(customer, pick, qr_is_valid=proof != 0)
         operation = Operation(
             kind=kind,
             customer_id=customer_id,
@@ -117,8 +116,10 @@ async def pay(services: Services, call: Call) -> Reply:
             purchase.promotion, customer_id, services.settings.tries_max, submit
         )
     raise_refusal(decided, replayed=replayed)
-    if body.qr is None:
+    # A retry may come when the presence is over: what was recorded says what it was.
+    if decided.kind == Kind.HOLD:
         await send_code(services, customer, decided, decided, replayed=replayed)
+    status = PAYMENT_STATUS[Kind(decided.kind)]
     return answer(payment_answer(decided, status), 201, replayed=replayed)
 
 
@@ -192,7 +193,7 @@ async def get(services: Services, call: Call) -> Reply:
 
 def _item_of(hold: Receipt) -> bytes | None:
     """Return what later postings of a payment say of what it is paid for, to tell it as well."""
-    details = orjson.loads(hold.details or b"{}")
+    details = orjson.loads(b"{}" if hold.details is None else hold.details)
     item = {name: details[name] for name in ("item", "unit", "turn") if name in details}
     return orjson.dumps(item) if item else None
 
@@ -221,15 +222,6 @@ def _code_terms(
         "tries_max": settings.code_tries_max,
         "resends_max": settings.code_resends_max,
     }
-
-
-def _issued_at(services: Services, customer_id: bytes, qr: str) -> int:
-    """Return the second that a customer's own QR was made in, 0 where it is not valid now.
-
-    A retry is told what was recorded, however long ago: its key comes before this.
-    """
-    shown = read_qr(services.code_secret, qr, int(time.time()))
-    return 0 if shown is None or shown.customer_id != customer_id else shown.issued_at_s
 
 
 async def _customer(services: Services, customer_id: bytes) -> Customer:

@@ -13,6 +13,7 @@ from time import time
 import msgspec
 from aiohttp import web
 
+from engine.api.heads import query_text
 from engine.api.problems import Problem
 from engine.ledger.receipts import microseconds
 from engine.network.reports import NOW, Cut
@@ -98,7 +99,7 @@ def query_as_of(request: web.BaseRequest, utc_offset: int) -> AsOf:
 
 def query_moment(request: web.BaseRequest, name: str) -> datetime | None:
     """Return a moment of the query string, None where it is not there; raises Problem."""
-    text = request.query.get(name)
+    text = query_text(request, name)
     if text is None:
         return None
     moment = _moment_of(text)
@@ -109,7 +110,7 @@ def query_moment(request: web.BaseRequest, name: str) -> datetime | None:
 
 
 def _query_day(request: web.BaseRequest, name: str, default: date) -> date:
-    text = request.query.get(name)
+    text = query_text(request, name)
     if text is None:
         return default
     day = _date_of(text)
@@ -120,7 +121,7 @@ def _query_day(request: web.BaseRequest, name: str, default: date) -> date:
 
 def _day_or_moment(request: web.BaseRequest, name: str) -> date | None:
     """Return what the query string says: a date, a datetime, which is one too, or None."""
-    text = request.query.get(name)
+    text = query_text(request, name)
     if text is None:
         return None
     found = _date_of(text) or _moment_of(text)

@@ -28,6 +28,12 @@ class PlainRequest:
 def plain_request(data: bytes) -> PlainRequest | None:
     """Return the request that `data` begins and no other follows; None where it is not plain."""
 
+def repeated_member(data: bytes) -> bytes | None:
+    """Return the name of a member that an object of this sound JSON has twice, None for none.
+
+    b"" where that cannot be told at a glance: look at it with another reader.
+    """
+
 def accumulation_text(decided: Answer) -> bytes:
     """Return the JSON of an accumulation that was done, of an operation or of its receipt."""
 

@@ -144,6 +144,11 @@ PROBLEMS: dict[str, Row] = {
     "too_many_sign_ins": Row(
         429, "Too many sign in right now", "Demasiadas personas están ingresando en este momento"
     ),
+    "headers_too_large": Row(
+        431,
+        "The request line or the headers are too large",
+        "La línea de la solicitud o los encabezados son muy grandes",
+    ),
     "internal_error": Row(500, "Something is wrong here", "Algo falló en el servicio"),
     "overloaded": Row(503, "Too much to do right now", "Demasiado trabajo en este momento"),
     "read_only": Row(503, "The database takes no writes", "La base de datos no recibe escrituras"),

@@ -48,7 +48,7 @@ async def create(services: Services, call: Call) -> Reply:
         async with services.administration.change(
             call.principal, "programme created", subject=brand.brand_id, content=body
         ) as change:
-            begins = body.effective_from or change.at
+            begins = change.at if body.effective_from is None else body.effective_from
             _refuse_moment(begins, change.at, services.settings.programme_ahead_days_max)
             coins = await _coins(change.connection, brand, body, begins)
             version = await change.connection.fetchval(  # network op

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from time import time
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from engine.api.plain import whole_answer
 
@@ -22,6 +22,8 @@ JSON = "application/json"
 REPLAYED = {"Idempotent-Replayed": "true"}
 """The header of an answer that was given before, success or refusal."""
 CLOSE = "Connection: close\r\n"
+KEEP = b"Connection: keep-alive\r\n"
+"""What a client of HTTP/1.0 waits for before it uses a connection again; for others it is usual."""
 UNSENT_BYTES_MAX = 64 * 1024
 """A client that does not read its answers is not answered further until it has."""
 
@@ -56,8 +58,13 @@ class Reply:
         """Return the whole answer as it goes over the wire."""
         usual = head_of(self.status, self.content_type)
         body = self.body if with_body else b""
-        close = CLOSE.encode() if self.keep_alive is False else b""
-        return whole_answer(usual, date_header(), self.headers, body, len(self.body), close)
+        connection = CLOSE.encode() if self.keep_alive is False else self._kept()
+        return whole_answer(usual, date_header(), self.headers, body, len(self.body), connection)
+
+    def _kept(self) -> bytes:
+        """Return the header that says to an old client that the connection is kept, if it is."""
+        request = self._request
+        return b"" if request is None or request.version >= HttpVersion11 else KEEP
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Take the request that is answered; aiohttp calls it before `write_eof`."""

@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 
 from engine.api.door import Call, answer
+from engine.api.heads import query_text
 from engine.api.periods import query_as_of, query_period
 from engine.api.places import brand_of
 from engine.api.problems import Problem
@@ -208,7 +209,7 @@ def _folded_body(reach: Reach) -> dict[str, Any]:
 
 def _wants_csv(request: web.BaseRequest) -> bool:
     """Return whether a spreadsheet is asked for, by `format` or by the header Accept."""
-    asked = request.query.get("format")
+    asked = query_text(request, "format")
     if asked not in (None, "json", "csv"):
         raise Problem("invalid_request", "`format` is json or csv.")
     accepted = request.headers.get("Accept", "").partition(",")[0].partition(";")[0]

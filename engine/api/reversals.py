@@ -81,7 +81,7 @@ def _is_theirs(principal: Principal, original: Receipt) -> bool:
 
 async def _once(services: Services, rows: list[Any], original: Receipt) -> Once:
     """Return what a transaction took of an item, claimed or paid (RED-5, INV-6, INV-8)."""
-    details = orjson.loads(original.details or b"{}")
+    details = orjson.loads(b"{}" if original.details is None else original.details)
     item = details.get("item")
     paying = rows[0]
     if original.kind == Kind.CAPTURE and original.reference is not None:

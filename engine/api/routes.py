@@ -27,6 +27,7 @@ from engine.api import (
     wallets,
 )
 from engine.api.answers import accumulation_answer
+from engine.api.contract import CONTRACT
 from engine.api.documentation import Documentation
 from engine.api.door import Handler, OpenRoute, Route
 from engine.api.express import Prompt
@@ -56,7 +57,8 @@ ORGANISATION = "/v1/organisations/{organisation_id}"
 
 
 def _route(method: str, path: str, roles: frozenset[Role], handler: Handler) -> Route:
-    return Route(method, path, roles, handler)
+    """Return a route that takes the query parameters of its row in the contract."""
+    return Route(method, path, roles, handler, frozenset(CONTRACT[method, path].query))
 
 
 ROUTES: tuple[Route, ...] = (

@@ -18,6 +18,7 @@ from engine.people.dispatch import Dispatch
 from engine.people.failed_codes import FailedCodes
 from engine.people.guesses import Guesses
 from engine.people.passwords import Passwords
+from engine.people.presence import Presences
 from engine.people.sessions import Sessions
 from engine.postgres.connections import Pool
 from engine.programme.administration import Administration
@@ -60,5 +61,6 @@ class Services:
     dispatch: Dispatch
     sent_codes: SentCodes
     failed_codes: FailedCodes
+    presences: Presences
     code_secret: bytes
     health: Health = field(default_factory=Health)

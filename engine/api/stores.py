@@ -44,7 +44,7 @@ async def listed(services: Services, call: Call) -> Reply:
 async def create(services: Services, call: Call) -> Reply:
     """`POST /v1/stores`: a store of the brand that is named, or that the key belongs to."""
     body: shapes.NewStore = NEW.decode(await read_body(services, call.request))
-    brand_id = body.brand_id or call.principal.brand_id
+    brand_id = call.principal.brand_id if body.brand_id is None else body.brand_id
     if brand_id is None:
         raise Problem("invalid_request", "This key has no brand of its own; send `brand_id`.")
     brand = brand_of(services.catalogue.now, call.principal, brand_id, to_change=True)

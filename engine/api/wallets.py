@@ -13,6 +13,7 @@ from aiohttp import web
 
 from engine.api.answers import STANDING_KINDS, recorded_answer, redeemed_item
 from engine.api.door import Call, answer
+from engine.api.heads import query_text
 from engine.api.identity import customer_id_of, transaction_of
 from engine.api.problems import Problem
 from engine.api.reply import Reply
@@ -95,7 +96,7 @@ def page_wanted(services: Services, call: Call, days: tuple[date, date] | None =
     return Page(
         asset=COINS if asset == "coins" else None,
         brand_id=brand_id,
-        before=_cursor(call.request.query.get("cursor")),
+        before=_cursor(query_text(call.request, "cursor")),
         limit=limit + 1,
         points_only=asset == "points",
         standing=call.principal.role is Role.NETWORK,
@@ -181,11 +182,11 @@ def _type_of(row: Any) -> str:
 
 
 def _asset_filter(request: web.BaseRequest) -> tuple[str | None, int | None]:
-    asset = request.query.get("asset")
+    asset = query_text(request, "asset")
     if asset not in (None, "points", "coins"):
         raise Problem("invalid_request", "`asset` is points or coins.")
     brand_id = query_int(request, "brand_id", 0, 2**31 - 1)
-    return asset, brand_id or None
+    return asset, None if brand_id == 0 else brand_id
 
 
 def _cursor_text(row: Any) -> str:

@@ -61,7 +61,7 @@ class Customer(Profile):
         """
         if self.code_until is not None and now < self.code_until:
             return str(self.code_channel), str(self.code_to)
-        by_sms = self.phone and "sms" in channels
+        by_sms = self.phone is not None and "sms" in channels
         return ("sms", str(self.phone)) if by_sms else ("email", self.email)
 
 

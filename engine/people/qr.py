@@ -1,6 +1,7 @@
 """The rotating QR of the customer's app: who shows it and since when (COI-6, SYS-6).
 
-It has 39 characters of A–Z and 0–9, which a keyboard-wedge scanner types alike on every layout:
+It has 39 characters of A–Z and 0–9, which a keyboard-wedge scanner types alike on every QWERTY
+layout, with caps lock or without:
 25 bytes in base 36, of which 16 are the customer, 3 the low bits of the second it was made in, and
 6 a keyed hash of the customer and the whole second.
 
@@ -33,6 +34,7 @@ QR_CHARACTERS: Final = 39
 DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # A scanner on a keyboard with caps lock on types small letters.
 QR_TEXT: Final = re.compile(f"[0-9A-Za-z]{{{QR_CHARACTERS}}}")
+SYMBOLOGY: Final = re.compile(r"^\][A-Za-z][0-9A-Za-z]")
 TIME_PERIOD_S: Final = 1 << 8 * TIME_SIZE
 
 
@@ -57,14 +59,20 @@ def make_qr(secret: bytes, customer_id: bytes, now_s: int) -> str:
 
 
 def read_qr(secret: bytes, text: str, now_s: int) -> Shown | None:
-    """Return what a QR says, None unless it is whole, ours and of these seconds (COI-6, SYS-6).
+    """Return what a QR says, None unless it is whole, ours and of these seconds (COI-6, SYS-6)."""
+    shown = known_qr(secret, text, now_s)
+    return shown if shown is not None and is_fresh(shown, now_s) else None
 
-    White space around it and small letters are read too. The second is the one nearest to now
-    with the low bits that are shown, and the hash is over all of it: a QR is not valid again
-    after the 194 days that these bits take to come round.
+
+def known_qr(secret: bytes, text: str, now_s: int) -> Shown | None:
+    """Return what a QR of any age says, None unless it is whole and ours.
+
+    White space around it, the symbology that a scanner puts in front (`]Q1`) and small letters are
+    read too. The second is the one nearest to now with the low bits that are shown, and the hash is
+    over all of it: a QR is not valid again after the 194 days that these bits take to come round.
     """
-    typed = text.strip()
-    if not looks_like_qr(typed):
+    typed = _bare(text)
+    if QR_TEXT.fullmatch(typed) is None:
         return None
     value = int(typed, 36)
     if value >> 8 * QR_SIZE:
@@ -77,12 +85,22 @@ def read_qr(secret: bytes, text: str, now_s: int) -> Shown | None:
     issued_at_s = now_s - age_s
     if not compare_digest(_mac(secret, customer_id, issued_at_s), shown[-MAC_SIZE:]):
         return None
-    return Shown(customer_id, issued_at_s) if -SKEW_S <= age_s <= LIFETIME_S else None
+    return Shown(customer_id, issued_at_s)
+
+
+def is_fresh(shown: Shown, now_s: int) -> bool:
+    """Return whether a QR can be used at this second."""
+    return -SKEW_S <= now_s - shown.issued_at_s <= LIFETIME_S
+
+
+def _bare(text: str) -> str:
+    """Return a QR without white space, and without what tells its symbology (AIM)."""
+    return SYMBOLOGY.sub("", text.strip()).strip()
 
 
 def looks_like_qr(text: str) -> bool:
     """Return whether a text could be a QR, of whatever age and maker: no document is so long."""
-    return QR_TEXT.fullmatch(text.strip()) is not None
+    return QR_TEXT.fullmatch(_bare(text)) is not None
 
 
 def _base36(value: int) -> str:

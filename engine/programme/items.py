@@ -80,7 +80,9 @@ class Item:
             for moment in (self.starts_at, self.ends_at)
         ):
             return "`starts_at` and `ends_at` lie between the years 2000 and 2200."
-        if (self.starts_at or -inf) >= (self.ends_at or inf):
+        if (-inf if self.starts_at is None else self.starts_at) >= (
+            inf if self.ends_at is None else self.ends_at
+        ):
             return "`ends_at` comes after `starts_at`."
         if self.points and self.coins:
             return "A promotion costs `points` or `coins`, not both."

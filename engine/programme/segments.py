@@ -43,7 +43,7 @@ class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tru
 
     @cached_property
     def _bare_cities(self) -> frozenset[str]:
-        return frozenset(map(_bare, self.cities or ()))
+        return frozenset() if self.cities is None else frozenset(map(_bare, self.cities))
 
     def _has_city(self, city: str | None) -> bool:
         return city is not None and _bare(city) in self._bare_cities

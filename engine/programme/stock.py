@@ -225,7 +225,7 @@ class Stock:
 
 
 def _stock_of(item: Item) -> tuple[int, int]:
-    return item.item_id, item.stock or 0
+    return item.item_id, 0 if item.stock is None else item.stock
 
 
 def _limit_of(item: Item) -> int | None:

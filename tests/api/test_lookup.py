@@ -44,7 +44,6 @@ async def test_the_balances_are_those_of_the_wallets(api, person):
         {"document": {"type": "CC", "number": "999999999"}},
         {"phone": "+573009999999"},
         {"email": "nobody@example.com"},
-        {"qr": "A" * 39},
     ],
     ids=str,
 )

@@ -174,7 +174,7 @@ BAD = {
     "settlements?format=xml": "`format` is json or csv",
     "trial-balance?as_of=2999-01-01": "`as_of` lies in the future",
     f"trial-balance?as_of={TODAY + timedelta(days=2)}T00:00:00Z": "`as_of` lies in the future",
-    "trial-balance?as_of=": "`as_of` is a day since 1970",
+    "trial-balance?as_of=": "`as_of` is empty",
     "brands/1/liability?as_of=x": "`as_of` is a day since 1970",
     "brands/1/liability?as_of=1969-12-31": "since 1970",
 }

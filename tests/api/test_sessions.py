@@ -167,7 +167,7 @@ async def test_a_password_that_nobody_could_have_is_a_wrong_one(api, cashier, ty
 
 
 async def test_a_user_that_nobody_could_have_is_an_unknown_one(api, cashier):
-    for user in ("x", " ", "ñandú", "un usuario", "<b>"):
+    for user in ("x", "ñandú", "un usuario", "<b>"):
         reply = await sign_in(api.anonymous, user)
         assert (reply.status, reply.code) == (401, "sign_in_failed")
 
@@ -185,8 +185,9 @@ async def test_spaces_around_the_user_mean_nothing(api, database, cashier):
 async def test_a_body_that_is_none_is_told_so(api):
     for body in (
         {},
-        {"store_id": 1, "user": "x\x00", "password": PASSWORD},
+        {"store_id": 1, "user": "x\x00y", "password": PASSWORD},
         {"store_id": 1, "user": "x", "password": "p" * 129},
+        {"store_id": 1, "user": " \t", "password": PASSWORD},
         {"store_id": True},
     ):
         reply = await api.anonymous.request("POST", "/v1/sessions", body)

@@ -225,7 +225,8 @@ COMPANIONS = {
     "insert into qr_use values ($1, 5, $1)": "qr_use ({}, 5) has paid nothing",
     "insert into reference_claim values (9, 'R', $1, $1)": "(9, R) has no posting that claims",
     "insert into order_claim values (9, 'O', $1, $1)": "order_claim (9, O) has no posting",
-    "insert into invoice_payment select 9, 'F', 5, 5 where $1::uuid is not null": "(9, F) has 5 coins",
+    "insert into invoice_payment select 9, 'F', 5, 5"
+    " where $1::uuid is not null": "(9, F) has 5 coins",
     "insert into invoice_claim select 77, 'X2', id, id"
     " from cast('00000000-0000-0000-0000-000000000000' as uuid) as id"
     " where $1::uuid is not null": "invoice (77, X2) is voided without",

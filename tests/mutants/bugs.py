@@ -271,8 +271,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "takes a QR for as long as it likes",
         "engine/people/qr.py",
-        "if -SKEW_S <= age_s <= LIFETIME_S else None",
-        "if -SKEW_S <= age_s else None",
+        "return -SKEW_S <= now_s - shown.issued_at_s <= LIFETIME_S",
+        "return -SKEW_S <= now_s - shown.issued_at_s",
         ("tests/people/test_qr.py",),
     ),
 )

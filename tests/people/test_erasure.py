@@ -141,9 +141,10 @@ async def test_an_engine_that_knows_the_customer_gives_nothing_from_then_on(api,
     assert (spent.status, spent.code) == (409, "customer_blocked")
     paid = await api.store.pay(customer_id, coins=1)
     assert (paid.status, paid.code) == (409, "customer_blocked")
+    shown = await api.store.lookup(qr=qr)
+    assert (shown.status, shown.code) == (409, "qr_invalid")
     assert (await api.store.accumulate(customer_id, **SALE)).code == "customer_blocked"
     for reply in (
-        await api.store.lookup(qr=qr),
         await api.app.qr(customer_id),
         await api.store.update(customer_id, first_names="Ana"),
     ):

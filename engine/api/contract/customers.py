@@ -24,6 +24,7 @@ from engine.api.shapes.people import (
     Document,
     Found,
     Lookup,
+    Presence,
     ProfileChange,
     Registration,
     ShownDocument,
@@ -113,6 +114,8 @@ DOCUMENT = Document(type="CC", number="1032456789")
 
 QR = "L1J5WQ4ZK7XM2PVB6TN3RYHC8DFG9SAE5U2K4Q7"
 
+PRESENCE = "C3x-LjwbT0OdjgxdHxorPAAAAAcAaZ4kEABpniUYq1J3n0m8c2R5dGhlLXRva2Vu"
+
 PAGE = {
     "limit": Annotated[int, Meta(ge=1, le=100, description="Postings on one page.")],
     "cursor": Annotated[str, Meta(description="The `next_cursor` of the page before.")],
@@ -149,9 +152,22 @@ ROWS: Rows = {
             "email": Lookup(email="ana@example.com"),
             "qr": Lookup(qr=QR),
         },
-        answers={200: Found(customer=PERSON, wallets=[COINS, POINTS])},
-        problems=("customer_not_found", "too_many_guesses"),
+        answers={
+            200: {
+                "found": Found(customer=PERSON, wallets=[COINS, POINTS]),
+                "found by the QR": Found(
+                    customer=PERSON,
+                    presence=Presence(token=PRESENCE, expires_at=NOW),
+                    wallets=[COINS, POINTS],
+                ),
+            }
+        },
+        problems=("customer_not_found", "qr_invalid", "too_many_guesses"),
         summary="Find a customer by what they have with them (CUS-2)",
+        about="A QR serves the first store that looks it up, again and again within its minute"
+        " (COI-10). One that is over, has paid, is another store's or none of ours is 409"
+        " `qr_invalid`. What a scanner adds to it is dropped: blanks, control characters, the"
+        " symbology `]Q1`; caps lock on a QWERTY keyboard does no harm.",
     ),
     ("GET", CUSTOMER): Row(
         operation="readCustomer",
@@ -184,6 +200,7 @@ ROWS: Rows = {
         body=Nothing(),
         answers={200: ShownQr(qr=QR, expires_at=NOW)},
         summary="Make the QR that the customer's app shows; it lives for a minute (COI-6)",
+        about="It is one that has not paid and that no store has looked up (COI-10).",
     ),
     ("GET", CUSTOMER + "/wallets"): Row(
         operation="listWallets",

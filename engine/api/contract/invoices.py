@@ -46,12 +46,14 @@ ROWS: Rows = {
     ("GET", INVOICE): Row(
         operation="readInvoice",
         answers={200: CLAIMED},
+        query=OF_TILL,
         problems=("invoice_not_found",),
         summary="Read a printed sale, and what came of it (INV-1)",
     ),
     ("DELETE", INVOICE): Row(
         operation="voidInvoice",
         answers={200: VOIDED},
+        query=OF_TILL,
         problems=("invoice_not_found", "invoice_already_claimed"),
         summary="Void a printed sale that nobody has claimed; to repeat it is no harm (INV-5)",
     ),

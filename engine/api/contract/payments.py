@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
+from engine.api.contract.customers import PRESENCE
 from engine.api.contract.invented import BRAND_ID, CUSTOMER_ID, NOW, PAYMENT_ID, STORE_ID
 from engine.api.contract.row import Row, Rows
 from engine.api.shapes.transactions import (
@@ -58,6 +59,7 @@ ROWS: Rows = {
                 coins=3000, document_checked=True, invoice_number="FV-20932", amount=1_200_000
             ),
             "at once by the QR of the app": Payment(coins=3000, document_checked=True, qr=QR),
+            "at once by presence": Payment(coins=3000, document_checked=True, presence=PRESENCE),
             "for a promotion": Payment(promotion_id=3, document_checked=True, qr=QR),
         },
         answers={

@@ -15,8 +15,8 @@ from engine.api.shapes.errors import WITH_MEMBERS, Problem
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS
 from engine.people.keys import Role
 
-OF_ANY_ADDRESS = ("not_found", "method_not_allowed")
-"""What is told where there is no route, so that no route has it in its list."""
+OF_ANY_ADDRESS = ("not_found", "method_not_allowed", "headers_too_large")
+"""What is told where no route was found or looked for, so that no route has it in its list."""
 
 VERSION = "/v1/"
 OF_ANY_CALL = frozenset({"internal_error", "unavailable"})
@@ -53,7 +53,7 @@ def codes_of(route: Route | OpenRoute, row: Row) -> list[str]:
     """Return every code that a route may answer with, by status; raises KeyError for no code."""
     codes = set(row.problems)
     if route.path.startswith(VERSION):
-        codes |= OF_ANY_CALL
+        codes |= OF_ANY_CALL | {"invalid_request"}
     if isinstance(route, Route):
         codes.add("unauthorized")
         codes |= {f"{name}_not_found" for name in NAMED_IN_PATH.findall(route.path)}
@@ -63,8 +63,6 @@ def codes_of(route: Route | OpenRoute, row: Row) -> list[str]:
         codes |= OF_A_CHANGE
     if row.body is not None:
         codes |= OF_A_BODY
-    if row.query:
-        codes.add("invalid_request")
     if row.key:
         codes |= OF_A_KEY
     if row.key == "required":

@@ -16,18 +16,19 @@ from engine.api.shapes.scalars import (
     Moment,
     Name,
 )
+from engine.api.texts import Sent
 
 RatePart = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
-class NewBrand(Struct, forbid_unknown_fields=True, frozen=True):
+class NewBrand(Sent, frozen=True):
     """Body that makes a brand; the currency is its country's."""
 
     name: Name
     country: Country
 
 
-class BrandChange(Struct, forbid_unknown_fields=True, frozen=True):
+class BrandChange(Sent, frozen=True):
     """Body that changes a brand."""
 
     name: Name
@@ -83,7 +84,7 @@ InvoiceScope = Annotated[
 ]
 
 
-class NewStore(Struct, forbid_unknown_fields=True, frozen=True):
+class NewStore(Sent, frozen=True):
     """Body that makes a store; a brand's own key may leave the brand out."""
 
     name: Name
@@ -93,7 +94,7 @@ class NewStore(Struct, forbid_unknown_fields=True, frozen=True):
     invoice_scope: InvoiceScope = "forever"
 
 
-class StoreChange(Struct, forbid_unknown_fields=True, frozen=True):
+class StoreChange(Sent, frozen=True):
     """Body that changes a store."""
 
     name: Name | UnsetType = UNSET
@@ -130,7 +131,7 @@ class Stores(Struct, kw_only=True):
     next_cursor: str | None
 
 
-class NewProgramme(Struct, forbid_unknown_fields=True, frozen=True):
+class NewProgramme(Sent, frozen=True):
     """Body that makes a version of a programme, in force from now or from a moment to come (PTS-2).
 
     `points` for each `points_amount` minor units of a bill, `coins` for each `coins_amount`. What
@@ -148,13 +149,13 @@ class NewProgramme(Struct, forbid_unknown_fields=True, frozen=True):
     effective_from: Moment | None = None
 
 
-class NewParty(Struct, forbid_unknown_fields=True, frozen=True):
+class NewParty(Sent, frozen=True):
     """Body that makes or changes an organisation (COI-8)."""
 
     name: Name
 
 
-class Rate(Struct, forbid_unknown_fields=True, frozen=True):
+class Rate(Sent, frozen=True):
     """What the points of a partner become: `coins` for each `points` (SYS-9)."""
 
     coins: RatePart
@@ -164,14 +165,14 @@ class Rate(Struct, forbid_unknown_fields=True, frozen=True):
 ONE_TO_ONE = Rate(coins=1, points=1)
 
 
-class NewPartner(Struct, forbid_unknown_fields=True, frozen=True):
+class NewPartner(Sent, frozen=True):
     """Body that makes a partner programme (SYS-9)."""
 
     name: Name
     rate: Rate = ONE_TO_ONE
 
 
-class PartnerChange(Struct, forbid_unknown_fields=True, frozen=True):
+class PartnerChange(Sent, frozen=True):
     """Body that changes a partner programme; another rate is in force from now on (SYS-9)."""
 
     name: Name | UnsetType = UNSET

@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from msgspec import Struct
 
-from msgspec import Meta, Struct
-
-from engine.api.shapes.scalars import PRINTABLE_ASCII, Coins, Moment
-
-DepositReference = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=64,
-        pattern=PRINTABLE_ASCII,
-        description="What the brand paid the coins by. Each is deposited once.",
-    ),
-]
+from engine.api.shapes.scalars import Coins, DepositReference, Moment
+from engine.api.texts import Sent
 
 
 class Fund(Struct, kw_only=True):
@@ -33,13 +22,13 @@ class Fund(Struct, kw_only=True):
     balance: int
 
 
-class FundChange(Struct, forbid_unknown_fields=True, frozen=True):
+class FundChange(Sent, frozen=True):
     """Body that makes an issuer prepaid or postpaid; every worker follows within a second."""
 
     prepaid: bool
 
 
-class NewDeposit(Struct, forbid_unknown_fields=True, frozen=True):
+class NewDeposit(Sent, frozen=True):
     """Body that adds coins to the fund of an issuer."""
 
     coins: Coins

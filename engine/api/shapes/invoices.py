@@ -8,9 +8,10 @@ from uuid import UUID
 from msgspec import Struct
 
 from engine.api.shapes.scalars import Amount, Currency, Id, InvoiceNumber, Moment, Till
+from engine.api.texts import Sent
 
 
-class PrintedInvoice(Struct, forbid_unknown_fields=True, frozen=True):
+class PrintedInvoice(Sent, frozen=True):
     """Body of a sale that a point of sale has printed (INV-1)."""
 
     amount: Amount

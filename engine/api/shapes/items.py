@@ -19,6 +19,7 @@ from engine.api.shapes.scalars import (
     Price,
     Stock,
 )
+from engine.api.texts import Sent
 
 Edge = Annotated[datetime, Meta(tz=True, description="RFC 3339, with Z or an offset.")]
 CustomerIds = Annotated[list[CustomerId], Meta(min_length=1, max_length=300)]
@@ -37,7 +38,7 @@ Taken = Annotated[
 ]
 
 
-class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+class Segment(Sent, frozen=True, omit_defaults=True):
     """Customers whom a promotion is for: each condition that is there must hold (RED-2).
 
     Who has left a field of their profile empty meets no condition on it. `birthday_month` is for
@@ -61,7 +62,7 @@ class ShownSegment(Struct, kw_only=True, omit_defaults=True):
     birthday_month: bool = False
 
 
-class NewReward(Struct, forbid_unknown_fields=True, frozen=True):
+class NewReward(Sent, frozen=True):
     """Body that makes a reward (RED-1)."""
 
     name: Name
@@ -71,7 +72,7 @@ class NewReward(Struct, forbid_unknown_fields=True, frozen=True):
     available: bool = True
 
 
-class RewardChange(Struct, forbid_unknown_fields=True, frozen=True):
+class RewardChange(Sent, frozen=True):
     """Body that changes a reward; null takes a limit away."""
 
     name: Name | UnsetType = UNSET
@@ -102,7 +103,7 @@ class Rewards(Struct, kw_only=True):
     next_cursor: str | None
 
 
-class NewPromotion(Struct, forbid_unknown_fields=True, frozen=True):
+class NewPromotion(Sent, frozen=True):
     """Body that makes a promotion, priced in points or in coins, or free (RED-2, RED-6)."""
 
     name: Name
@@ -116,7 +117,7 @@ class NewPromotion(Struct, forbid_unknown_fields=True, frozen=True):
     available: bool = True
 
 
-class PromotionChange(Struct, forbid_unknown_fields=True, frozen=True):
+class PromotionChange(Sent, frozen=True):
     """Body that changes a promotion; null takes a limit, an end or the segment away."""
 
     name: Name | UnsetType = UNSET
@@ -155,7 +156,7 @@ class Promotions(Struct, kw_only=True):
     next_cursor: str | None
 
 
-class NewGift(Struct, forbid_unknown_fields=True, frozen=True):
+class NewGift(Sent, frozen=True):
     """Body that makes a gift for named customers; each takes it once (RED-3)."""
 
     name: Name
@@ -166,7 +167,7 @@ class NewGift(Struct, forbid_unknown_fields=True, frozen=True):
     available: bool = True
 
 
-class GiftChange(Struct, forbid_unknown_fields=True, frozen=True):
+class GiftChange(Sent, frozen=True):
     """Body that changes a gift; null takes a limit or an end away, `customer_ids` are all of them.
 
     Who has taken it once does not take it again, whoever names them.

@@ -13,13 +13,15 @@ from engine.api.shapes.scalars import (
     Gender,
     Moment,
     Name,
+    PersonName,
     Reason,
     Text,
 )
 from engine.api.shapes.wallets import Wallet
+from engine.api.texts import Sent
 
 
-class Document(Struct, forbid_unknown_fields=True, frozen=True):
+class Document(Sent, frozen=True):
     """An identity document (CUS-5)."""
 
     type: Literal["CC", "CE", "PA", "NIT", "TI", "PPT", "DUI", "DPI", "CED", "RUC"]
@@ -27,21 +29,21 @@ class Document(Struct, forbid_unknown_fields=True, frozen=True):
     country: Country | None = None
 
 
-class Registration(Struct, forbid_unknown_fields=True, frozen=True):
+class Registration(Sent, frozen=True):
     """Body of a registration, quick (CUS-3) or full (CUS-4)."""
 
     document: Document
     email: Text
     phone: Text | None = None
-    first_names: Name | None = None
-    last_names: Name | None = None
+    first_names: PersonName | None = None
+    last_names: PersonName | None = None
     gender: Gender | None = None
     birth_date: date | None = None
     country: Country | None = None
     city: Name | None = None
 
 
-class ProfileChange(Struct, forbid_unknown_fields=True, frozen=True):
+class ProfileChange(Sent, frozen=True):
     """Body of *Actualizar* (CUS-6): what is left out stays as it is.
 
     What makes a profile complete can be changed, and not be emptied again: redeeming and paying
@@ -51,15 +53,15 @@ class ProfileChange(Struct, forbid_unknown_fields=True, frozen=True):
     document: Document | UnsetType = UNSET
     email: Text | UnsetType = UNSET
     phone: Text | UnsetType = UNSET
-    first_names: Name | UnsetType = UNSET
-    last_names: Name | UnsetType = UNSET
+    first_names: PersonName | UnsetType = UNSET
+    last_names: PersonName | UnsetType = UNSET
     gender: Gender | UnsetType = UNSET
     birth_date: date | UnsetType = UNSET
     country: Country | UnsetType | None = UNSET
     city: Name | UnsetType | None = UNSET
 
 
-class Lookup(Struct, forbid_unknown_fields=True, frozen=True):
+class Lookup(Sent, frozen=True):
     """Body of a look-up: exactly one way to find the customer (CUS-2)."""
 
     document: Document | None = None
@@ -68,7 +70,7 @@ class Lookup(Struct, forbid_unknown_fields=True, frozen=True):
     qr: Text | None = None
 
 
-class Standing(Struct, forbid_unknown_fields=True, frozen=True):
+class Standing(Sent, frozen=True):
     """Body of a block or an unblock (CUS-9)."""
 
     reason: Reason
@@ -100,10 +102,24 @@ class Customer(Struct, kw_only=True):
     created_at: Moment
 
 
+class Presence(Struct, kw_only=True):
+    """A customer who was found by their QR is at this store, until `expires_at` (COI-10).
+
+    The `token` is accepted by one payment of this store, in place of the QR.
+    """
+
+    token: str
+    expires_at: Moment
+
+
 class Found(Struct, kw_only=True):
-    """Who a look-up found, and what they have (CUS-2, PTS-6)."""
+    """Who a look-up found, and what they have (CUS-2, PTS-6).
+
+    `presence` is there where a store found them by their QR (COI-10).
+    """
 
     customer: Customer
+    presence: Presence | UnsetType = UNSET
     wallets: list[Wallet]
 
 

@@ -16,9 +16,10 @@ from engine.api.shapes.scalars import (
     TypedPassword,
     UserName,
 )
+from engine.api.texts import Sent
 
 
-class SignIn(Struct, forbid_unknown_fields=True, frozen=True):
+class SignIn(Sent, frozen=True):
     """Body of a cashier's signing in; spaces around the user mean nothing (USR-1)."""
 
     store_id: Id
@@ -45,7 +46,7 @@ class SignedIn(Session, kw_only=True):
     token: str
 
 
-class NewCashier(Struct, forbid_unknown_fields=True, frozen=True):
+class NewCashier(Sent, frozen=True):
     """Body that makes a cashier; without `store_id` they work at any store of the brand."""
 
     user: UserName
@@ -54,7 +55,7 @@ class NewCashier(Struct, forbid_unknown_fields=True, frozen=True):
     store_id: Id | None = None
 
 
-class CashierChange(Struct, forbid_unknown_fields=True, frozen=True):
+class CashierChange(Sent, frozen=True):
     """Body that changes a cashier; whoever is disabled has no session any more."""
 
     name: Name | UnsetType = UNSET
@@ -62,7 +63,7 @@ class CashierChange(Struct, forbid_unknown_fields=True, frozen=True):
     disabled: bool | UnsetType = UNSET
 
 
-class PasswordReset(Struct, forbid_unknown_fields=True, frozen=True):
+class PasswordReset(Sent, frozen=True):
     """Body of a password's reset: only the brand's administrator does it (USR-1)."""
 
     password: Password
@@ -88,7 +89,7 @@ class Cashiers(Struct, kw_only=True):
     next_cursor: str | None
 
 
-class NewKey(Struct, forbid_unknown_fields=True, frozen=True):
+class NewKey(Sent, frozen=True):
     """Body that makes an API key: of a brand by its `brand_id`, of a store by its `store_id`."""
 
     role: Literal["network", "brand", "store", "app"]

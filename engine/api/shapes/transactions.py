@@ -6,15 +6,13 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
-from msgspec.structs import force_setattr
 
 from engine.api.shapes.items import RedeemedItem
 from engine.api.shapes.people import Document
 from engine.api.shapes.scalars import (
-    CODE,
-    PRINTABLE_ASCII,
     Amount,
     Balance,
+    Code,
     Coins,
     Currency,
     CustomerId,
@@ -25,12 +23,14 @@ from engine.api.shapes.scalars import (
     Moment,
     Points,
     Reason,
+    Reference,
     Text,
     Till,
 )
+from engine.api.texts import Sent
 
 
-class Accumulation(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+class Accumulation(Sent, frozen=True, omit_defaults=True):
     """Body of an accumulation (PTS-3).
 
     `currency` may be left out: it is the store's, and another one is refused. So may `store_id`
@@ -44,12 +44,8 @@ class Accumulation(Struct, forbid_unknown_fields=True, frozen=True, omit_default
     occurred_at: Moment | None = None
     till: Till | None = None
 
-    def __post_init__(self) -> None:
-        if self.invoice_number is not None and self.invoice_number.isspace():
-            force_setattr(self, "invoice_number", None)
 
-
-class Redemption(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
+class Redemption(Sent, frozen=True, omit_defaults=True):
     """Body of a redemption: exactly one item (RED-1, RED-2, RED-3)."""
 
     reward_id: Id | None = None
@@ -58,12 +54,13 @@ class Redemption(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=
     store_id: Id | None = None
 
 
-class Payment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True, kw_only=True):
+class Payment(Sent, frozen=True, omit_defaults=True, kw_only=True):
     """Body of a payment with coins (COI-3, COI-5, COI-6).
 
     `coins` may be left out with a `promotion_id`: it is the promotion's price, and another one is
-    refused. With the `qr` that the customer's app shows the coins are paid at once; without one
-    they wait for the code that the customer is sent.
+    refused. With the `qr` that the customer's app shows the coins are paid at once, and so they are
+    with the `presence` that a look-up by that QR gave this store (COI-10). Without one of them, and
+    with a presence for many coins, they wait for the code that the customer is sent.
     """
 
     coins: Coins | None = None
@@ -72,21 +69,22 @@ class Payment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tru
     amount: Amount | None = None
     promotion_id: Id | None = None
     qr: Text | None = None
+    presence: Text | None = None
     store_id: Id | None = None
     till: Till | None = None
 
 
-class Confirmation(Struct, forbid_unknown_fields=True, frozen=True):
+class Confirmation(Sent, frozen=True):
     """Body of a confirmation: the code that the customer was sent (COI-6)."""
 
-    code: Annotated[str, Meta(pattern=CODE)]
+    code: Code
 
 
-class Nothing(Struct, forbid_unknown_fields=True, frozen=True):
+class Nothing(Sent, frozen=True):
     """An empty body, or an empty object."""
 
 
-class BulkItem(Struct, forbid_unknown_fields=True, frozen=True):
+class BulkItem(Sent, frozen=True):
     """One accumulation of a bulk upload; the customer is named by exactly one of three (SYS-4)."""
 
     type: Literal["accumulation"]
@@ -100,10 +98,6 @@ class BulkItem(Struct, forbid_unknown_fields=True, frozen=True):
     store_id: Id | None = None
     occurred_at: Moment | None = None
     till: Till | None = None
-
-    def __post_init__(self) -> None:
-        if self.invoice_number is not None and self.invoice_number.isspace():
-            force_setattr(self, "invoice_number", None)
 
 
 class Earned(Struct, kw_only=True):
@@ -214,10 +208,7 @@ class BulkResults(Struct, kw_only=True):
     results: list[BulkResult]
 
 
-Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE_ASCII)]
-
-
-class Conversion(Struct, forbid_unknown_fields=True, frozen=True):
+class Conversion(Sent, frozen=True):
     """Body of a conversion: a partner's points, once by the partner's own reference (SYS-9)."""
 
     partner_id: Id
@@ -237,7 +228,7 @@ class Converted(Struct, kw_only=True):
     recorded_at: Moment
 
 
-class Cashback(Struct, forbid_unknown_fields=True, frozen=True):
+class Cashback(Sent, frozen=True):
     """Body of a cashback: the coins that the brand of a store gives for an order (COI-2)."""
 
     store_id: Id
@@ -257,7 +248,7 @@ class CashedBack(Struct, kw_only=True):
     recorded_at: Moment
 
 
-class Donation(Struct, forbid_unknown_fields=True, frozen=True):
+class Donation(Sent, frozen=True):
     """Body of a donation of coins to a social organisation (COI-8)."""
 
     organisation_id: Id
@@ -277,7 +268,7 @@ class Donated(Struct, kw_only=True):
 ReversalCause = Literal["returned", "wrong_customer", "mistake"]
 
 
-class Reversal(Struct, forbid_unknown_fields=True, frozen=True):
+class Reversal(Sent, frozen=True):
     """Body of a reversal: what is undone, and why (PTS-8, RED-7).
 
     With the cause `wrong_customer` or `mistake` the invoice, the partner's reference or the online
