@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.api.answers import accumulation_answer, raise_refusal
+from engine.api.currencies import check_currency
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import (
     customer_id_of,
@@ -121,8 +122,7 @@ def earn(
         amount, occurred_at = printed.amount, occurred_at or printed.issued_at
     if amount is None:
         raise Problem("amount_required", _what_is_missing(body))
-    if body.currency is not None and body.currency != brand.currency:
-        raise Problem("currency_mismatch", f"Sales of this store are in {brand.currency}.")
+    check_currency(body.currency, brand)
     occurred_s = occurred_at_s(occurred_at, services.settings.occurred_days_max)
     programme = brand.programme_at(occurred_s)
     if programme is None:

@@ -22,13 +22,14 @@ from engine.api.shapes.transactions import Nothing
 from engine.api.wallets import wallets_of
 from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, OutcomeUnknown
-from engine.people.contacts import mask_email, mask_tail, normalise_email, normalise_phone
+from engine.people.contacts import mask_email, mask_tail, normalise_email, read_phone
 from engine.people.customers import PROFILE_FIELDS, AlreadyRegistered, Customer, Profile
-from engine.people.documents import document_identity
+from engine.people.documents import country_of_type, document_identity, issuer_of
 from engine.people.keys import Principal, Role
 from engine.people.profile import names_of
-from engine.people.qr import LIFETIME_S, make_qr, read_qr
+from engine.people.qr import LIFETIME_S, looks_like_qr, make_qr, read_qr
 from engine.people.sender import Message
+from engine.people.texts import read_text
 from engine.postgres.connections import OUT_OF_REACH
 from engine.programme.calendar import iso_moment
 
@@ -40,7 +41,6 @@ NOTHING = Wire(Nothing)
 SEES_DOCUMENTS = frozenset({Role.NETWORK, Role.APP})
 SPEAKS_FOR_CUSTOMERS = frozenset({Role.NETWORK, Role.APP})
 """The app has its customer signed in, and customer service asks who is calling."""
-DEFAULT_COUNTRY = "CO"
 NOTICE_LIFETIME_S = 3600
 """How long it is tried to tell the holder of an old contact."""
 
@@ -48,7 +48,7 @@ NOTICE_LIFETIME_S = 3600
 async def register(services: Services, call: Call) -> Reply:
     """`POST /v1/customers`: quick or full registration (CUS-3, CUS-4)."""
     body = REGISTRATION.decode(await read_body(services, call.request))
-    country, city = _home(services, call.principal)
+    home, city = _home(services, call.principal)
     profile = Profile(
         document_type=body.document.type,
         document_number=body.document.number,
@@ -58,23 +58,31 @@ async def register(services: Services, call: Call) -> Reply:
         last_names=body.last_names,
         gender=body.gender,
         birth_date=body.birth_date,
-        country=body.country or body.document.country or country,
+        country=body.country,
         city=body.city or city,
+        document_country=body.document.country,
     )
-    issued_in = body.document.country
     with _counted(services, call.principal), _registration_told():
-        customer = await services.customers.register(profile, issued_in)
+        customer = await services.customers.register(profile, home)
     return answer(json_of(customer_body(customer, call.principal)), 201)
 
 
 async def lookup(services: Services, call: Call) -> Reply:
     """`POST /v1/customers/lookup`: in a body, so that personal data stays out of URLs and logs."""
     body = LOOKUP.decode(await read_body(services, call.request))
-    kind = one_of(body, "document", "phone", "email", "qr")
-    country, _ = _home(services, call.principal)
+    kind = one_of(body, "document", "phone", "email", "qr", "text")
+    home, _ = _home(services, call.principal)
+    if body.text is not None and looks_like_qr(body.text):
+        kind, body = "qr", Lookup(qr=body.text)
     with _counted(services, call.principal):
         try:
-            customer = await _find(services, kind, body, country)
+            if body.text is not None:
+                found = await _fitting(services, body.text, home)
+                if len(found) > 1:
+                    return answer(json_of({"matches": [_match(one) for one in found]}))
+                customer = found[0] if found else None
+            else:
+                customer = await _find(services, kind, body, home)
         except ValueError as error:
             raise Problem("invalid_request", str(error)) from None
         if customer is None or customer.erased_at is not None:
@@ -137,7 +145,6 @@ def customer_body(
     customer: Customer, principal: Principal, *, blocked: bool = False
 ) -> dict[str, Any]:
     """Return a customer as the principal may see them."""
-    number = customer.document_number
     return {
         "customer_id": str(customer.customer_id),
         "status": "blocked" if blocked else "active",
@@ -145,10 +152,7 @@ def customer_body(
         "missing_fields": names_of(customer.missing_fields),
         "document": None
         if customer.erased_at is not None
-        else {
-            "type": customer.document_type,
-            "number": number if principal.role in SEES_DOCUMENTS else mask_tail(number),
-        },
+        else _shown_document(customer, masked=principal.role not in SEES_DOCUMENTS),
         "email": customer.email or None,
         "phone": customer.phone,
         "first_names": customer.first_names,
@@ -161,8 +165,30 @@ def customer_body(
     }
 
 
+def _shown_document(customer: Customer, *, masked: bool) -> dict[str, str]:
+    """Return a document as it is shown: its country only where the type does not tell it."""
+    number = customer.document_number
+    shown = {"type": customer.document_type, "number": mask_tail(number) if masked else number}
+    country = customer.document_country
+    if country is not None and country_of_type(customer.document_type) is None:
+        shown["country"] = country
+    return shown
+
+
+def _match(customer: Customer) -> dict[str, Any]:
+    """Return what tells a customer from the others whom a text fits (CUS-15)."""
+    return {
+        "customer_id": str(customer.customer_id),
+        "document": _shown_document(customer, masked=True),
+        "email": mask_email(customer.email),
+        "phone": None if customer.phone is None else mask_tail(customer.phone),
+        "first_names": customer.first_names,
+        "last_names": customer.last_names,
+    }
+
+
 def identity_of(
-    country: str,
+    country: str | None,
     *,
     document: Document | None = None,
     phone: str | None = None,
@@ -170,12 +196,15 @@ def identity_of(
 ) -> str:
     """Return the normalised identity that names a customer, the first that is there (CUS-2, CUS-5).
 
-    Without a country of their own a document and a phone are read as `country`'s. Raises
-    ValueError with a sentence.
+    Without a country of their own a NIT and a phone are read as `country`'s. Raises ValueError with
+    a sentence.
     """
     if document is not None:
-        return document_identity(document.type, document.number, document.country or country)
-    return normalise_email(str(email)) if phone is None else normalise_phone(phone, country)
+        issuer = issuer_of(document.type, document.country, country)
+        return document_identity(document.type, document.number, issuer)
+    if phone is not None:
+        return read_phone(phone, () if country is None else (country,))
+    return normalise_email(str(email))
 
 
 def json_of(body: dict[str, Any]) -> bytes:
@@ -235,18 +264,30 @@ async def _notify(services: Services, before: Customer, after: Customer) -> None
             )
 
 
-def _home(services: Services, principal: Principal) -> tuple[str, str | None]:
-    """Return the country and city of the principal's store, or of its brand (CUS-3)."""
+def _home(services: Services, principal: Principal) -> tuple[str | None, str | None]:
+    """Return the country and city of the principal's store, or of its brand (CUS-3).
+
+    The network's and the app's keys have none: no country is assumed for their customers.
+    """
     snapshot = services.catalogue.now
     if principal.store_id is not None:
         store = snapshot.stores[principal.store_id]
         return store.brand.country, store.city
     if principal.brand_id is not None:
         return snapshot.brands[principal.brand_id].country, None
-    return DEFAULT_COUNTRY, None
+    return None, None
 
 
-async def _find(services: Services, kind: str, body: Lookup, country: str) -> Customer | None:
+async def _fitting(services: Services, text: str, home: str | None) -> list[Customer]:
+    """Return the customers whom a text fits, those of the store's country first; ValueError."""
+    reading = read_text(text, home)
+    matches_max = services.settings.lookup_matches_max
+    return await services.customers.fitting(reading.identities, reading.passport, matches_max)
+
+
+async def _find(
+    services: Services, kind: str, body: Lookup, country: str | None
+) -> Customer | None:
     """Return whom the look-up names, None where it is nobody; raises ValueError."""
     if body.qr is not None:
         shown = read_qr(services.code_secret, body.qr, int(time.time()))

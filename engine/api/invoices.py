@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from engine.api.accumulations import differing, occurred_at_s
+from engine.api.currencies import check_currency
 from engine.api.door import Call, answer, read_body
 from engine.api.pages import LISTED, LISTED_MAX
 from engine.api.periods import query_moment
@@ -37,13 +38,12 @@ async def put(services: Services, call: Call) -> Reply:
         detail = "An invoice number has 1 to 64 printable ASCII characters."
         raise Problem("invalid_request", detail)
     body: PrintedInvoice = WIRE.decode(await read_body(services, call.request))
-    if body.currency != store.brand.currency:
-        raise Problem("currency_mismatch", f"Sales of this store are in {store.brand.currency}.")
+    check_currency(body.currency, store.brand)
     printed = Printed(
         store_id=store.store_id,
         invoice_number=number,
         amount=body.amount,
-        currency=body.currency,
+        currency=store.brand.currency,
         issued_at=body.issued_at,
     )
     try:

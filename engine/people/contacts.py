@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 from unicodedata import normalize
 
+import idna
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
@@ -27,8 +29,8 @@ PERSONAL: Final = frozenset(
     }
 )
 
-# ASCII only: a domain with other letters has a spelling with xn-- that means it alone, while names
-# that look the same could be two identities.
+# ASCII only: a domain with other letters is kept in its spelling with xn--, which means it alone.
+# The part before the @ has no such spelling, and most servers take no other letters there.
 WORD: Final = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 EMAIL: Final = re.compile(
@@ -59,13 +61,52 @@ def normalise_phone(phone: str, country: str | None) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
+def read_phone(phone: str, countries: Sequence[str]) -> str:
+    """Return E.164 of a phone, read as one of the first of these countries where it can be one.
+
+    Raises ValueError with a sentence that does not repeat the phone; without a country, it says
+    that one is missing.
+    """
+    for country in countries:
+        try:
+            return normalise_phone(phone, country)
+        except ValueError:
+            continue
+    try:
+        return normalise_phone(phone, None)
+    except ValueError:
+        if countries:
+            raise
+        raise ValueError(
+            "Nothing says which country this phone is of: write it with its country, like"
+            " +573001234567, or send `country`."
+        ) from None
+
+
+def country_of_phone(phone: str) -> str | None:
+    """Return the ISO 3166 country of an international phone, None for any other text."""
+    try:
+        parsed = phonenumbers.parse(normalise_phone(phone, None))
+    except ValueError:
+        return None
+    return str(phonenumbers.region_code_for_number(parsed))
+
+
 def normalise_email(email: str) -> str:
     """Return an e-mail address in lower case (CUS-2); raises ValueError with a sentence.
 
-    It is ASCII, and its domain has a dot; an international domain is read in its spelling with
-    xn--. The sentence does not repeat the address.
+    Its domain has a dot. An international domain is kept in its spelling with xn--, so that both
+    spellings are one address. The sentence does not repeat the address.
     """
     spelled = email.strip().lower()
+    name, at, domain = spelled.rpartition("@")
+    if at and not name.isascii():
+        raise ValueError(
+            "The part of an e-mail address before the @ has letters of English only: no accents"
+            " and no ñ. Type it as the mailbox is really called, often with n instead of ñ."
+        )
+    if not domain.isascii():
+        spelled = f"{name}@{_ascii_domain(domain) or domain}"
     if len(spelled) > EMAIL_CHARACTERS_MAX or EMAIL.fullmatch(spelled) is None:
         raise ValueError("An e-mail address looks like name@example.com.")
     return spelled
@@ -81,6 +122,14 @@ def mask_email(email: str) -> str:
     """Return an address with all but the first letter of its name hidden."""
     name, _, domain = email.partition("@")
     return f"{name[:1]}***@{domain}"
+
+
+def _ascii_domain(domain: str) -> str | None:
+    """Return a domain with xn-- for its international labels, None where it cannot be one."""
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except UnicodeError:  # idna.IDNAError is one
+        return None
 
 
 def _parsed(dialled: str, country: str | None) -> phonenumbers.PhoneNumber | None:

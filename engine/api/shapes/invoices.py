@@ -7,14 +7,14 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from engine.api.shapes.scalars import Amount, Currency, Id, InvoiceNumber, Moment
+from engine.api.shapes.scalars import Amount, Currency, Id, InvoiceNumber, Moment, SentCurrency
 
 
 class PrintedInvoice(Struct, forbid_unknown_fields=True, frozen=True):
     """Body of a sale that a point of sale has printed (INV-1)."""
 
     amount: Amount
-    currency: Currency
+    currency: SentCurrency
     issued_at: Moment
 
 

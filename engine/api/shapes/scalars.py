@@ -18,6 +18,7 @@ PRINTABLE_ASCII = r"^[\x20-\x7e]+\Z"
 USER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._@-]+\Z"
 UUID_TEXT = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
 CODE = r"^[0-9]{4,6}\Z"
+COUNTRY_CODE = r"^[A-Z]{2}\Z"
 IN_WORDS = {
     PLAIN: " without control characters",
     PLAIN_WITHOUT_TAGS: " without control characters, `<` and `>`",
@@ -25,6 +26,7 @@ IN_WORDS = {
     USER_NAME: ": letters of English, digits, and after the first also `.`, `_`, `@` and `-`",
     UUID_TEXT: "a UUID, like 0b7c7e2e-3c1b-4f43-9d8e-0d5c1f1a2b3c",
     CODE: "4 to 6 digits",
+    COUNTRY_CODE: "a country in ISO 3166 alpha-2, in capitals, like CO",
 }
 """What a pattern takes, for those who sent something else; where a length is told, it follows."""
 
@@ -66,7 +68,16 @@ CustomerId = Annotated[str, Meta(pattern=UUID_TEXT, description="A UUID.")]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE_ASCII)]
 InvoiceNumber = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE_ASCII)]
 Currency = Literal["COP", "USD", "GTQ"]
+SentCurrency = Literal["COP", "USD", "GTQ", "PAB"]
+"""What a body may say: the balboa is the dollar at par, in Panama; answers say USD."""
 Country = Literal["CO", "SV", "GT", "PA"]
+IssuingCountry = Annotated[
+    str,
+    Meta(
+        pattern=COUNTRY_CODE,
+        description="Who issued the document, ISO 3166 alpha-2: any country for a passport.",
+    ),
+]
 Gender = Literal["F", "M", "X"]
 Asset = Literal["points", "coins"]
 Moment = Annotated[

@@ -25,6 +25,7 @@ from engine.api.shapes.scalars import (
     Moment,
     Points,
     Reason,
+    SentCurrency,
     Text,
 )
 
@@ -37,7 +38,7 @@ class Accumulation(Struct, forbid_unknown_fields=True, frozen=True, omit_default
     """
 
     amount: Amount | None = None
-    currency: Currency | None = None
+    currency: SentCurrency | None = None
     invoice_number: InvoiceNumber | None = None
     store_id: Id | None = None
     occurred_at: Moment | None = None
@@ -92,7 +93,7 @@ class BulkItem(Struct, forbid_unknown_fields=True, frozen=True):
     document: Document | None = None
     phone: Text | None = None
     amount: Amount | None = None
-    currency: Currency | None = None
+    currency: SentCurrency | None = None
     invoice_number: InvoiceNumber | None = None
     store_id: Id | None = None
     occurred_at: Moment | None = None
