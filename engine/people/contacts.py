@@ -12,6 +12,8 @@ import idna
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
+from engine.people.countries import MARKETS
+
 # Telephones and messengers copy a number with marks of its writing direction around it.
 INVISIBLE: Final = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 # The library would read letters as the digits on their keys, and would drop an extension.
@@ -43,8 +45,10 @@ EMAIL_CHARACTERS_MAX: Final = 254
 def normalise_phone(phone: str, country: str | None) -> str:
     """Return E.164 of a phone, read as one of `country` where it has neither + nor 00 (CUS-2).
 
-    Raises ValueError with a sentence that does not repeat the phone: for what is no number in use,
-    for one with an extension or letters, and for one that is nobody's own, like a toll-free one.
+    Without a country, digits that begin with the calling code of a country of the network are read
+    as international: messengers show numbers so. Raises ValueError with a sentence that does not
+    repeat the phone: for what is no number in use, for one with an extension or letters, and for
+    one that is nobody's own, like a toll-free one.
     """
     spelled = INVISIBLE.sub("", normalize("NFKC", phone)).strip()
     parsed = None
@@ -55,7 +59,12 @@ def normalise_phone(phone: str, country: str | None) -> str:
         elif dialled.startswith("00"):
             # The library takes the third digit for a carrier's in Colombia, as in 005 and 009.
             dialled = f"+{dialled[2:]}"
-        parsed = _parsed(dialled, country)
+        if country is None and not dialled.startswith("+"):
+            parsed = _parsed(f"+{dialled}", None)
+            if parsed is not None and phonenumbers.region_code_for_number(parsed) not in MARKETS:
+                parsed = None
+        else:
+            parsed = _parsed(dialled, country)
     if parsed is None or phonenumbers.number_type(parsed) not in PERSONAL:
         raise ValueError("A phone is a number with its country, like +573001234567.")
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)

@@ -54,6 +54,8 @@ MOBILES = {
         ("00 503 7123 4567", "CO", "+50371234567"),
         ("00 91 98765 43210", "CO", "+919876543210"),
         ("+1 202 555 0123", "PA", "+12025550123"),
+        ("57 300 123 4567", None, "+573001234567"),
+        ("50378826076", None, "+50378826076"),
     ],
 )
 def test_a_phone_has_one_spelling(typed: str, country: str | None, e164: str) -> None:
@@ -69,6 +71,8 @@ def test_a_phone_has_one_spelling(typed: str, country: str | None, e164: str) ->
         ("+57", "CO"),
         ("123", "CO"),
         ("3001234567", None),
+        ("78826076", None),
+        ("12025550123", None),
         ("3001234567", "XX"),
         ("3001234567", "GT"),
         ("300123456", "CO"),
@@ -260,6 +264,7 @@ def test_a_national_phone_is_read_as_the_first_country_that_it_can_be_of() -> No
     assert read_phone("3001234567", ("SV", "CO")) == "+573001234567"
     assert read_phone("61234567", ("SV", "PA")) == "+50361234567"
     assert read_phone("+57 300 123 4567", ()) == "+573001234567"
+    assert read_phone("50378826076", ("CO",)) == "+50378826076"
 
 
 def test_a_national_phone_of_no_known_country_is_told_that_a_country_is_missing() -> None:
@@ -272,7 +277,12 @@ def test_a_national_phone_of_no_known_country_is_told_that_a_country_is_missing(
 
 @pytest.mark.parametrize(
     ("phone", "country"),
-    [("+50378826076", "SV"), ("00 507 6123 4567", "PA"), ("+12125550123", "US")],
+    [
+        ("+50378826076", "SV"),
+        ("00 507 6123 4567", "PA"),
+        ("50251234567", "GT"),
+        ("+12125550123", "US"),
+    ],
 )
 def test_an_international_phone_has_a_country(phone: str, country: str) -> None:
     assert country_of_phone(phone) == country

@@ -138,8 +138,14 @@ ROWS: Rows = {
         },
         answers={201: PERSON},
         problems=("customer_exists", "too_many_guesses"),
-        about="Where they are left out, `country` is the document's or else that of the store or"
-        " the brand whose key this is, and `city` that of the store (CUS-3).",
+        about="Where they are left out, `country` is that of the document, else that of an"
+        " international phone, else that of the store or the brand whose key this is, and `city`"
+        " that of the store (CUS-3). The keys of the network and the app have no country. A"
+        " national phone is read as one of that country, or else of the store's. Documents that"
+        " carry the same number of the same person are one identity (CUS-10): TI, CC, RC and the"
+        " NIT of a person; CED and RUC; DUI and the NIT of nine digits; DPI, CUI and the NIT of"
+        " thirteen. A passport is one of its issuing country; without `country` it may be anybody's"
+        " of that number, so it meets all of them.",
     ),
     ("POST", CUSTOMERS + "/lookup"): Row(
         operation="lookUpCustomer",
@@ -148,10 +154,15 @@ ROWS: Rows = {
             "phone": Lookup(phone="300 123 4567"),
             "email": Lookup(email="ana@example.com"),
             "qr": Lookup(qr=QR),
+            "text": Lookup(text="1.032.456.789"),
         },
         answers={200: Found(customer=PERSON, wallets=[COINS, POINTS])},
         problems=("customer_not_found", "too_many_guesses"),
         summary="Find a customer by what they have with them (CUS-2)",
+        about="`text` is what a cashier types or scans, without its kind: a document of any"
+        " country of the network, a passport, a phone, an e-mail or a QR (CUS-15). Where it fits"
+        " several customers, the answer has `matches` alone, those by documents and phones of the"
+        " store's country first, all masked. One that fits nobody counts as one miss.",
     ),
     ("GET", CUSTOMER): Row(
         operation="readCustomer",
