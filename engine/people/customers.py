@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -169,11 +168,30 @@ class Customers:
             return {}
         rows = await self._pool.fetch(SQL["owners"], *_columns(identities))  # network op
         found = {(row["kind"], row["value"]): row["customer_id"] for row in rows}
-        for kind, value in identities - found.keys():
-            if kind == "document" and passport_of(value) is not None:
-                with suppress(ValueError):
-                    if (customer := await self.find(kind, value)) is not None:
-                        found[kind, value] = customer.customer_id
+        return found | await self._passport_owners(identities - found.keys())
+
+    async def _passport_owners(self, identities: Identities) -> dict[tuple[str, str], UUID]:
+        """Return whose these passports are by their number, where one customer alone fits."""
+        wanted = {
+            value: passport
+            for kind, value in identities
+            if kind == "document" and (passport := passport_of(value)) is not None
+        }
+        if not wanted:
+            return {}
+        rows = await self._pool.fetch(  # network op
+            SQL["passports"], [number for _, number in wanted.values()]
+        )
+        found = {}
+        for value, (issuer, number) in wanted.items():
+            fitting = [
+                row["customer_id"]
+                for row in rows
+                if row["document_number"] == number
+                and (issuer is None or row["document_country"] is None)
+            ]
+            if len(fitting) == 1:
+                found["document", value] = fitting[0]
         return found
 
     async def get(self, customer_id: UUID) -> Customer | None:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from engine.people.contacts import normalise_email, normalise_phone
 from engine.people.countries import MARKETS
-from engine.people.documents import DOCUMENT_TYPES, DocumentType, document_identity, normalise
+from engine.people.documents import (
+    DOCUMENT_TYPES,
+    HYPHENS,
+    DocumentType,
+    document_identity,
+    normalise,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,10 @@ def read_text(text: str, home: str | None) -> Reading:
     """
     if "@" in text:
         return Reading([("email", normalise_email(text))], None)
+    if HYPHENS.search(text) is not None:
+        # The parts of a Panamanian cédula are nobody's whole number.
+        with suppress(ValueError):
+            return Reading([("document", document_identity("CED", text, None))], None)
     countries = sorted(MARKETS, key=lambda country: country != home)
     found: dict[tuple[str, str], None] = {}
     for country in countries:

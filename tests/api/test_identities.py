@@ -221,6 +221,19 @@ async def test_a_passport_is_found_without_its_country_where_one_person_has_the_
     assert "country" in several.json["detail"]
 
 
+async def test_bulk_finds_nobody_by_a_passport_that_several_have(api):
+    number = passport()
+    for country in ("US", "VE"):
+        await api.network.register(**body(document("PA", number, country)))
+    shown = [document("PA", number), document("PA", number, "ES"), document("PA", number, "VE")]
+    items = [
+        {"idempotency_key": f"{number}-{n}", "document": one, "amount": 100_000}
+        for n, one in enumerate(shown)
+    ]
+    results = (await api.store.upload(items)).json["results"]
+    assert [one["status"] for one in results] == [404, 404, 201]
+
+
 async def test_the_issuer_of_a_passport_can_be_told_later(api):
     number = passport()
     customer_id = (await api.store.register(**body(document("PA", number)))).json["customer_id"]

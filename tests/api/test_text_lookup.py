@@ -102,6 +102,15 @@ async def test_several_whom_a_text_fits_are_listed_masked(api):
     assert second["email"] == "t***@example.com"
 
 
+async def test_the_parts_of_a_panamanian_number_are_nobody_elses_number(api):
+    number = str(next(numbers) % 1_000_000)
+    of_panama = await registered(api.store, document={"type": "CED", "number": f"8-77-{number}"})
+    await registered(api.store, document={"type": "CC", "number": f"877{number}"})
+    for typed in (f"8-77-{number}", f"08–077–{number}"):
+        found = await api.store.lookup(text=typed)
+        assert found.json["customer"]["customer_id"] == of_panama
+
+
 async def test_the_same_person_by_two_of_their_identities_is_one(api):
     number = mobile()
     customer_id = await registered(

@@ -38,6 +38,12 @@ select i.kind, i.value, i.customer_id
   from unnest($1::text[], $2::text[]) as k (kind, value)
   join identity i on i.kind = k.kind and i.value = k.value
 
+-- passports --
+-- Who has passports of these numbers, and who issued each; null: not known.
+select document_number, document_country, customer_id
+  from customer
+ where document_type = 'PA' and document_number = any($1::text[])
+
 -- first_identity --
 -- Whose any of these identities is, the first of them in the order given; $3 has the others.
 select i.customer_id, i.kind
