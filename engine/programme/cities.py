@@ -11,7 +11,7 @@ NO_LETTERS: Final = re.compile(r"[\W_]+")
 # What Colombia's districts have behind their names, once the name is in small plain letters: D.C.,
 # D.T. y C., D.T.C.H., D.E.I.P., or in full.
 DISTRICT: Final = re.compile(
-    r" (?:d ?c|d ?t ?y? ?c(?: ?e? ?h)?|d ?e(?: ?i ?p)?"
+    r" (?:d ?c|d ?t ?y? ?c(?: ?e? ?h)?|d e|d ?e ?i ?p"
     r"|distrito (?:capital|turistico|especial)\b.*)\Z"
 )
 DISTRICT_IN_FRONT: Final = re.compile(

@@ -40,6 +40,7 @@ TODAY = date(2026, 3, 15)
         ("Santiago de Tolú", "Tolú"),
         ("Santa Marta D.T.C.H.", "Santa Marta"),
         ("Barranquilla, D.E.I.P.", "Barranquilla"),
+        ("Cali, D.E.", "Cali"),
         ("Ciudad de Panamá", "Panamá"),
         ("Nueva Guatemala de la Asunción", "Ciudad de Guatemala"),
     ],
@@ -63,6 +64,7 @@ def test_the_official_name_is_the_short_one(official: str, short: str) -> None:
         ("San José del Guaviare", "San José de Cúcuta"),
         ("Villa Rica", "Villarrica"),
         ("Providencia", "Santa Catalina"),
+        ("Villa", "Villa de"),
     ],
 )
 def test_cities_with_much_of_a_name_in_common_are_two(one: str, other: str) -> None:
