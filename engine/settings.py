@@ -146,6 +146,7 @@ class Settings:
 
     # Whoever asks for people who are not there (CUS-2).
     misses_an_hour_max: Annotated[int, "look-ups of a key that find nobody, in one worker"] = 3600
+    lookup_matches_max: Annotated[int, "customers listed where a typed text fits several"] = 20
     cashier_misses_an_hour_max: Annotated[int, "the same, for all cashiers of one store"] = 300
 
     # Payments with a code (COI-6).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.api.answers import accumulation_answer, raise_refusal
+from engine.api.currencies import check_currency
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import (
     customer_id_of,
@@ -120,8 +121,7 @@ def earn(
         occurred_at = printed.issued_at if occurred_at is None else occurred_at
     if amount is None:
         raise Problem("amount_required", _what_is_missing(number))
-    if body.currency is not None and body.currency != brand.currency:
-        raise Problem("currency_mismatch", f"Sales of this store are in {brand.currency}.")
+    check_currency(body.currency, brand)
     occurred_s = occurred_at_s(occurred_at, services.settings.occurred_days_max)
     programme = brand.programme_at(occurred_s)
     if programme is None:

@@ -28,6 +28,11 @@ class Bill:
     amount: int
 
     @property
+    def number_bytes(self) -> bytes | None:
+        """The number as the ledger takes it."""
+        return None if self.number is None else self.number.encode()
+
+    @property
     def coins_max(self) -> int:
         """How many coins can pay its invoice, all payments together; UNKNOWN without an invoice."""
         if self.number is None or self.amount == UNKNOWN:

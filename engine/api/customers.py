@@ -25,13 +25,14 @@ from engine.api.wallets import wallets_of
 from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, OutcomeUnknown
 from engine.ledger.vocabulary import Refusal
-from engine.people.contacts import mask_email, mask_tail, normalise_email, normalise_phone
+from engine.people.contacts import mask_email, mask_tail, normalise_email, read_phone
 from engine.people.customers import PROFILE_FIELDS, AlreadyRegistered, Customer, Profile
-from engine.people.documents import document_identity
+from engine.people.documents import country_of_type, document_identity, issuer_of
 from engine.people.keys import Principal, Role
 from engine.people.profile import names_of
-from engine.people.qr import LIFETIME_S, make_qr
+from engine.people.qr import LIFETIME_S, looks_like_qr, make_qr
 from engine.people.sender import Message
+from engine.people.texts import read_text
 from engine.postgres.connections import OUT_OF_REACH
 from engine.programme.calendar import iso_moment
 
@@ -43,7 +44,6 @@ NOTHING = Wire(Nothing)
 SEES_DOCUMENTS = frozenset({Role.NETWORK, Role.APP})
 SPEAKS_FOR_CUSTOMERS = frozenset({Role.NETWORK, Role.APP})
 """The app has its customer signed in, and customer service asks who is calling."""
-DEFAULT_COUNTRY = "CO"
 QR_SECONDS_WAITED_MAX = 2
 NOTICE_LIFETIME_S = 3600
 """How long it is tried to tell the holder of an old contact."""
@@ -52,9 +52,7 @@ NOTICE_LIFETIME_S = 3600
 async def register(services: Services, call: Call) -> Reply:
     """`POST /v1/customers`: quick or full registration (CUS-3, CUS-4)."""
     body = REGISTRATION.decode(await read_body(services, call.request))
-    country, city = _home(services, call.principal)
-    issued_in = body.document.country
-    country = country if issued_in is None else issued_in
+    home, city = _home(services, call.principal)
     profile = Profile(
         document_type=body.document.type,
         document_number=body.document.number,
@@ -64,27 +62,33 @@ async def register(services: Services, call: Call) -> Reply:
         last_names=body.last_names,
         gender=body.gender,
         birth_date=body.birth_date,
-        country=country if body.country is None else body.country,
+        country=body.country,
         city=city if body.city is None else body.city,
+        document_country=body.document.country,
     )
     with _counted(services, call.principal), _registration_told():
-        customer = await services.customers.register(profile, issued_in)
+        customer = await services.customers.register(profile, home)
     return answer(json_of(customer_body(customer, call.principal)), 201)
 
 
 async def lookup(services: Services, call: Call) -> Reply:
     """`POST /v1/customers/lookup`: in a body, so that personal data stays out of URLs and logs."""
     body = LOOKUP.decode(await read_body(services, call.request))
-    kind = one_of(body, "document", "phone", "email", "qr")
+    kind = one_of(body, "document", "phone", "email", "qr", "text")
+    if body.text is not None and looks_like_qr(body.text):
+        kind, body = "qr", Lookup(qr=body.text)
     try:
         with _counted(services, call.principal):
-            customer, presence = await _find(services, call.principal, kind, body)
-            if customer is None or customer.erased_at is not None:
+            found, presence = await _find(services, call.principal, kind, body)
+            if not found or found[0].erased_at is not None:
                 raise CustomerNotFound
     except CustomerNotFound:
         if body.qr is None:
             raise
         raise refusal_problem(Refusal.QR_INVALID) from None
+    if len(found) > 1:
+        return answer(json_of({"matches": [_match(one) for one in found]}))
+    customer = found[0]
     wallets = await wallets_of(services, call.principal, customer.customer_id.bytes)
     body_out = {"customer": customer_body(customer, call.principal, blocked=wallets.blocked)}
     body_out |= {} if presence is None else {"presence": presence}
@@ -158,7 +162,6 @@ def customer_body(
     customer: Customer, principal: Principal, *, blocked: bool = False
 ) -> dict[str, Any]:
     """Return a customer as the principal may see them."""
-    number = customer.document_number
     return {
         "customer_id": str(customer.customer_id),
         "status": "blocked" if blocked else "active",
@@ -166,10 +169,7 @@ def customer_body(
         "missing_fields": names_of(customer.missing_fields),
         "document": None
         if customer.erased_at is not None
-        else {
-            "type": customer.document_type,
-            "number": number if principal.role in SEES_DOCUMENTS else mask_tail(number),
-        },
+        else _shown_document(customer, masked=principal.role not in SEES_DOCUMENTS),
         "email": customer.email or None,
         "phone": customer.phone,
         "first_names": customer.first_names,
@@ -182,8 +182,30 @@ def customer_body(
     }
 
 
+def _shown_document(customer: Customer, *, masked: bool) -> dict[str, str]:
+    """Return a document as it is shown: its country only where the type does not tell it."""
+    number = customer.document_number
+    shown = {"type": customer.document_type, "number": mask_tail(number) if masked else number}
+    country = customer.document_country
+    if country is not None and country_of_type(customer.document_type) is None:
+        shown["country"] = country
+    return shown
+
+
+def _match(customer: Customer) -> dict[str, Any]:
+    """Return what tells a customer from the others whom a text fits (CUS-15)."""
+    return {
+        "customer_id": str(customer.customer_id),
+        "document": _shown_document(customer, masked=True),
+        "email": mask_email(customer.email),
+        "phone": None if customer.phone is None else mask_tail(customer.phone),
+        "first_names": customer.first_names,
+        "last_names": customer.last_names,
+    }
+
+
 def identity_of(
-    country: str,
+    country: str | None,
     *,
     document: Document | None = None,
     phone: str | None = None,
@@ -191,16 +213,15 @@ def identity_of(
 ) -> str:
     """Return the normalised identity that names a customer, the first that is there (CUS-2, CUS-5).
 
-    Without a country of their own a document and a phone are read as `country`'s. Raises
-    ValueError with a sentence.
+    Without a country of their own a NIT and a phone are read as `country`'s. Raises ValueError with
+    a sentence.
     """
     if document is not None:
-        return document_identity(document.type, document.number, _country_of(document, country))
-    return normalise_email(str(email)) if phone is None else normalise_phone(phone, country)
-
-
-def _country_of(document: Document, country: str) -> str:
-    return country if document.country is None else document.country
+        issuer = issuer_of(document.type, document.country, country)
+        return document_identity(document.type, document.number, issuer)
+    if phone is not None:
+        return read_phone(phone, () if country is None else (country,))
+    return normalise_email(str(email))
 
 
 def json_of(body: dict[str, Any]) -> bytes:
@@ -260,26 +281,37 @@ async def _notify(services: Services, before: Customer, after: Customer) -> None
             )
 
 
-def _home(services: Services, principal: Principal) -> tuple[str, str | None]:
-    """Return the country and city of the principal's store, or of its brand (CUS-3)."""
+def _home(services: Services, principal: Principal) -> tuple[str | None, str | None]:
+    """Return the country and city of the principal's store, or of its brand (CUS-3).
+
+    The network's and the app's keys have none: no country is assumed for their customers.
+    """
     snapshot = services.catalogue.now
     if principal.store_id is not None:
         store = snapshot.stores[principal.store_id]
         return store.brand.country, store.city
     if principal.brand_id is not None:
         return snapshot.brands[principal.brand_id].country, None
-    return DEFAULT_COUNTRY, None
+    return None, None
 
 
 async def _find(
     services: Services, principal: Principal, kind: str, body: Lookup
-) -> tuple[Customer | None, dict[str, Any] | None]:
-    """Return whom a look-up names, None where it is nobody, and their presence; raises Problem."""
+) -> tuple[list[Customer], dict[str, Any] | None]:
+    """Return whom a look-up names, nobody or several too, and their presence; raises Problem."""
     if body.qr is not None:
-        return await found_by_qr(services, principal, body.qr)
-    country, _ = _home(services, principal)
+        customer, presence = await found_by_qr(services, principal, body.qr)
+        return [] if customer is None else [customer], presence
+    home, _ = _home(services, principal)
     try:
-        value = identity_of(country, document=body.document, phone=body.phone, email=body.email)
+        if body.text is not None:
+            reading = read_text(body.text, home)
+            matches_max = services.settings.lookup_matches_max
+            return await services.customers.fitting(
+                reading.identities, reading.passport, matches_max
+            ), None
+        value = identity_of(home, document=body.document, phone=body.phone, email=body.email)
     except ValueError as error:
         raise Problem("invalid_request", str(error)) from None
-    return await services.customers.find(kind, value), None
+    customer = await services.customers.find(kind, value)
+    return [] if customer is None else [customer], None

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from engine.api.currencies import check_currency
 from engine.api.door import Call, answer, read_body
 from engine.api.heads import query_text
 from engine.api.moments import occurred_at_s
@@ -41,8 +42,7 @@ async def put(services: Services, call: Call) -> Reply:
     if number is None:
         raise Problem("invalid_request", NUMBER_ADVICE)
     body: PrintedInvoice = WIRE.decode(await read_body(services, call.request))
-    if body.currency != store.brand.currency:
-        raise Problem("currency_mismatch", f"Sales of this store are in {store.brand.currency}.")
+    check_currency(body.currency, store.brand)
     name = named(store, number, body.issued_at.timestamp(), body.till)
     printed = Printed(
         store_id=store.store_id,
@@ -50,7 +50,7 @@ async def put(services: Services, call: Call) -> Reply:
         invoice_number=number,
         till=body.till,
         amount=body.amount,
-        currency=body.currency,
+        currency=store.brand.currency,
         issued_at=body.issued_at,
     )
     try:

@@ -50,16 +50,16 @@ CONFIRMATION = Wire(Confirmation)
 NOTHING = Wire(Nothing)
 
 
+CHECK_ADVICE = "Check the customer's physical document, then send `document_checked: true`."
+
+
 async def pay(services: Services, call: Call) -> Reply:
     """`POST /v1/customers/{customer_id}/payments`: by a code, or at once by the QR (COI-6)."""
     customer_id = customer_id_of(call.params)
     key = idempotency_key_of(call.request)
     body = PAYMENT.decode(await read_body(services, call.request))
     if not body.document_checked:
-        raise Problem(
-            "document_not_checked",
-            "Check the customer's physical document, then send `document_checked: true`.",
-        )
+        raise Problem("document_not_checked", CHECK_ADVICE)
     try:
         purchase = purchase_of(services.catalogue.now, call.principal, body)
         bill = await bill_of(services, purchase.store, body)
@@ -95,7 +95,7 @@ async def pay(services: Services, call: Call) -> Reply:
             requested=purchase.coins,
             occurred_at=time.time_ns() // 1000,
             bill_amount=bill.amount,
-            invoice_number=None if bill.number is None else bill.number.encode(),
+            invoice_number=bill.number_bytes,
             invoice_scope=bill.scope,
             coins_max=bill.coins_max,
             details=orjson.dumps(details | purchase.item(pick)),
@@ -116,11 +116,11 @@ async def pay(services: Services, call: Call) -> Reply:
             purchase.promotion, customer_id, services.settings.tries_max, submit
         )
     raise_refusal(decided, replayed=replayed)
-    # A retry may come when the presence is over: what was recorded says what it was.
+    # A retry may come when the presence is over: the recorded answer says what it was.
     if decided.kind == Kind.HOLD:
         await send_code(services, customer, decided, decided, replayed=replayed)
-    status = PAYMENT_STATUS[Kind(decided.kind)]
-    return answer(payment_answer(decided, status), 201, replayed=replayed)
+    body_out = payment_answer(decided, PAYMENT_STATUS[Kind(decided.kind)])
+    return answer(body_out, 201, replayed=replayed)
 
 
 async def confirm(services: Services, call: Call) -> Reply:

@@ -41,7 +41,7 @@ class Identities:
             document_type = "CE"
         while True:
             number = self._number(document_type, birth_date)
-            if number and self._take(document_identity(document_type, number, country)):
+            if number and self._take(document_identity(document_type, number, None)):
                 return document_type, number
 
     def phone(self, country: str) -> str:

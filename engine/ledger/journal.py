@@ -276,8 +276,8 @@ class Journal:
             if coins_max < 0 or operation.requested <= left:
                 paid[place] += operation.requested
             else:
-                details = orjson.loads(operation.details or b"{}") | {"left": left}
-                bar = Bar(Refusal.EXCEEDS_INVOICE, orjson.dumps(details))
+                details = orjson.loads(b"{}" if operation.details is None else operation.details)
+                bar = Bar(Refusal.EXCEEDS_INVOICE, orjson.dumps(details | {"left": left}))
                 barred[operation.transaction_id] = bar
         return barred
 

@@ -311,9 +311,7 @@ class Lane:
     ) -> list[Operation]:
         """Answer the operations whose key the journal has, and bar those that come second.
 
-        See `Journal.find_barred`. Those whose unit or
-        turn another took, or whose allotment is closed, are given up: who asked picks again. Where
-        the connection fails on the way nothing is lost: all are decided again.
+        Those whose unit, turn or allotment is gone are given up: their caller picks again.
         """
         try:
             async with asyncio.timeout(self._settings.append_timeout_ms / 1000):

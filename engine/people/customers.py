@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from engine.errors import CustomerNotFound, Overloaded
-from engine.people.contacts import normalise_email, normalise_phone
-from engine.people.documents import document_identity, normalise
+from engine.people.contacts import normalise_email, read_phone
+from engine.people.documents import (
+    document_identity,
+    is_placeholder,
+    issuer_of,
+    normalise,
+    passport_of,
+)
+from engine.people.origins import dialled_in, origin_of
 from engine.people.profile import check_birth_date, missing_fields, spell_name
 from engine.people.sender import CHANNELS
 from engine.postgres.connections import Pool, PooledConnection
@@ -35,6 +42,7 @@ class Profile:
     birth_date: date | None = None
     country: str | None = None
     city: str | None = None
+    document_country: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +104,18 @@ class Customers:
         self._pool = pool
         self._channels = channels
 
-    async def register(self, profile: Profile, issued_in: str | None = None) -> Customer:
+    async def register(self, profile: Profile, home: str | None = None) -> Customer:
         """Register a customer; the identities make it happen once, whoever else tries (CUS-1).
 
-        `issued_in` is the document's country where that is not the customer's. Raises ValueError
-        with a sentence for what cannot be, AlreadyRegistered, Overloaded (nothing was done).
+        `home` is the store's country; the document's and the phone's count before it. Raises
+        ValueError with a sentence for what cannot be, AlreadyRegistered, Overloaded (nothing was
+        done).
         """
-        kept, identities = _spelled(asdict(profile), profile.country, issued_in)
+        origin = origin_of(
+            profile.document_type, profile.document_country, profile.country, profile.phone, home
+        )
+        profile = replace(profile, country=origin.country, document_country=origin.issuer)
+        kept, identities = _spelled(asdict(profile), origin.dialled)
         customer = Customer(
             **kept,
             customer_id=uuid4(),
@@ -119,15 +132,67 @@ class Customers:
         raise Overloaded
 
     async def find(self, kind: str, value: str) -> Customer | None:
-        """Return whose identity this normalised value is, None where it is nobody's (CUS-2)."""
-        return await self._one(None, kind, value)
+        """Return whose identity this normalised value is, None where it is nobody's (CUS-2).
+
+        A passport is found without its issuer too. Raises ValueError with a sentence where several
+        have that number and the issuer was not told.
+        """
+        passport = passport_of(value) if kind == "document" else None
+        if passport is None:
+            return await self._one(None, kind, value)
+        issuer, number = passport
+        keys = [(kind, value), (kind, document_identity("PA", number, None))]
+        found = await self.fitting(keys, number if issuer is None else None, 2)
+        if len(found) > 1 and issuer is None:
+            raise ValueError(
+                "Several passports have this number: send the `country` of the issuer."
+            )
+        return found[0] if found else None
+
+    async def fitting(
+        self, identities: Sequence[tuple[str, str]], passport: str | None, customers_max: int
+    ) -> list[Customer]:
+        """Return whose any of these normalised identities is, in their order, in one statement.
+
+        After them come those who have a `passport` of this number, of any country.
+        """
+        kinds, values = zip(*identities, strict=True) if identities else ((), ())
+        rows = await self._pool.fetch(  # network op
+            SQL["fitting"], kinds, values, passport, customers_max
+        )
+        return [Customer(**dict(row)) for row in rows]
 
     async def find_many(self, identities: Identities) -> dict[tuple[str, str], UUID]:
         """Return whose these normalised identities are, those that are anybody's (CUS-2)."""
         if not identities:
             return {}
         rows = await self._pool.fetch(SQL["owners"], *_columns(identities))  # network op
-        return {(row["kind"], row["value"]): row["customer_id"] for row in rows}
+        found = {(row["kind"], row["value"]): row["customer_id"] for row in rows}
+        return found | await self._passport_owners(identities - found.keys())
+
+    async def _passport_owners(self, identities: Identities) -> dict[tuple[str, str], UUID]:
+        """Return whose these passports are by their number, where one customer alone fits."""
+        wanted = {
+            value: passport
+            for kind, value in identities
+            if kind == "document" and (passport := passport_of(value)) is not None
+        }
+        if not wanted:
+            return {}
+        rows = await self._pool.fetch(  # network op
+            SQL["passports"], [number for _, number in wanted.values()]
+        )
+        found = {}
+        for value, (issuer, number) in wanted.items():
+            fitting = [
+                row["customer_id"]
+                for row in rows
+                if row["document_number"] == number
+                and (issuer is None or row["document_country"] is None)
+            ]
+            if len(fitting) == 1:
+                found["document", value] = fitting[0]
+        return found
 
     async def get(self, customer_id: UUID) -> Customer | None:
         """Return a customer, None where there is none."""
@@ -141,14 +206,15 @@ class Customers:
         self,
         customer_id: UUID,
         change: Mapping[str, Any],
-        home: str,
+        home: str | None,
         issued_in: str | None = None,
         settles_s: int = 0,
     ) -> tuple[Customer, Customer]:
         """Change fields of a profile, the identities with them; return it before and after (CUS-6).
 
-        `change` has some of PROFILE_FIELDS as they were typed. Without a country of their own, a
-        document and a phone are read as the customer's, or as `home`'s. For `settles_s` seconds
+        `change` has some of PROFILE_FIELDS as they were typed; `issued_in` is the country that was
+        sent with its document. Without a country of their own, a document and a phone are read as
+        the customer's, or as `home`'s. For `settles_s` seconds
         codes go where they went before; 0 says that it is the customer who asks for the change.
         Raises CustomerNotFound, for somebody erased too, and what `register` raises.
         """
@@ -163,7 +229,7 @@ class Customers:
         self,
         customer_id: UUID,
         change: Mapping[str, Any],
-        home: str,
+        home: str | None,
         issued_in: str | None,
         settles_s: int,
     ) -> tuple[Customer, Customer]:
@@ -172,14 +238,21 @@ class Customers:
             if row is None:
                 raise CustomerNotFound
             before = Customer(**dict(row))
-            country = change.get("country", before.country) or home
-            kept, identities = _spelled(change, country, issued_in)
+            country = change.get("country", before.country)
+            typed = dict(change)
+            if "document_type" in typed:
+                typed["document_country"] = issuer_of(
+                    typed["document_type"], issued_in, country or home
+                )
+            dialled = dialled_in(before.document_type, before.document_country, country, home)
+            kept, identities = _spelled(typed, dialled)
             after = replace(before, **kept)
             after = replace(after, missing_fields=_missing(asdict(after)))
             after = _settling(before, after, settles_s, self._channels)
             rows = await connection.fetch(SQL["identities"], customer_id)  # network op
             changed = {"document" if name == "document_number" else name for name in kept}
             old = {(row["kind"], row["value"]) for row in rows if row["kind"] in changed}
+            await _refuse_rival_passports(connection, identities, customer_id)
             # What is given up goes last: whoever waits for a value holds nothing that others want.
             await _insert_identities(connection, identities - old, customer_id)
             await connection.execute(  # network op
@@ -194,6 +267,7 @@ class Customers:
 
     async def _insert(self, customer: Customer, identities: Identities) -> None:
         async with self._pool.acquire() as connection, connection.transaction():  # network op
+            await _refuse_rival_passports(connection, identities, customer.customer_id)
             await _insert_identities(connection, identities, customer.customer_id)
             await connection.execute(  # network op
                 SQL["insert_customer"],
@@ -223,24 +297,49 @@ async def _insert_identities(
         raise _Taken(identities)
 
 
-def _spelled(
-    typed: Mapping[str, Any], country: str | None, issued_in: str | None
-) -> tuple[dict[str, Any], Identities]:
+async def _refuse_rival_passports(
+    connection: PooledConnection, identities: Identities, customer_id: UUID
+) -> None:
+    """Raise AlreadyRegistered where a passport may be another's (CUS-10).
+
+    With and without its issuer a number is two keys, and could be one passport. Who writes either
+    waits for who writes the other one.
+    """
+    for kind, value in identities:
+        passport = passport_of(value) if kind == "document" else None
+        if passport is not None:
+            issuer, number = passport
+            await connection.execute(SQL["lock_passport"], number)  # network op
+            rival = await connection.fetchval(  # network op
+                SQL["rival_passport"], number, issuer, customer_id
+            )
+            if rival is not None:
+                raise AlreadyRegistered(rival, kind)
+
+
+def _spelled(typed: Mapping[str, Any], dialled: Sequence[str]) -> tuple[dict[str, Any], Identities]:
     """Return fields of a profile as they are kept, and the identities that they make.
 
-    Raises ValueError with a sentence that does not repeat what was typed.
+    A national phone is read as one of the countries in `dialled`. Raises ValueError with a sentence
+    that does not repeat what was typed.
     """
     kept = dict(typed)
     identities: Identities = set()
     if "document_number" in kept:
-        document = (kept["document_type"], kept["document_number"], issued_in or country)
+        document = (kept["document_type"], kept["document_number"], kept["document_country"])
         kept["document_number"] = normalise(*document)
-        identities.add(("document", document_identity(*document)))
+        identity = document_identity(*document)
+        if is_placeholder(identity):
+            raise ValueError(
+                "This number is typed where there is no document: ask for the document, or"
+                " register another one."
+            )
+        identities.add(("document", identity))
     if "email" in kept:
         kept["email"] = normalise_email(kept["email"])
         identities.add(("email", kept["email"]))
     if kept.get("phone") is not None:
-        kept["phone"] = normalise_phone(kept["phone"], country)
+        kept["phone"] = read_phone(kept["phone"], dialled)
         identities.add(("phone", kept["phone"]))
     for name in ("first_names", "last_names", "city"):
         if kept.get(name) is not None:

@@ -1,7 +1,8 @@
-"""Identity documents as data (CUS-5): which types there are, and one spelling for each number.
+"""Identity documents as data (CUS-5): the types, one spelling for each number, one key a person.
 
-Two spellings of one document must give one identity, and two documents never the same one. Where a
-number has a check digit, it must be right: it is there for those who type.
+Two spellings of one document give one key, and so do two documents that carry the same number of
+the same person (CUS-10). Documents of two people never share a key. Where a number has a check
+digit, it must be right: it is there for those who type.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 from unicodedata import normalize
 
@@ -16,11 +18,29 @@ from stdnum.co import nit as colombian_nit
 from stdnum.gt import nit as guatemalan_nit
 from stdnum.sv import nit as salvadoran_nit
 
+from engine.people.countries import COUNTRIES
+
 # Dots, white space, and everything that a keyboard or a word processor puts for a hyphen.
 DOTS_AND_SPACES: Final = re.compile(r"[.\s]+")
 HYPHENS: Final = re.compile(r"[-\u2010-\u2015\u2212]+")
 HYPHENS_WITHIN: Final = re.compile(r"-(?!.\Z)")
 LEADING_ZEROS: Final = re.compile(r"\b0+(?=[0-9])")
+
+# Of a number in parts: what separates the parts, and letters that are written to a neighbour.
+SEPARATORS: Final = re.compile(r"[-.\s]+")
+MARKED_PROVINCE: Final = re.compile(r"\A([0-9]+)-?(AV|PI|NT)-?(?=[0-9])")
+LETTERS_IN_FRONT: Final = re.compile(r"\A(PE|E|N)-?(?=[0-9])")
+RUC_WITH_DV: Final = re.compile(
+    r"((?:[0-9]+(?:-[A-Z]{2})?|[A-Z]{1,2})-[0-9]+-[0-9]+)(?:-?DV-?|-)[0-9]{1,2}"
+)
+
+OLD_TI_DIGITS: Final = 11
+CUI_DIGITS: Final = 13
+DUI_DIGITS: Final = 9
+
+PLACEHOLDER_DIGITS_MIN: Final = 6
+COUNTED_UP: Final = "1234567890"
+COUNTED_DOWN: Final = "9876543210"
 
 # How many municipalities each department of Guatemala has, from 01 to 22; their codes have no gaps.
 MUNICIPALITIES: Final = (
@@ -38,13 +58,105 @@ class DocumentType:
     """A type of document; `expected` ends the sentence that a person with a wrong number reads."""
 
     country: str | None  # who issues it; None: any country
-    number: re.Pattern[str]  # once it is spelled as the fields below say
+    number: re.Pattern[str]  # once it is spelled
     label: str
     expected: str
-    in_parts: bool = False  # the hyphens tell the parts of the number apart, so they stay
-    zeros_in_front: bool = True  # False: they mean nothing, so they go
-    marks_check_digit: bool = False  # a hyphen tells whether the last digit is the check digit
+    spell: Callable[[str], str]  # of what is NFKC, in capitals, with plain hyphens
+    person: Callable[[str], str | None] = lambda _: None  # the key, where another type shares it
     checked: Callable[[str], str | None] | None = None  # what is kept; None: a wrong check digit
+
+
+def _in_one(typed: str) -> str:
+    """Without dots, blanks and hyphens."""
+    return DOTS_AND_SPACES.sub("", typed).replace("-", "")
+
+
+def _without_zeros(typed: str) -> str:
+    """In one piece, without the zeros that a scanner or a till puts in front."""
+    return LEADING_ZEROS.sub("", _in_one(typed))
+
+
+def _before_check_digit(typed: str) -> str:
+    """In one piece, with a hyphen only before the last digit: there it marks the check digit."""
+    return LEADING_ZEROS.sub("", HYPHENS_WITHIN.sub("", DOTS_AND_SPACES.sub("", typed)))
+
+
+def _minors_number(typed: str) -> str:
+    """The number of a TI or a registro civil, with the zero that is part of it.
+
+    The old numbers have eleven digits and begin with the day of birth, YYMMDD: those of who was
+    born from 2000 to 2009 begin with a zero. In any other number a zero in front is padding.
+    """
+    number = _in_one(typed)
+    return number if _is_old_ti(number) else LEADING_ZEROS.sub("", number)
+
+
+def _is_old_ti(number: str) -> bool:
+    if len(number) != OLD_TI_DIGITS or not (number.isascii() and number.isdigit()):
+        return False
+    try:
+        # The year 2000 has a 29 February, and a 00 of 1900 is nobody's any more.
+        date(2000 + int(number[:2]), int(number[2:4]), int(number[4:6]))
+    except ValueError:
+        return False
+    return True
+
+
+def _in_parts(typed: str) -> str:
+    """In parts with one hyphen between them and no zeros in front of each.
+
+    Without the hyphens 8-12-3456 and 8-123-456 of two people would be the same.
+    """
+    spelled = SEPARATORS.sub("-", typed).strip("-")
+    spelled = MARKED_PROVINCE.sub(r"\1-\2-", spelled)
+    spelled = LETTERS_IN_FRONT.sub(r"\1-", spelled)
+    return LEADING_ZEROS.sub("", spelled)
+
+
+def _in_parts_without_dv(typed: str) -> str:
+    """In parts, without the two digits that check it ("DV 46", or a fourth part)."""
+    spelled = _in_parts(typed)
+    with_dv = RUC_WITH_DV.fullmatch(spelled)
+    return spelled if with_dv is None else with_dv[1]
+
+
+def _guatemalan_nit_or_cui(typed: str) -> str:
+    """A NIT without zeros in front; thirteen digits that are a CUI stay as they are."""
+    number = _in_one(typed)
+    return number if _is_cui(number) else LEADING_ZEROS.sub("", number)
+
+
+def _is_cui(number: str) -> bool:
+    return CUI_NUMBER.fullmatch(number) is not None and _checked_dpi(number) is not None
+
+
+def _colombian(number: str) -> str:
+    """The key of a Colombian by the NUIP, which TI, CC and RC carry, and the NIT of a person.
+
+    An old TI may lose its zero in a spreadsheet. It is left out of the key where nobody else has
+    the number without it; with the years 00 and 01 it would be somebody's cédula.
+    """
+    return f"CC:{number if number.startswith(('00', '01')) else number.lstrip('0')}"
+
+
+def _colombian_taxpayer(number: str) -> str | None:
+    """The key of a person by their NIT; None for a company: nine digits from 800 000 000 on."""
+    return None if len(number) == 9 and number[0] in "89" else _colombian(number)
+
+
+def _panamanian(number: str) -> str | None:
+    """The key of a person by a RUC that is their cédula, None for a company's RUC."""
+    return f"CED:{number}" if CED_NUMBER.fullmatch(number) else None
+
+
+def _salvadoran(number: str) -> str | None:
+    """The key of a person by a NIT of nine digits, which is the DUI by another name."""
+    return f"DUI:{number}" if len(number) == DUI_DIGITS else None
+
+
+def _guatemalan(number: str) -> str | None:
+    """The key of a person by the CUI, which is the number of the DPI."""
+    return f"DPI:{number}" if len(number) == CUI_DIGITS else None
 
 
 def dui_check_digit(first: str) -> int:
@@ -92,12 +204,17 @@ def _checked_salvadoran_nit(number: str) -> str | None:
 
 
 def _checked_guatemalan_nit(number: str) -> str | None:
+    if len(number) == CUI_DIGITS:
+        return _checked_dpi(number)
     return number if guatemalan_nit.calc_check_digit(number[:-1]) == number[-1] else None
 
 
 # A DUI of zeros only has a right check digit, and is what is typed where there is none.
-DUI_DIGITS: Final = 9
 DUI_NUMBER: Final = "(?!0{9})[0-9]{9}"
+CUI_NUMBER: Final = re.compile(f"[0-9]{{9}}(?:{BORN_IN})")
+CED_NUMBER: Final = re.compile("(?:(?:[1-9]|1[0-3])(?:-(?:AV|PI))?|PE|E|N)-[0-9]{1,4}-[0-9]{1,6}")
+UP_TO_TEN: Final = re.compile("[1-9][0-9]{2,9}")
+UP_TO_FIFTEEN: Final = re.compile("[1-9][0-9]{4,14}")
 
 NITS: Final = {
     "CO": DocumentType(
@@ -105,7 +222,8 @@ NITS: Final = {
         re.compile("(?:[1-9][0-9]{4,8}|1[0-9]{9})(?:-[0-9])?|[2-9][0-9]{9}|1[0-9]{10}"),
         "Número de Identificación Tributaria",
         "5 to 10 digits, and may end in a hyphen and its check digit, like 900123456-8",
-        marks_check_digit=True,
+        _before_check_digit,
+        _colombian_taxpayer,
         checked=_checked_colombian_nit,
     ),
     "SV": DocumentType(
@@ -113,14 +231,17 @@ NITS: Final = {
         re.compile(f"[019][0-9]{{13}}|{DUI_NUMBER}"),
         "Número de Identificación Tributaria",
         "14 digits, or the 9 of a DUI, like 0614-050707-104-8",
+        _in_one,
+        _salvadoran,
         checked=_checked_salvadoran_nit,
     ),
     "GT": DocumentType(
         "GT",
-        re.compile("[1-9][0-9]{0,10}[0-9K]"),
+        re.compile(f"[1-9][0-9]{{0,10}}[0-9K]|{CUI_NUMBER.pattern}"),
         "Número de Identificación Tributaria",
-        "2 to 12 digits, the last of which may be a K, like 576937-K",
-        zeros_in_front=False,
+        "2 to 12 digits, the last of which may be a K, or the 13 of a CUI, like 576937-K",
+        _guatemalan_nit_or_cui,
+        _guatemalan,
         checked=_checked_guatemalan_nit,
     ),
 }
@@ -129,86 +250,113 @@ NITS: Final = {
 DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
     "CC": DocumentType(
         "CO",
-        re.compile("[1-9][0-9]{2,9}"),
+        UP_TO_TEN,
         "Cédula de Ciudadanía",
-        "3 to 10 digits and no zero in front, like 1020304050",
+        "3 to 10 digits, like 1020304050",
+        _without_zeros,
+        _colombian,
     ),
     "CE": DocumentType(
         "CO",
-        re.compile("[1-9][0-9]{2,9}"),
+        UP_TO_TEN,
         "Cédula de Extranjería",
-        "3 to 10 digits and no zero in front, like 412345",
+        "3 to 10 digits, like 412345",
+        _without_zeros,
     ),
     "PA": DocumentType(
         None,
         re.compile("[A-Z0-9]{5,16}"),
         "Pasaporte",
         "5 to 16 letters A-Z and digits, like AS123456",
+        _in_one,
     ),
     "NIT": NITS,
     "TI": DocumentType(
         "CO",
-        re.compile("[1-9][0-9]{9,10}"),
+        re.compile("0[0-9]{10}|[1-9][0-9]{9,10}"),
         "Tarjeta de Identidad",
         "10 or 11 digits, like 1020304050",
+        _minors_number,
+        _colombian,
+    ),
+    "RC": DocumentType(
+        "CO",
+        re.compile("0[0-9]{10}|[1-9][0-9]{9,10}|[A-Z][A-Z0-9]{2}[0-9]{7}"),
+        "Registro Civil",
+        "the 10 or 11 characters of the NUIP, like 1020304050",
+        _minors_number,
+        _colombian,
     ),
     "PPT": DocumentType(
         "CO",
-        re.compile("[1-9][0-9]{4,14}"),
+        UP_TO_FIFTEEN,
         "Permiso por Protección Temporal",
-        "5 to 15 digits and no zero in front, like 5123456",
+        "5 to 15 digits, like 5123456",
+        _without_zeros,
+    ),
+    "PEP": DocumentType(
+        "CO",
+        UP_TO_FIFTEEN,
+        "Permiso Especial de Permanencia",
+        "5 to 15 digits, like 900123401011990",
+        _without_zeros,
     ),
     "DUI": DocumentType(
         "SV",
         re.compile(DUI_NUMBER),
         "Documento Único de Identidad",
         "9 digits, like 00016297-5",
+        _in_one,
         checked=_checked_dui,
     ),
     "DPI": DocumentType(
         "GT",
-        re.compile(f"[0-9]{{9}}(?:{BORN_IN})"),
+        CUI_NUMBER,
         "Documento Personal de Identificación",
         "13 digits, the last four of which are a municipality, like 1234 56789 0101",
+        _in_one,
+        checked=_checked_dpi,
+    ),
+    "CUI": DocumentType(
+        "GT",
+        CUI_NUMBER,
+        "Código Único de Identificación",
+        "13 digits, the last four of which are a municipality, like 1234 56789 0101",
+        _in_one,
+        _guatemalan,
         checked=_checked_dpi,
     ),
     "CED": DocumentType(
         "PA",
-        re.compile("(?:(?:[1-9]|1[0-3])(?:-(?:AV|PI))?|PE|E|N)-[0-9]{1,4}-[0-9]{1,6}"),
+        CED_NUMBER,
         "Cédula de Identidad Personal",
-        "three parts with hyphens between them, like 8-123-4567",
-        in_parts=True,
-        zeros_in_front=False,
+        "a province or E, N or PE, then two groups of digits, with hyphens or blanks between them,"
+        " and AV or PI behind the province of an old or indigenous registration, like 8-123-4567",
+        _in_parts,
     ),
     "RUC": DocumentType(
         "PA",
         re.compile("(?:[0-9]{1,9}(?:-(?:AV|PI|NT))?|PE|E|N)-[0-9]{1,4}-[0-9]{1,7}"),
         "Registro Único de Contribuyente",
-        "three parts with hyphens between them and no DV, like 155612345-2-2015",
-        in_parts=True,
-        zeros_in_front=False,
+        "three groups with hyphens or blanks between them, and may end in its DV,"
+        " like 155612345-2-2015",
+        _in_parts_without_dv,
+        _panamanian,
     ),
 }
 """Every type by its code. Another country's document is another row."""
 
 
 def normalise(document_type: str, number: str, country: str | None = None) -> str:
-    """The one spelling of a number: NFKC, upper case, no dots, no spaces, no hyphens (CUS-5).
+    """Return the one spelling of a number, as it is kept and shown (CUS-5).
 
-    A number in parts keeps its hyphens and loses the zeros in front of each part: without them
-    8-12-3456 and 8-123-456 of two people would be the same. A Colombian NIT loses its check digit.
-    `country` is asked for only where several countries number documents of that name. Raises
-    ValueError with a sentence that says what is expected, and that does not repeat the number.
+    It is NFKC, in capitals, without dots, blanks and hyphens; a number in parts keeps one hyphen
+    between them. Zeros in front are dropped where they mean nothing, and so is the check digit of a
+    Colombian NIT or a RUC. `country` is read only where several countries have a type of that name.
+    Raises ValueError with a sentence that says what is expected, and does not repeat the number.
     """
     kind = _of(document_type, country)
-    spelled = DOTS_AND_SPACES.sub("", normalize("NFKC", number)).upper()
-    spelled = HYPHENS.sub("-", spelled)
-    if kind.marks_check_digit:
-        spelled = HYPHENS_WITHIN.sub("", spelled)
-    elif not kind.in_parts:
-        spelled = spelled.replace("-", "")
-    if not kind.zeros_in_front:
-        spelled = LEADING_ZEROS.sub("", spelled)
+    spelled = kind.spell(HYPHENS.sub("-", normalize("NFKC", number).upper()))
     if kind.number.fullmatch(spelled) is None:
         raise ValueError(f"The number of a {document_type} ({kind.label}) has {kind.expected}.")
     if kind.checked is None:
@@ -220,22 +368,78 @@ def normalise(document_type: str, number: str, country: str | None = None) -> st
 
 
 def document_identity(document_type: str, number: str, country: str | None) -> str:
-    """The value of a document's identity: CC:1020304050, or NIT:CO:900123456 (CUS-2, CUS-5).
+    """Return the key of the person who has a document: CC:1020304050 (CUS-2, CUS-5, CUS-10).
 
-    The country belongs to it only where several countries number documents of that name, each for
-    itself. A Salvadoran NIT of nine digits is a DUI by another name, so it has the DUI's identity.
-    Raises ValueError with a sentence that says what is expected.
+    Types that carry the same number of the same person have the same key:
+
+    * CO: TI, CC, RC and the NIT of a person, with or without its check digit
+    * PA: CED and the RUC of a person, with or without its DV
+    * SV: DUI and the NIT of nine digits
+    * GT: DPI, CUI and the NIT of thirteen digits
+
+    `country` is who issued it. It is part of the key of a NIT of a company, NIT:CO:900123456, and
+    of a passport, PA:US:253736112; PA:253736112 is one of which the issuer is not known. Raises
+    ValueError with a sentence that says what is expected.
     """
     spelled = normalise(document_type, number, country)
-    if not isinstance(DOCUMENT_TYPES[document_type], dict):
-        return f"{document_type}:{spelled}"
-    if (document_type, country) == ("NIT", "SV") and len(spelled) == DUI_DIGITS:
-        return f"DUI:{spelled}"
-    return f"{document_type}:{country}:{spelled}"
+    person = _of(document_type, country).person(spelled)
+    if person is not None:
+        return person
+    part = document_type == "PA" or isinstance(DOCUMENT_TYPES[document_type], dict)
+    return ":".join(filter(None, (document_type, country if part else None, spelled)))
+
+
+def issuer_of(document_type: str, given: str | None, home: str | None) -> str | None:
+    """Return the country that issued a document, None where that is not known (CUS-10).
+
+    `given` is the country that was sent with the document, `home` the one whose NIT is meant where
+    none was sent. A passport without a country is of an unknown issuer: who shows one is seldom of
+    the store's country. Raises ValueError where `given` cannot have issued it.
+    """
+    if document_type == "PA":
+        if given is not None and given not in COUNTRIES:
+            raise ValueError("The country of a PA is who issued it, in ISO 3166 alpha-2, like US.")
+        return given
+    country = _of(document_type, given or home).country
+    if given is not None and given != country:
+        raise ValueError(f"A {document_type} is a document of {country}; leave its country out.")
+    return country
+
+
+def country_of_type(document_type: str) -> str | None:
+    """Return the one country that has this type of document, None where there are several."""
+    kind = DOCUMENT_TYPES.get(document_type)
+    return kind.country if isinstance(kind, DocumentType) else None
+
+
+def is_placeholder(identity: str) -> bool:
+    """Return whether the number of a Colombian cédula is typed where there is no document.
+
+    It is one digit six times or more, or counts up from 1, or down to 1 or 0. The few people who
+    have such a number register with another document: with it they would share the wallet of
+    everybody who gave none.
+    """
+    document_type, _, number = identity.partition(":")
+    if document_type not in ("CC", "CE") or len(number) < PLACEHOLDER_DIGITS_MIN:
+        return False
+    counted = COUNTED_UP.startswith(number) or COUNTED_DOWN.endswith((number, f"{number}0"))
+    return counted or len(set(number)) == 1
+
+
+def passport_of(identity: str) -> tuple[str | None, str] | None:
+    """Return the issuer, None where it is not known, and the number of a passport's key.
+
+    None for the key of any other document.
+    """
+    document_type, _, rest = identity.partition(":")
+    if document_type != "PA":
+        return None
+    country, _, number = rest.rpartition(":")
+    return country or None, number
 
 
 def _of(document_type: str, country: str | None) -> DocumentType:
-    """The row of a type, and of the country where each has its own."""
+    """Return the row of a type, and of the country where each has its own."""
     if document_type not in DOCUMENT_TYPES:
         raise ValueError(f"The type of a document is one of {', '.join(DOCUMENT_TYPES)}.")
     kind = DOCUMENT_TYPES[document_type]

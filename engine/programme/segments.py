@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import msgspec
 import structlog
 from msgspec import Struct
 
 from engine.people.customers import Profile
+from engine.programme.cities import city_key
 
 log = structlog.get_logger()
 
@@ -42,11 +42,11 @@ class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tru
         return None
 
     @cached_property
-    def _bare_cities(self) -> frozenset[str]:
-        return frozenset() if self.cities is None else frozenset(map(_bare, self.cities))
+    def _city_keys(self) -> frozenset[str]:
+        return frozenset() if self.cities is None else frozenset(map(city_key, self.cities))
 
     def _has_city(self, city: str | None) -> bool:
-        return city is not None and _bare(city) in self._bare_cities
+        return city is not None and city_key(city) in self._city_keys
 
     def _suits_birth(self, birth_date: date | None, today: date) -> bool:
         if self.age_min is None and self.age_max is None and not self.birthday_month:
@@ -83,10 +83,3 @@ def age_on(day: date, birth_date: date) -> int:
     """Return the age in years; who was born on 29 February is a year older from 1 March."""
     had_birthday = (day.month, day.day) >= (birth_date.month, birth_date.day)
     return day.year - birth_date.year - (not had_birthday)
-
-
-@lru_cache(maxsize=1024)
-def _bare(name: str) -> str:
-    """Return a name as two people would both type it: no capitals, accents or double spaces."""
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    return " ".join("".join(one for one in letters if not unicodedata.combining(one)).split())

@@ -208,8 +208,8 @@ MISTAKES = [
     (Accumulation, {"amount": 0}, f"`amount` {WHOLE}"),
     (Accumulation, {"amount": 10**18}, f"`amount` {WHOLE}"),
     (Accumulation, b'{"amount": %b}' % (b"9" * 99), f"`amount` {WHOLE}"),
-    (Accumulation, {"currency": "EUR"}, "`currency` is one of COP, USD, GTQ."),
-    (Accumulation, {"currency": 170}, "`currency` is one of COP, USD, GTQ."),
+    (Accumulation, {"currency": "EUR"}, "`currency` is one of COP, USD, GTQ, PAB."),
+    (Accumulation, {"currency": 170}, "`currency` is one of COP, USD, GTQ, PAB."),
     (Accumulation, {"occurred_at": "2026-01-31"}, f"`occurred_at` {OFFSET}."),
     (Accumulation, {"occurred_at": 5}, f"`occurred_at` {OFFSET}, not a whole number."),
     (Accumulation, {"points": 1}, f"`points` is no field of the body; it has {FIELDS}."),
@@ -245,7 +245,7 @@ MISTAKES = [
     (
         Registration,
         ANA | {"document": {"type": "XX", "number": "1"}},
-        "`document.type` is one of CC, CE, PA, NIT, TI, PPT, DUI, DPI, CED, RUC.",
+        "`document.type` is one of CC, CE, PA, NIT, TI, RC, PPT, PEP, DUI, DPI, CUI, CED, RUC.",
     ),
     (
         Registration,

@@ -44,6 +44,16 @@ async def test_after_so_many_misses_even_who_is_there_is_not_told(till, people):
     assert sale.status == 201
 
 
+async def test_a_text_that_may_be_much_is_one_miss_and_several_matches_are_none(till, people):
+    there = people.complete()
+    for _ in range(2 * MISSES):
+        assert (await till.lookup(text=there["phone"])).status == 200
+    for _ in range(MISSES):
+        # Cédula, NIT, passport and phones of three countries: one question.
+        assert (await till.lookup(text=next(phones)[3:])).status == 404
+    refused(await till.lookup(text=next(phones)[3:]))
+
+
 async def test_customers_who_are_there_are_found_without_end(till, people):
     there = people.complete()
     for _ in range(4 * MISSES):

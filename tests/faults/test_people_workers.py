@@ -48,6 +48,33 @@ async def test_the_same_person_at_both_at_once_is_registered_once(two):
         assert [str(row["customer_id"]) for row in rows] == [customer_id]
 
 
+async def test_the_same_person_by_two_documents_at_both_at_once_is_registered_once(two):
+    one, other, connection = two
+    for _ in range(15):
+        number = str(next(numbers) + 300_000_000)
+        panama = f"8-{next(numbers) % 1000 + 1}-{next(numbers) % 100_000}"
+        for papers, key in (
+            ((("TI", number, None), ("CC", number, None), ("NIT", number, "CO")), f"CC:{number}"),
+            ((("CED", panama, None), ("RUC", f"{panama} DV 46", None)), None),
+            ((("PA", number, None), ("PA", number, "US")), None),
+        ):
+            replies = await asyncio.gather(
+                *(
+                    (one, other)[n % 2].store.register(
+                        **body(document={"type": code, "number": shown, "country": country})
+                    )
+                    for n, (code, shown, country) in enumerate(papers * 3)
+                )
+            )
+            assert Counter(reply.status for reply in replies) == {201: 1, 409: len(replies) - 1}
+            (customer_id,) = {reply.json["customer_id"] for reply in replies}
+            rows = await connection.fetch(
+                "select kind, value from identity where customer_id = $1", customer_id
+            )
+            assert len(rows) == 3
+            assert key is None or ("document", key) in {tuple(row) for row in rows}
+
+
 async def test_people_who_share_identities_crosswise_never_wait_for_each_other(two):
     one, other, connection = two
     for _ in range(25):

@@ -121,6 +121,25 @@ async def test_nothing_personal_is_left_and_the_books_balance(
         assert await faults_of(connection, []) == []
 
 
+async def test_who_issued_a_passport_is_exported_and_erased(api, database, command):
+    document = {"type": "PA", "number": "ER998877", "country": "US"}
+    customer = (await api.network.register(document=document, email="er998877@example.com")).json
+    customer_id = customer["customer_id"]
+    held = orjson.loads((await command("export", customer_id))[1])
+    assert held["customer"]["document_country"] == "US"
+    assert {one["value"] for one in held["identities"]} == {
+        "er998877@example.com",
+        "PA:US:ER998877",
+    }
+    assert (await command("erase", customer_id, "--yes"))[0] == 0
+    for shown in (document, {"type": "PA", "number": "ER998877"}):
+        assert (await api.network.lookup(document=shown)).status == 404
+    assert (await api.network.lookup(text="ER998877")).status == 404
+    async with connection_to(database) as connection:
+        query = "select document_country from customer where customer_id = $1"
+        assert await connection.fetchval(query, customer_id) is None
+
+
 async def test_the_document_can_be_registered_anew_as_another_customer(api, command, person):
     assert (await command("erase", person["customer_id"], "--yes"))[0] == 0
     again = await api.network.register(

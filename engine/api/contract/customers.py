@@ -141,8 +141,14 @@ ROWS: Rows = {
         },
         answers={201: PERSON},
         problems=("customer_exists", "too_many_guesses"),
-        about="Where they are left out, `country` is the document's or else that of the store or"
-        " the brand whose key this is, and `city` that of the store (CUS-3).",
+        about="Where they are left out, `country` is that of the document, else that of an"
+        " international phone, else that of the store or the brand whose key this is, and `city`"
+        " that of the store (CUS-3). The keys of the network and the app have no country. A"
+        " national phone is read as one of that country, or else of the store's. Documents that"
+        " carry the same number of the same person are one identity (CUS-10): TI, CC, RC and the"
+        " NIT of a person; CED and RUC; DUI and the NIT of nine digits; DPI, CUI and the NIT of"
+        " thirteen. A passport is one of its issuing country; without `country` it may be anybody's"
+        " of that number, so it meets all of them.",
     ),
     ("POST", CUSTOMERS + "/lookup"): Row(
         operation="lookUpCustomer",
@@ -151,6 +157,7 @@ ROWS: Rows = {
             "phone": Lookup(phone="300 123 4567"),
             "email": Lookup(email="ana@example.com"),
             "qr": Lookup(qr=QR),
+            "text": Lookup(text="1.032.456.789"),
         },
         answers={
             200: {
@@ -164,10 +171,14 @@ ROWS: Rows = {
         },
         problems=("customer_not_found", "qr_invalid", "too_many_guesses"),
         summary="Find a customer by what they have with them (CUS-2)",
-        about="A QR serves the first store that looks it up, again and again within its minute"
-        " (COI-10). One that is over, has paid, is another store's or none of ours is 409"
-        " `qr_invalid`. What a scanner adds to it is dropped: blanks, control characters, the"
-        " symbology `]Q1`; caps lock on a QWERTY keyboard does no harm.",
+        about="`text` is what a cashier types or scans, without its kind: a document of any"
+        " country of the network, a passport, a phone, an e-mail or a QR (CUS-15). Where it fits"
+        " several customers, the answer has `matches` alone, those by documents and phones of the"
+        " store's country first, all masked. One that fits nobody counts as one miss. A QR serves"
+        " the first store that looks it up, again and again within its minute (COI-10). One that is"
+        " over, has paid, is another store's or none of ours is 409 `qr_invalid`. What a scanner"
+        " adds to it is dropped: blanks, control characters, the symbology `]Q1`; caps lock on a"
+        " QWERTY keyboard does no harm.",
     ),
     ("GET", CUSTOMER): Row(
         operation="readCustomer",

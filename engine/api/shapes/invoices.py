@@ -7,7 +7,15 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from engine.api.shapes.scalars import Amount, Currency, Id, InvoiceNumber, Moment, Till
+from engine.api.shapes.scalars import (
+    Amount,
+    Currency,
+    Id,
+    InvoiceNumber,
+    Moment,
+    SentCurrency,
+    Till,
+)
 from engine.api.texts import Sent
 
 
@@ -15,7 +23,7 @@ class PrintedInvoice(Sent, frozen=True):
     """Body of a sale that a point of sale has printed (INV-1)."""
 
     amount: Amount
-    currency: Currency
+    currency: SentCurrency
     issued_at: Moment
     till: Till | None = None
 

@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from engine.api.shapes.scalars import (
     Country,
     Gender,
+    IssuingCountry,
     Moment,
     Name,
     PersonName,
@@ -20,13 +21,22 @@ from engine.api.shapes.scalars import (
 from engine.api.shapes.wallets import Wallet
 from engine.api.texts import Sent
 
+DocumentCode = Literal[
+    "CC", "CE", "PA", "NIT", "TI", "RC", "PPT", "PEP", "DUI", "DPI", "CUI", "CED", "RUC"
+]
+
 
 class Document(Sent, frozen=True):
-    """An identity document (CUS-5)."""
+    """An identity document (CUS-5).
 
-    type: Literal["CC", "CE", "PA", "NIT", "TI", "PPT", "DUI", "DPI", "CED", "RUC"]
+    `country` is who issued it. A passport has that of any country, and is of an unknown issuer
+    where it is left out; a NIT is of the store's country then. Other types are of one country, and
+    need none.
+    """
+
+    type: DocumentCode
     number: Text
-    country: Country | None = None
+    country: IssuingCountry | None = None
 
 
 class Registration(Sent, frozen=True):
@@ -62,12 +72,16 @@ class ProfileChange(Sent, frozen=True):
 
 
 class Lookup(Sent, frozen=True):
-    """Body of a look-up: exactly one way to find the customer (CUS-2)."""
+    """Body of a look-up: exactly one way to find the customer (CUS-2).
+
+    `text` is a document, a phone, an e-mail or a QR, and the server finds out which (CUS-15).
+    """
 
     document: Document | None = None
     phone: Text | None = None
     email: Text | None = None
     qr: Text | None = None
+    text: Text | None = None
 
 
 class Standing(Sent, frozen=True):
@@ -77,10 +91,14 @@ class Standing(Sent, frozen=True):
 
 
 class ShownDocument(Struct, kw_only=True):
-    """An identity document; its number is masked for roles that need no more."""
+    """An identity document; its number is masked for roles that need no more.
+
+    `country` is told where the type does not tell it, and it is known: of passports and NITs.
+    """
 
     type: str
     number: str
+    country: IssuingCountry | UnsetType = UNSET
 
 
 class Customer(Struct, kw_only=True):
@@ -112,15 +130,28 @@ class Presence(Struct, kw_only=True):
     expires_at: Moment
 
 
+class Match(Struct, kw_only=True):
+    """One of several customers whom a text fits, masked for every role (CUS-15)."""
+
+    customer_id: UUID
+    document: ShownDocument
+    email: str
+    phone: str | None
+    first_names: str | None
+    last_names: str | None
+
+
 class Found(Struct, kw_only=True):
     """Who a look-up found, and what they have (CUS-2, PTS-6).
 
-    `presence` is there where a store found them by their QR (COI-10).
+    `presence` is there where a store found them by their QR (COI-10). Where a `text` fits several
+    customers, `matches` is there alone: look one of them up.
     """
 
-    customer: Customer
+    customer: Customer | UnsetType = UNSET
     presence: Presence | UnsetType = UNSET
-    wallets: list[Wallet]
+    wallets: list[Wallet] | UnsetType = UNSET
+    matches: list[Match] | UnsetType = UNSET
 
 
 class ShownQr(Struct, kw_only=True):

@@ -119,7 +119,15 @@ DepositReference = Annotated[
     str, _ascii(64).meta("What the brand paid the coins by. Each is deposited once.")
 ]
 Currency = Literal["COP", "USD", "GTQ"]
+SentCurrency = Literal["COP", "USD", "GTQ", "PAB"]
+"""What a body may say: the balboa is the dollar at par, in Panama; answers say USD."""
 Country = Literal["CO", "SV", "GT", "PA"]
+IssuingCountry = Annotated[
+    str,
+    _spelled(r"[A-Z]{2}", "a country in ISO 3166 alpha-2, in capitals, like CO").meta(
+        "Who issued the document, ISO 3166 alpha-2: any country for a passport."
+    ),
+]
 Gender = Literal["F", "M", "X"]
 Asset = Literal["points", "coins"]
 Moment = Annotated[

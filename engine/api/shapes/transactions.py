@@ -24,6 +24,7 @@ from engine.api.shapes.scalars import (
     Points,
     Reason,
     Reference,
+    SentCurrency,
     Text,
     Till,
 )
@@ -38,7 +39,7 @@ class Accumulation(Sent, frozen=True, omit_defaults=True):
     """
 
     amount: Amount | None = None
-    currency: Currency | None = None
+    currency: SentCurrency | None = None
     invoice_number: InvoiceNumber | None = None
     store_id: Id | None = None
     occurred_at: Moment | None = None
@@ -93,7 +94,7 @@ class BulkItem(Sent, frozen=True):
     document: Document | None = None
     phone: Text | None = None
     amount: Amount | None = None
-    currency: Currency | None = None
+    currency: SentCurrency | None = None
     invoice_number: InvoiceNumber | None = None
     store_id: Id | None = None
     occurred_at: Moment | None = None

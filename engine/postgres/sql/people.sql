@@ -2,14 +2,16 @@
 
 -- insert_customer --
 insert into customer (customer_id, document_type, document_number, email, phone, first_names,
-                      last_names, gender, birth_date, country, city, missing_fields, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                      last_names, gender, birth_date, country, city, document_country,
+                      missing_fields, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 
 -- update_customer --
 update customer
    set document_type = $2, document_number = $3, email = $4, phone = $5, first_names = $6,
        last_names = $7, gender = $8, birth_date = $9, country = $10, city = $11,
-       missing_fields = $12, code_channel = $13, code_to = $14, code_until = $15
+       document_country = $12, missing_fields = $13, code_channel = $14, code_to = $15,
+       code_until = $16
  where customer_id = $1
 
 -- insert_identities --
@@ -36,6 +38,12 @@ select i.kind, i.value, i.customer_id
   from unnest($1::text[], $2::text[]) as k (kind, value)
   join identity i on i.kind = k.kind and i.value = k.value
 
+-- passports --
+-- Who has passports of these numbers, and who issued each; null: not known.
+select document_number, document_country, customer_id
+  from customer
+ where document_type = 'PA' and document_number = any($1::text[])
+
 -- first_identity --
 -- Whose any of these identities is, the first of them in the order given; $3 has the others.
 select i.customer_id, i.kind
@@ -50,17 +58,50 @@ select i.customer_id, i.kind
 -- texts that everybody has are empty.
 select customer_id, coalesce(document_type, '') as document_type,
        coalesce(document_number, '') as document_number, coalesce(email, '') as email, phone,
-       first_names, last_names, gender, birth_date, country, city, missing_fields, created_at,
-       erased_at, code_channel, code_to, code_until
+       first_names, last_names, gender, birth_date, country, city, document_country,
+       missing_fields, created_at, erased_at, code_channel, code_to, code_until
   from customer
  where customer_id = coalesce($1::uuid, (select i.customer_id from identity i
                                           where i.kind = $2 and i.value = $3))
 
+-- fitting --
+-- Whose any of these identities is, in their order, then who has a passport of the number $3 (which
+-- may be null) whatever country issued it; $4 of them at most.
+select c.customer_id, c.document_type, c.document_number, c.email, c.phone, c.first_names,
+       c.last_names, c.gender, c.birth_date, c.country, c.city, c.document_country,
+       c.missing_fields, c.created_at, c.erased_at, c.code_channel, c.code_to, c.code_until
+  from (select f.customer_id, min(f.n) as n
+          from (select i.customer_id, k.n
+                  from unnest($1::text[], $2::text[]) with ordinality as k (kind, value, n)
+                  join identity i on i.kind = k.kind and i.value = k.value
+                union all
+                select p.customer_id, cardinality($1::text[]) + 1
+                  from customer p
+                 where p.document_type = 'PA' and p.document_number = $3) f
+         group by f.customer_id) f
+  join customer c on c.customer_id = f.customer_id
+ where c.erased_at is null
+ order by f.n, c.customer_id
+ limit $4
+
+-- lock_passport --
+-- Until the end of the transaction nobody else writes a passport of this number.
+select pg_advisory_xact_lock(hashtextextended('passport ' || $1::text, 0))
+
+-- rival_passport --
+-- Who has a passport of this number that may be the one of issuer $2, null: not known; not $3.
+select customer_id
+  from customer
+ where document_type = 'PA' and document_number = $1 and customer_id <> $3
+   and ($2::text is null or document_country is null)
+ order by created_at, customer_id
+ limit 1
+
 -- lock_customer --
 -- A customer whose profile is about to be changed; none for somebody erased.
 select customer_id, document_type, document_number, email, phone, first_names, last_names, gender,
-       birth_date, country, city, missing_fields, created_at, erased_at, code_channel, code_to,
-       code_until
+       birth_date, country, city, document_country, missing_fields, created_at, erased_at,
+       code_channel, code_to, code_until
   from customer
  where customer_id = $1 and erased_at is null
    for update
@@ -70,7 +111,7 @@ select customer_id, document_type, document_number, email, phone, first_names, l
 update customer
    set document_type = null, document_number = null, email = null, phone = null,
        first_names = null, last_names = null, gender = null, birth_date = null, country = null,
-       city = null, missing_fields = $2, erased_at = $3, code_channel = null, code_to = null,
+       city = null, document_country = null, missing_fields = $2, erased_at = $3, code_channel = null, code_to = null,
        code_until = null
  where customer_id = $1 and erased_at is null
 returning customer_id

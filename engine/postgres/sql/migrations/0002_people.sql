@@ -4,6 +4,7 @@ create table customer (
     customer_id     uuid primary key,
     document_type   text,
     document_number text,
+    document_country text,                      -- who issued it; NULL: the type says, or unknown
     email           text,
     phone           text,
     first_names     text,
@@ -19,6 +20,9 @@ create table customer (
     code_to         text,                       -- has changed the phone or the e-mail that they
     code_until      timestamptz                 -- went to
 );
+
+-- A passport is found by its number where the country is not given.
+create index customer_passport on customer (document_number) where document_type = 'PA';
 
 -- One row an identity (document, phone, e-mail), keyed by its value: what makes it one person's.
 create table identity (

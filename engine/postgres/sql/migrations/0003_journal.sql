@@ -154,6 +154,18 @@ create table qr_use (
     primary key (customer_id, issued_at)
 );
 
+-- Presence (COI-10): a QR of the customer's app serves the first store that looks it up.
+
+-- The QRs that were looked up, by the second in which each was issued, and by which store. A row is
+-- deleted some minutes after its QR is over.
+create table qr_look_up (
+    customer_id uuid not null,
+    issued_at   bigint not null,
+    store_id    integer not null,
+    primary key (customer_id, issued_at)
+);
+create index qr_look_up_issued on qr_look_up (issued_at);
+
 -- The stock of an item is numbered from 1, and each unit is taken once: inserted with the posting
 -- that takes it, so a popular reward has no row that its redemptions wait for (RED-5).
 create table item_unit (
