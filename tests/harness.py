@@ -201,7 +201,8 @@ class Api:
         return await self._post(customer_id, "conversions", key, {"partner_id": 1} | body)
 
     async def cash_back(self, customer_id: str, key: str | None = None, **body: Any) -> Reply:
-        body = {"store_id": 1, "order": f"WEB-{uuid4()}"} | body
+        order = f"WEB-{customer_id[:8]}-{key or uuid4()}"  # the same for a retry
+        body = {"store_id": 1, "order": order} | body
         return await self._post(customer_id, "cashbacks", key, body)
 
     async def donate(self, customer_id: str, key: str | None = None, **body: Any) -> Reply:

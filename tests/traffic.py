@@ -22,6 +22,7 @@ from history import history_faults, order_faults
 
 from engine.api.identity import transaction_id
 from engine.ledger.audit import audit_journal
+from engine.ledger.core import claim_key_of
 from engine.ledger.vocabulary import REFUSALS, Kind
 from engine.people.keys import principal_of
 
@@ -225,17 +226,26 @@ def _wallet_faults(rows: list[Any]) -> list[str]:
     return faults
 
 
+def key_of(invoice_number: str) -> str:
+    """Return the normal form by which an invoice is claimed (INV-4)."""
+    return claim_key_of(invoice_number.encode()).decode()
+
+
 async def _claim_faults(
     connection: asyncpg.Connection, rows: list[Any], customers: set[UUID]
 ) -> list[str]:
     """An invoice has one posting that earned, and that one has the claim."""
     claims = await connection.fetch(
-        "select store_id, invoice_number, transaction_id from invoice_claim"
+        "select store_id, invoice_key, transaction_id from invoice_claim"
         " where customer_id = any($1)",
         customers,
     )
     earned = [
-        (row["store_id"], row["invoice_number"].replace(" ", "").upper(), row["transaction_id"])
+        (
+            row["store_id"],
+            claim_key_of(row["invoice_number"].encode()).decode(),
+            row["transaction_id"],
+        )
         for row in rows
         if row["kind"] == Kind.ACCUMULATION
         and row["refusal"] == 0

@@ -20,7 +20,7 @@ from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import Reply
 from engine.api.services import Services
 from engine.api.shapes.invoices import PrintedInvoice
-from engine.api.shapes.scalars import InvoiceNumber
+from engine.api.shapes.scalars import InvoiceNumber, Till
 from engine.api.texts import text_of
 from engine.api.wire import Wire, query_int
 from engine.ledger.receipts import microseconds
@@ -90,7 +90,7 @@ async def _printed(services: Services, call: Call) -> Invoice:
     Where numbers restart, it is today's; else the newest one that nobody has claimed.
     """
     store, number = store_named(services, call), _number_of(call.params)
-    till = query_text(call.request, "till")
+    till = query_till(call)
     found = None if number is None else await find_printed(services, store, number, None, till)
     if found is None:
         raise Problem("invoice_not_found", "No point of sale of this store has sent this number.")
@@ -142,7 +142,7 @@ async def listed(services: Services, call: Call) -> Reply:
     rows = await services.invoices.issued(
         store.store_id,
         status=status,
-        till_key=till_key_of(query_text(call.request, "till")),
+        till_key=till_key_of(query_till(call)),
         since=datetime.now(UTC) - days_max if since is None else since,
         before=_cursor(query_text(call.request, "cursor")),
         limit=limit + 1,
@@ -179,6 +179,15 @@ def invoice_body(invoice: Invoice) -> dict[str, Any]:
         "customer_id": str(invoice.customer_id) if claimed else None,
         "transaction_id": str(invoice.transaction_id) if claimed else None,
     }
+
+
+def query_till(call: Call) -> str | None:
+    """Return the till that a query asks for (INV-7), or None; raises Problem where it is none."""
+    text = query_text(call.request, "till")
+    till = None if text is None else text_of(Till, text)
+    if text is not None and till_key_of(till) is None:
+        raise Problem("invalid_request", "`till` has 1 to 40 characters of printable ASCII.")
+    return till
 
 
 def store_named(services: Services, call: Call) -> Store:

@@ -13,8 +13,7 @@ import orjson
 from aiohttp import web
 
 from engine.api.door import Call, session_of
-from engine.api.heads import query_text
-from engine.api.invoices import invoice_body, store_named
+from engine.api.invoices import invoice_body, query_till, store_named
 from engine.api.periods import query_moment
 from engine.api.places import store_of
 from engine.api.problems import Problem
@@ -38,7 +37,7 @@ async def stream(services: Services, call: Call) -> Reply:
     store = store_named(services, call)
     since = query_moment(call.request, "since")
     after = _last_event_id(call.request)
-    till_key = till_key_of(query_text(call.request, "till"))
+    till_key = till_key_of(query_till(call))
     feed = await services.events.open(store.store_id, after=after, since=since, till_key=till_key)
     return EventStream(services, feed)
 

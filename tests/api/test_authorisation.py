@@ -86,7 +86,7 @@ TABLE: dict[tuple[str, str], Row] = {
         FORBIDDEN,
     ),
     ("POST", CUSTOMER + "/cashbacks"): Row(
-        all_of(ONLINE, 201), {"store_id": 1, "coins": 1, "order": "WEB-1"}, FORBIDDEN
+        all_of(ONLINE, 201), {"store_id": 1, "coins": 1, "order": "{customer_id}"}, FORBIDDEN
     ),
     ("POST", CUSTOMER + "/donations"): Row(
         all_of(ONLINE, 201), {"organisation_id": 1, "coins": 1}, FORBIDDEN
@@ -129,6 +129,9 @@ TABLE: dict[tuple[str, str], Row] = {
         all_of(CASHIERS, 400), BYGONE_INVOICE, (404, "store_not_found"), {"number": "F-1"}
     ),
     ("GET", STORE + "/invoices/{number}"): Row(
+        all_of(CASHIERS, 404), None, (404, "store_not_found"), {"number": "F-1"}
+    ),
+    ("DELETE", STORE + "/invoices/{number}"): Row(
         all_of(CASHIERS, 404), None, (404, "store_not_found"), {"number": "F-1"}
     ),
     ("GET", CUSTOMER + "/offers"): Row(

@@ -33,6 +33,7 @@ async def test_a_printed_sale_is_kept_and_told_as_it_was_sent(api):
         "store_id": 1,
         "invoice_number": "P-1",
         "issued_at": issued_at,
+        "till": None,
         "status": "unclaimed",
         "customer_id": None,
         "transaction_id": None,
@@ -132,14 +133,14 @@ NUMBERS = [
     "A/1",
     "%2F",
     "a b",
-    "#?&=+;",
+    "#?&=+;7",
     "stream",
-    "..",
-    "~",
-    '"',
-    "x" * 64,
-    "/",
-    "%",
+    "..8",
+    "~9",
+    '"10"',
+    "x" * 128,
+    "/11",
+    "%12",
     "/v1/stores",
 ]
 
@@ -154,11 +155,13 @@ async def test_a_number_may_have_any_printable_characters(api, engine, number):
     )
     reply = await raw_request(engine.url, head.encode() + body)
     assert (reply.status, reply.json["invoice_number"]) == (201, number)
-    if number not in ("stream", ".."):
+    if number != "stream":
         assert (await api.store.invoice(1, number)).json == reply.json
 
 
-@pytest.mark.parametrize("path", ["%C3%B1", "%FF", "%00", "%0A", "x" * 65, "%7F"])
+@pytest.mark.parametrize(
+    "path", ["%C3%B1", "%FF", "%00", "%0A", "x" * 129, "%7F", "%20", "-", "%2F.", "n%2Fa", "NA"]
+)
 async def test_a_number_of_other_characters_is_nobodys(api, path):
     place = f"/v1/stores/1/invoices/{path}"
     issued = {"amount": 1, "currency": "COP", "issued_at": ago(seconds=1)}

@@ -69,6 +69,7 @@ async def test_a_sale_is_taken_back_with_its_coins(api, customer_id):
         "points": {"amount": -100, "balance": 100, "owed": 0},
         "coins": {"amount": -1000, "balance": 1000, "owed": 0},
         "reason": "returned",
+        "cause": "returned",
     }
     rows = (await api.store.transactions(customer_id)).json["transactions"][:2]
     assert {(row["type"], row["asset"], row["amount"]) for row in rows} == {

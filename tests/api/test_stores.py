@@ -30,6 +30,7 @@ async def test_a_store_tells_what_a_cashier_needs_before_accumulating(api, demo)
         "country": "CO",
         "currency": "COP",
         "accepts_coins": True,
+        "invoice_scope": "forever",
         "coins_accepted": True,
         "retired": False,
     }

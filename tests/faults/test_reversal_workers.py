@@ -83,5 +83,5 @@ async def test_a_reference_converts_at_one_engine_or_the_other(two, people, data
     )
     told = Counter((reply.status, reply.code) for reply in replies)
     assert told == {(201, None): 3, (409, "reference_already_used"): 21}
-    assert await connection.fetchval("select count(*) from partner_reference") == 3
+    assert await connection.fetchval("select count(*) from reference_claim") == 3
     await assert_balanced(database)

@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -70,13 +71,14 @@ async def test_an_invoice_is_claimed_whatever_the_locale_makes_of_its_letters(tu
         store_id = engine.demo["keys"]["store"]["store_id"]
         customer = next(one for one in engine.demo["customers"] if one["profile_complete"])
         number = "factura-i12"
-        assert (await clients.store.print(store_id, number)).status == 201
+        issued_at = datetime.now(UTC).isoformat()
+        assert (await clients.store.print(store_id, number, issued_at=issued_at)).status == 201
         sale = await clients.store.accumulate(customer["customer_id"], invoice_number=number)
         assert sale.status == 201
         second = await clients.store.accumulate(customer["customer_id"], invoice_number=number)
         assert (second.status, second.code) == (409, "invoice_already_claimed")
         listed = await clients.store.invoices(store_id, status="unclaimed")
         assert [one["invoice_number"] for one in listed.json["invoices"]] == []
-        again = await clients.store.print(store_id, number)
+        again = await clients.store.print(store_id, number, issued_at=issued_at)
         assert again.json["status"] == "claimed"
     await assert_balanced(dsn)

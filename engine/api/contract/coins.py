@@ -89,9 +89,16 @@ ROWS: Rows = {
         key="required",
         body=Cashback(store_id=STORE_ID, coins=800, order="WEB-5521"),
         answers={201: CASHED_BACK},
-        problems=("store_not_found", "customer_blocked", "not_available", "limit_reached"),
-        summary="Give cashback: coins for an online purchase (COI-2)",
-        about="The brand of the store issues the coins; it must be an issuer.",
+        problems=(
+            "store_not_found",
+            "customer_blocked",
+            "not_available",
+            "reference_already_used",
+            "limit_reached",
+        ),
+        summary="Give cashback: coins for an online order, once (COI-2, INV-8)",
+        about="The brand of the store issues the coins; it must be an issuer. An order of the brand"
+        " pays once, however it is spelled: letters and digits count, case and other signs do not.",
     ),
     ("POST", CUSTOMER + "/donations"): Row(
         operation="donate",
