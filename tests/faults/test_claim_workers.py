@@ -69,6 +69,7 @@ async def test_payments_of_an_invoice_at_two_engines_never_exceed_it(two, people
             given = await one.app.cash_back(customer_id, coins=700)
             assert given.status == 201
         invoice = f"P-{number}"
+        bill = {"invoice_number": invoice, "amount": 100_000}
         replies = await asyncio.gather(
             *(
                 (one, other)[at % 2].store.pay(
