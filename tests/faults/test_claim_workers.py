@@ -72,13 +72,7 @@ async def test_payments_of_an_invoice_at_two_engines_never_exceed_it(two, people
         bill = {"invoice_number": invoice, "amount": 100_000}
         replies = await asyncio.gather(
             *(
-                (one, other)[at % 2].store.pay(
-                    customer_id,
-                    str(uuid4()),
-                    coins=300 + at,
-                    invoice_number=invoice,
-                    amount=100_000,
-                )
+                (one, other)[at % 2].store.pay(customer_id, str(uuid4()), coins=300 + at, **bill)
                 for at, customer_id in enumerate(customers)
             )
         )
