@@ -338,7 +338,7 @@ class Upload:
             **replayed,
             "code": problem.code,
             "title": problem.title(self._language),
-            "detail": problem.detail,
+            "detail": problem.detail_in(self._language),
             **problem.members,
         }
         self._results[place] = orjson.dumps(told)

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from engine.api.spanish import detail_in_spanish
 from engine.errors import (
     CustomerNotFound,
     EngineError,
@@ -197,6 +198,10 @@ class Problem(Exception):
         row = PROBLEMS.get(self.code) or REFUSALS[Refusal[self.code.upper()]]
         return row.title_es if language == "es" else row.title_en
 
+    def detail_in(self, language: str) -> str:
+        """Return what is wrong and what to do, in `language` ('es' or 'en')."""
+        return detail_in_spanish(self.code, self.detail) if language == "es" else self.detail
+
     def body(self, request_id: str, language: str) -> bytes:
         """Return the problem as JSON, its title in `language` ('es' or 'en')."""
         return orjson.dumps(
@@ -204,7 +209,7 @@ class Problem(Exception):
                 "type": f"urn:leal:problem:{self.code}",
                 "title": self.title(language),
                 "status": self.status,
-                "detail": self.detail,
+                "detail": self.detail_in(language),
                 "code": self.code,
                 "request_id": request_id,
                 **self.members,

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from engine.api.problems import PROBLEMS
+from engine.api.spanish import REVIEWED, SPANISH
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
 
 NOT_TESTED_HERE = {
@@ -28,6 +29,27 @@ def test_every_refusal_has_its_text():
     assert set(REFUSALS) == set(Refusal)
     assert list(REFUSALS) == sorted(REFUSALS)
     assert not {refusal.code for refusal in Refusal} & set(PROBLEMS)
+
+
+def test_every_code_says_in_spanish_what_to_do():
+    assert set(SPANISH) == set(TITLES)
+    for code, said in SPANISH.items():
+        assert said.endswith(".") == (code not in REVIEWED)
+
+
+async def test_the_detail_follows_the_language_of_the_client(api, customer_id):
+    spanish = {"Accept-Language": "es-CO,es;q=0.9"}
+    path = f"/v1/customers/{customer_id}/accumulations"
+    for body, said in (
+        ({}, "Falta el valor de la factura: `amount`, `invoice_number`."),
+        ({"amount": "x", "currency": "COP"}, "Revisa los datos que enviaste: `amount`."),
+        ({"amount": 1, "currency": "USD"}, SPANISH["currency_mismatch"]),
+    ):
+        key = str(uuid4())
+        reply = await api.store.request("POST", path, body, idempotency=key, headers=spanish)
+        assert (reply.status, reply.json["detail"]) == (400, said)
+    unknown = await api.store.request("GET", f"/v1/customers/{uuid4()}", headers=spanish)
+    assert unknown.json["detail"] == SPANISH["customer_not_found"]
 
 
 @pytest.mark.parametrize("code", TITLES)
