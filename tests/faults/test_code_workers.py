@@ -17,6 +17,11 @@ SALE = {"amount": 5_400_000, "currency": "COP"}  # 540 coins
 CODE = re.compile(r"es (\d{4})\.")
 GUESSES = 1000
 
+BREAK_WAITING_WRITERS = """
+select bool_or(pg_terminate_backend(pid)) from pg_stat_activity
+ where application_name like 'leal-writer%' and wait_event_type = 'Lock'
+   and datname = current_database()"""
+
 
 @pytest.fixture(scope="module")
 def people(engines):
@@ -75,7 +80,10 @@ async def test_the_retry_of_a_payment_of_unknown_outcome_sends_its_code(two, eng
     customer_id = payer["customer_id"]
     async with connection.transaction():
         await connection.execute("lock table journal in exclusive mode")
-        lost = await one.store.pay(customer_id, "lost", coins=100)
+        paying = asyncio.create_task(one.store.pay(customer_id, "lost", coins=100))
+        # A connection that breaks while the rows are on their way leaves the outcome open.
+        await until(lambda: connection.fetchval(BREAK_WAITING_WRITERS))
+        lost = await paying
         assert (lost.status, lost.code) == (504, "outcome_unknown")
     assert [codes_sent(engine, payer) for engine in engines] == [[], []]
 

@@ -157,15 +157,15 @@ async def test_holds_that_nobody_released_are_caught_up_with_page_by_page(
     gift = {"kind": Kind.CASHBACK, "requested": 5, "brand_id": BRAND, "expires_day": 2**31 - 1}
     hold = {"kind": Kind.HOLD, "requested": 5, "brand_id": BRAND, "code_mac": bytes(16)}
     hold |= {"tries_max": 1, "hold_expires_at": 1}
+
+    def asked(one, facts):
+        order = {"claim_reference": one.hex().encode()} if facts is gift else {}
+        return Operation(customer_id=one, transaction_id=uuid7().bytes, **facts, **order)
+
     async with committer_of(settings, dsn, Metrics()) as committer:
         for first, last in ((0, 1), (1, 8), (8, 9), (9, 21), (21, 30)):
             for facts in (gift, hold):
-                await committer.submit_many(
-                    [
-                        Operation(customer_id=one, transaction_id=uuid7().bytes, **facts)
-                        for one in customers[first:last]
-                    ]
-                )
+                await committer.submit_many([asked(one, facts) for one in customers[first:last]])
     async with sweeper_of(settings, dsn) as sweeps:
         found = [await sweeps.release_holds() for _ in range(4)]
     assert 0 < found[0] < 30
