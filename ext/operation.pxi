@@ -198,26 +198,34 @@ cdef class Operation:
 
     cdef int set_claim(self) except -1:
         """Find out what happens once by this (PTS-7, SYS-9, INV-8), and by which key."""
-        cdef bytes text = self.claim_reference
-        if self.kind == ACCUMULATION and self.invoice_number is not None:
-            self.claim_kind = INVOICE
-            self.claim_owner = self.store_id
+        cdef:
+            bytes text = self.claim_reference
+            uint8_t key[CLAIM_TEXT_SIZE_MAX]
+            Py_ssize_t length
+        if self.kind == ACCUMULATION:
             text = self.invoice_number
+            if text is not None:
+                self.claim_kind = INVOICE
+                self.claim_owner = self.store_id
         elif self.kind == CONVERSION:
             self.claim_kind = REFERENCE
             self.claim_owner = self.party_id
         elif self.kind == CASHBACK:
             self.claim_kind = ORDER
             self.claim_owner = self.brand_id
-        elif self.kind in (HOLD, PAYMENT):
+        elif self.kind == HOLD or self.kind == PAYMENT:
             text = self.invoice_number
         if text is None:
             return 0
         if PyBytes_GET_SIZE(text) > CLAIM_TEXT_SIZE_MAX:
             raise ValueError("what is claimed has a longer text than is allowed")
-        self.claim_key = claim_key_of(text, self.invoice_scope)
-        if PyBytes_GET_SIZE(self.claim_key) == 0 or self.claim_key.startswith(SCOPE_SIGN):
+        length = put_claim_key(key, <const uint8_t*> PyBytes_AS_STRING(text),
+                               PyBytes_GET_SIZE(text))
+        if length == 0:
             raise ValueError("what is claimed has a letter or a digit")
+        self.claim_key = PyBytes_FromStringAndSize(<char*> key, length)
+        if self.invoice_scope is not None:
+            self.claim_key += SCOPE_SIGN + self.invoice_scope
         return 0
 
     cdef int check_allotment(self) except -1:

@@ -53,7 +53,7 @@ def idempotency_key_of(request: Asked, *, required: bool = True) -> str | None:
 def bare_key(text: str) -> str:
     """Return the idempotency key that a text names, bare or quoted; raises Problem."""
     key = text.strip(" \t")
-    if QUOTED.fullmatch(key) is not None:
+    if key[:1] == '"' and QUOTED.fullmatch(key) is not None:
         key = re.sub(r'\\(["\\])', r"\1", key[1:-1])
     if not 1 <= len(key) <= KEY_CHARACTERS_MAX or not (key.isascii() and key.isprintable()):
         raise Problem(

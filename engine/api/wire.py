@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from engine.api.currencies import one_name
+from engine.api.currencies import AT_PAR, one_name
 from engine.api.heads import query_text
 from engine.api.mistakes import sentence_of
 from engine.api.plain import repeated_member
@@ -80,7 +80,7 @@ def fingerprint_fields(body: Accumulation | Redemption | Payment) -> bytes:
     The store is left out, for it goes into the fingerprint whether it was named or is the key's.
     A currency goes in by its one name.
     """
-    if isinstance(body, Accumulation) and body.currency is not None:
+    if isinstance(body, Accumulation) and body.currency is not None and body.currency in AT_PAR:
         body = msgspec.structs.replace(body, currency=one_name(body.currency))
     if body.store_id is not None:
         body = msgspec.structs.replace(body, store_id=None)

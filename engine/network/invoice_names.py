@@ -32,8 +32,8 @@ class InvoiceName:
 
 def number_or_none(text: str | None) -> str | None:
     """Return an invoice number, None where there is none or where the text only stands for one."""
-    if text is None:
-        return None
+    if text is None or "0" <= text[-1:] <= "9":  # as most do, and no placeholder
+        return text
     key = claim_key_of(text.encode())
     return None if key in PLACEHOLDERS or key == b"" else text
 
