@@ -311,7 +311,7 @@ async def _find(
                 reading.identities, reading.passport, matches_max
             ), None
         value = identity_of(home, document=body.document, phone=body.phone, email=body.email)
+        customer = await services.customers.find(kind, value)
     except ValueError as error:
         raise Problem("invalid_request", str(error)) from None
-    customer = await services.customers.find(kind, value)
     return [] if customer is None else [customer], None
