@@ -10,11 +10,12 @@ from engine.people.contacts import normalise_email, normalise_phone
 from engine.people.countries import MARKETS
 from engine.people.documents import (
     DOCUMENT_TYPES,
-    HYPHENS,
     DocumentType,
+    cedula_and_check_digit,
     document_identity,
     normalise,
 )
+from engine.people.spellings import HYPHENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,9 @@ def _documents(text: str, country: str) -> Iterator[str]:
         if row is not None and row.country == country:
             with suppress(ValueError):
                 yield document_identity(code, text, country)
+    if country == "CO":
+        # Of nine digits that may be a company's NIT, the first eight may be a person's, too.
+        with suppress(ValueError):
+            cedula = cedula_and_check_digit(normalise("CC", text))
+            if cedula is not None:
+                yield document_identity("CC", cedula, None)

@@ -17,6 +17,7 @@ from engine.people.documents import (
     MUNICIPALITIES,
     NITS,
     DocumentType,
+    cedula_and_check_digit,
     cui_check_digit,
     document_identity,
     dui_check_digit,
@@ -111,7 +112,11 @@ def test_a_wrong_number_is_told_what_is_expected(document_type: str, typed: str)
         ("CO", "10203040508", "1020304050"),
         ("CO", "19.123.456", "19123456"),
         ("CO", "19.123.456-2", "19123456"),
-        ("CO", "191234562", "191234562"),
+        ("CO", "191234562", "19123456"),
+        ("CO", "204869944", "20486994"),
+        ("CO", "20486994-4", "20486994"),
+        ("CO", "204869943", "204869943"),
+        ("CO", "612345674", "612345674"),
         ("SV", "0614-050707-104-8", "06140507071048"),
         ("SV", "9615-050483-100-4", "96150504831004"),
         ("SV", "00016297-5", "000162975"),
@@ -406,11 +411,19 @@ def test_any_text_is_a_number_or_gets_one_of_two_sentences(
 colombian_numbers = st.integers(10_000, 999_999_999) | st.integers(1_000_000_000, 1_999_999_999)
 
 
+def without_check_digit(number: str) -> str:
+    """What a number of digits means as a NIT: nine that no company has may be a cédula's."""
+    cedula = cedula_and_check_digit(number)
+    return cedula if cedula is not None and number[0] in "12345" else number
+
+
 @given(colombian_numbers.map(str), st.integers(0, 9).map(str))
+@example("204869944", "0")
 def test_a_colombian_nit_is_one_with_and_without_its_check_digit(number: str, typed: str) -> None:
     right = colombian_nit.calc_check_digit(number)
-    assert normalise("NIT", number, "CO") == number
-    assert normalise("NIT", f"{int(number):,}-{right}".replace(",", "."), "CO") == number
+    spelled = without_check_digit(number)
+    assert normalise("NIT", number, "CO") == spelled
+    assert normalise("NIT", f"{int(number):,}-{right}".replace(",", "."), "CO") == spelled
     if typed != right:
         with pytest.raises(ValueError, match="check digit"):
             normalise("NIT", f"{number}-{typed}", "CO")
@@ -419,13 +432,28 @@ def test_a_colombian_nit_is_one_with_and_without_its_check_digit(number: str, ty
 @given(st.integers(200_000_000, 999_999_999) | st.integers(1_000_000_000, 1_999_999_999))
 def test_a_check_digit_that_the_length_tells_needs_no_hyphen(number: int) -> None:
     right = colombian_nit.calc_check_digit(str(number))
-    assert normalise("NIT", f"{number}{right}", "CO") == str(number)
+    assert normalise("NIT", f"{number}{right}", "CO") == without_check_digit(str(number))
+
+
+@given(st.integers(10_000_000, 59_999_999) | st.integers(1_000_000_000, 1_999_999_999))
+def test_a_cedula_and_its_check_digit_in_one_are_that_person(cedula: int) -> None:
+    typed = f"{cedula}{colombian_nit.calc_check_digit(str(cedula))}"
+    for number in (typed, f"{int(typed):,}".replace(",", "."), f"00{typed}"):
+        assert document_identity("NIT", number, "CO") == f"CC:{cedula}"
+
+
+@given(st.integers(60_000_000, 99_999_999).map(str))
+def test_nine_digits_that_may_be_a_companys_stay_as_they_are(cedula: str) -> None:
+    typed = f"{cedula}{colombian_nit.calc_check_digit(cedula)}"
+    assert cedula_and_check_digit(typed) == cedula
+    assert normalise("NIT", typed, "CO") == typed
 
 
 @given(colombian_numbers.map(str), colombian_numbers.map(str))
+@example("204869944", "20486994")
 def test_two_colombian_numbers_are_two_identities(first: str, second: str) -> None:
     one, other = (document_identity("NIT", number, "CO") for number in (first, second))
-    assert (one == other) == (first == second)
+    assert (one == other) == (without_check_digit(first) == without_check_digit(second))
 
 
 @given(st.integers(1, 99_999_999), st.integers(0, 8), st.integers(1, 9))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stdnum.co import nit as colombian_nit
 
 from engine.people.contacts import normalise_phone
 from engine.people.countries import COUNTRIES, MARKETS
@@ -42,6 +43,15 @@ def test_a_national_phone_is_the_stores_first(number: str, home: str) -> None:
 )
 def test_documents_of_the_stores_country_come_first(home: str | None, first: str) -> None:
     assert read_text("216707719", home).identities[0] == ("document", first)
+
+
+@given(st.integers(10_000_000, 99_999_999).map(str), homes)
+def test_nine_digits_may_be_a_cedula_and_its_check_digit(cedula: str, home: str | None) -> None:
+    typed = f"{cedula}{colombian_nit.calc_check_digit(cedula)}"
+    for text in (typed, f"{int(typed):,}".replace(",", ".")):
+        identities = read_text(text, home).identities
+        assert ("document", f"CC:{cedula}") in identities
+        assert ("document", document_identity("NIT", typed, "CO")) in identities
 
 
 @given(st.text(max_size=60), homes)
