@@ -17,7 +17,7 @@ from stdnum.co import nit as colombian_nit
 from stdnum.gt import nit as guatemalan_nit
 from stdnum.sv import nit as salvadoran_nit
 
-from engine.people.countries import COUNTRIES
+from engine.people.countries import COUNTRIES, alpha_2
 from engine.people.spellings import (
     HYPHENS,
     LEADING_ZEROS,
@@ -344,13 +344,15 @@ def document_identity(document_type: str, number: str, country: str | None) -> s
 def issuer_of(document_type: str, given: str | None, home: str | None) -> str | None:
     """Return the country that issued a document, None where that is not known (CUS-10).
 
-    `given` is the country that was sent with the document, `home` the one whose NIT is meant where
-    none was sent. A passport without a country is of an unknown issuer: who shows one is seldom of
-    the store's country. Raises ValueError where `given` cannot have issued it.
+    `given` is the country that was sent with the document, in two or three letters; `home` is the
+    one whose NIT is meant where none was sent. A passport without a country is of an unknown
+    issuer: who shows one is seldom of the store's country. Raises ValueError where `given` cannot
+    have issued it.
     """
+    given = None if given is None else alpha_2(given)
     if document_type == "PA":
         if given is not None and given not in COUNTRIES:
-            raise ValueError("The country of a PA is who issued it, in ISO 3166 alpha-2, like US.")
+            raise ValueError("The country of a PA is who issued it, in ISO 3166, like US or USA.")
         return given
     country = _of(document_type, given or home).country
     if given is not None and given != country:

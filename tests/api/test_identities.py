@@ -191,6 +191,23 @@ async def test_a_passport_number_of_two_countries_is_two_people(api):
     assert (await api.store.lookup(document=document("PA", number, "ES"))).status == 404
 
 
+async def test_the_country_of_a_passport_is_read_in_two_and_three_letters_of_any_case(api):
+    number = passport()
+    registered = await api.store.register(**body(document("PA", number, "usa")))
+    assert registered.json["document"] == {
+        "type": "PA",
+        "number": f"*****{number[-4:]}",
+        "country": "US",
+    }
+    for country in ("US", "us", "USA", "Usa", " us\n"):
+        found = await api.store.lookup(document=document("PA", number, country))
+        assert found.json["customer"]["customer_id"] == registered.json["customer_id"]
+    venezuelan = await api.network.register(**body(document("PA", number, "VEN")))
+    assert venezuelan.json["document"]["country"] == "VE"
+    nit_of_a_person = document("NIT", nit(nuip()), "col")
+    assert (await api.app.register(**body(nit_of_a_person))).status == 201
+
+
 async def test_a_passport_without_its_country_works_as_before(api):
     number = passport()
     registered = await api.store.register(**body(document("PA", number)))
@@ -257,7 +274,9 @@ async def test_a_passport_with_and_without_its_country_at_once_is_one(api):
     [
         (document("PA", "253736112", "ZZ"), "ISO 3166"),
         (document("CC", "20486994", "SV"), "document of CO"),
-        (document("PA", "253736112", "us"), "in capitals"),
+        (document("PA", "253736112", "zzz"), "ISO 3166"),
+        (document("PA", "253736112", "U5"), "ISO 3166"),
+        (document("CC", "20486994", "slv"), "document of CO"),
         (document("NIT", "900123456", "PA"), "CO, SV, GT"),
         (document("CED", "81234567"), "8-123-4567"),
     ],

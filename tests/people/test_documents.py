@@ -321,6 +321,11 @@ def test_a_passport_is_of_the_country_that_issued_it() -> None:
     ("document_type", "given_country", "home", "issuer"),
     [
         ("PA", "US", "CO", "US"),
+        ("PA", "us", "CO", "US"),
+        ("PA", "USA", None, "US"),
+        ("PA", "deu", None, "DE"),
+        ("DUI", "slv", None, "SV"),
+        ("NIT", "GTM", "CO", "GT"),
         ("PA", None, "CO", None),
         ("CC", None, "PA", "CO"),
         ("DUI", "SV", None, "SV"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stdnum.co import nit as colombian_nit
 
 from engine.people.contacts import normalise_phone
-from engine.people.countries import COUNTRIES, MARKETS
+from engine.people.countries import ALPHA_2, COUNTRIES, MARKETS, alpha_2
 from engine.people.documents import document_identity
 from engine.people.texts import read_text
 
@@ -69,3 +69,11 @@ def test_the_countries_are_codes_and_have_those_of_the_network() -> None:
     assert set(MARKETS) < COUNTRIES
     assert len(COUNTRIES) == 250
     assert {(len(code), code.isupper()) for code in COUNTRIES} == {(2, True)}
+
+
+def test_each_country_has_a_code_of_two_letters_and_one_of_three() -> None:
+    assert len(ALPHA_2) == len(COUNTRIES)
+    assert {(len(code), code.isupper()) for code in ALPHA_2} == {(3, True)}
+    for three, two in ALPHA_2.items():
+        assert {alpha_2(code) for code in (two, three, two.lower(), three.title())} == {two}
+    assert alpha_2("zzz") not in COUNTRIES
