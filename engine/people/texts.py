@@ -36,9 +36,13 @@ def read_text(text: str, home: str | None) -> Reading:
     if "@" in text:
         return Reading([("email", normalise_email(text))], None)
     if HYPHENS.search(text) is not None:
-        # The parts of a Panamanian cédula are nobody's whole number.
+        # The parts of a Panamanian cédula are nobody's whole number, except where people put
+        # hyphens for the dots of theirs.
         with suppress(ValueError):
-            return Reading([("document", document_identity("CED", text, None))], None)
+            panamanian = document_identity("CED", text, None)
+            own = _documents(text, home) if home == "CO" else ()
+            keys = dict.fromkeys((*own, panamanian))
+            return Reading([("document", key) for key in keys], None)
     countries = sorted(MARKETS, key=lambda country: country != home)
     found: dict[tuple[str, str], None] = {}
     for country in countries:

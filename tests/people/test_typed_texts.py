@@ -54,6 +54,24 @@ def test_nine_digits_may_be_a_cedula_and_its_check_digit(cedula: str, home: str 
         assert ("document", document_identity("NIT", typed, "CO")) in identities
 
 
+@pytest.mark.parametrize(
+    ("text", "colombian", "panamanian"),
+    [
+        ("1-020-304050", "CC:1020304050", "CED:1-20-304050"),
+        ("8-123-4567", "CC:81234567", "CED:8-123-4567"),
+        ("1–020–304050", "CC:1020304050", "CED:1-20-304050"),
+    ],
+)
+def test_hyphens_at_a_colombian_store_may_be_the_dots_of_a_cedula(
+    text: str, colombian: str, panamanian: str
+) -> None:
+    identities = read_text(text, "CO").identities
+    assert identities[0] == ("document", colombian)
+    assert identities[-1] == ("document", panamanian)
+    for home in ("PA", "SV", "GT", None):
+        assert read_text(text, home).identities == [("document", panamanian)]
+
+
 @given(st.text(max_size=60), homes)
 def test_any_text_has_readings_or_is_no_address(text: str, home: str | None) -> None:
     try:
