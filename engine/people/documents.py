@@ -282,8 +282,9 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         "PA",
         CED_NUMBER,
         "Cédula de Identidad Personal",
-        "a province or E, N or PE, then two groups of digits, with hyphens or blanks between them,"
-        " and AV or PI behind the province of an old or indigenous registration, like 8-123-4567",
+        "a province or E, N or PE, then two groups of digits, with hyphens or blanks between them;"
+        " AV or PI behind the province of an old or indigenous registration, and its DV at the end,"
+        " may be there, like 8-123-4567",
         in_parts_without_dv,
     ),
     "RUC": DocumentType(
@@ -304,7 +305,8 @@ def normalise(document_type: str, number: str, country: str | None = None) -> st
 
     It is NFKC, in capitals, without dots, blanks and hyphens; a number in parts keeps one hyphen
     between them. Zeros in front are dropped where they mean nothing, and so is the check digit of a
-    Colombian NIT or a RUC. `country` is read only where several countries have a type of that name.
+    Colombian NIT, a CED or a RUC. `country` is read only where several countries have a type of
+    that name.
     Raises ValueError with a sentence that says what is expected, and does not repeat the number.
     """
     kind = _of(document_type, country)
@@ -325,7 +327,7 @@ def document_identity(document_type: str, number: str, country: str | None) -> s
     Types that carry the same number of the same person have the same key:
 
     * CO: TI, CC, RC and the NIT of a person, with or without its check digit
-    * PA: CED and the RUC of a person, with or without its DV
+    * PA: CED and the RUC of a person, each with or without its DV
     * SV: DUI and the NIT of nine digits
     * GT: DPI, CUI and the NIT of thirteen digits
 

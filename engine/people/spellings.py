@@ -13,11 +13,11 @@ HYPHENS_WITHIN: Final = re.compile(r"-(?!.\Z)")
 LEADING_ZEROS: Final = re.compile(r"\b0+(?=[0-9])")
 
 # Of a number in parts: what separates the parts, and letters that are written to a neighbour.
-SEPARATORS: Final = re.compile(r"[-.\s]+")
+SEPARATORS: Final = re.compile(r"[-./_:\s]+")
 MARKED_PROVINCE: Final = re.compile(r"\A([0-9]+)-?(AV|PI|NT)-?(?=[0-9])")
 LETTERS_IN_FRONT: Final = re.compile(r"\A(PE|E|N)-?(?=[0-9])")
-RUC_WITH_DV: Final = re.compile(
-    r"((?:[0-9]+(?:-[A-Z]{2})?|[A-Z]{1,2})-[0-9]+-[0-9]+)(?:-?DV-?|-)[0-9]{1,2}"
+WITH_DV: Final = re.compile(
+    r"((?:[0-9]+(?:-[A-Z]{2})?|[A-Z]{1,2})-[0-9]+-[0-9]+)(?:-?D-?V-?|-)[0-9]{1,2}"
 )
 
 OLD_TI_DIGITS: Final = 11
@@ -71,7 +71,7 @@ def _in_parts(typed: str) -> str:
 
 
 def in_parts_without_dv(typed: str) -> str:
-    """In parts, without the two digits that check it ("DV 46", or a fourth part)."""
+    """In parts, without the two digits that check it ("DV 46", "D.V. 46", or a fourth part)."""
     spelled = _in_parts(typed)
-    with_dv = RUC_WITH_DV.fullmatch(spelled)
+    with_dv = WITH_DV.fullmatch(spelled)
     return spelled if with_dv is None else with_dv[1]

@@ -48,6 +48,15 @@ from engine.people.profile import FIELD_NAMES, Field, missing_fields, names_of
         ("RUC", "155612345-2-2015", "155612345-2-2015"),
         ("RUC", "155612345-2-2015 DV 59", "155612345-2-2015"),
         ("RUC", "8-819-4087-46", "8-819-4087"),
+        ("RUC", "155612345-2-2015 D.V. 59", "155612345-2-2015"),
+        ("RUC", "155612345-2-2015DV59", "155612345-2-2015"),
+        ("RUC", "155612345-2-2015 d. v.: 59", "155612345-2-2015"),
+        ("RUC", "8-NT-1-12345 DV 59", "8-NT-1-12345"),
+        ("CED", "8/836/6133", "8-836-6133"),
+        ("CED", "8_836_6133", "8-836-6133"),
+        ("CED", "8-836-6133 DV 46", "8-836-6133"),
+        ("CED", "8-836-6133-06", "8-836-6133"),
+        ("CED", "E-8-121946 D.V. 12", "E-8-121946"),
         ("CC", "0020486994", "20486994"),
         ("CE", "0000412345", "412345"),
         ("TI", "01106806717", "1106806717"),
@@ -274,7 +283,9 @@ provinces = st.integers(1, 13).map(str) | st.sampled_from(["E", "N", "PE", "8AV"
 groups = st.tuples(st.integers(1, 9999), st.integers(1, 999_999))
 
 
-@given(provinces, groups, st.sampled_from(["-", " ", " - ", "–", "."]), st.integers(0, 99))
+@given(
+    provinces, groups, st.sampled_from(["-", " ", " - ", "–", ".", "/", "_"]), st.integers(0, 99)
+)
 def test_a_panamanian_is_one_by_cedula_and_ruc(
     province: str, group: tuple[int, int], mark: str, dv: int
 ) -> None:
@@ -284,8 +295,16 @@ def test_a_panamanian_is_one_by_cedula_and_ruc(
     for other in (typed, typed.lower(), f"0{typed}" if province[0].isdigit() else typed):
         assert document_identity("CED", other, None) == key
         assert document_identity("RUC", other, None) == key
-    for end in (f" DV {dv}", f"-{dv:02}", f"DV{dv}", f" dv-{dv:02}"):
+    for end in (
+        f" DV {dv}",
+        f"-{dv:02}",
+        f"DV{dv}",
+        f" dv-{dv:02}",
+        f" D.V. {dv:02}",
+        f" D. V.{dv}",
+    ):
         assert document_identity("RUC", typed + end, None) == key
+        assert document_identity("CED", typed + end, None) == key
 
 
 def test_a_panamanian_company_is_nobody_with_a_cedula() -> None:
