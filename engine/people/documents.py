@@ -35,7 +35,7 @@ NINE_DIGITS: Final = re.compile("[1-9][0-9]{8}")
 NO_COMPANY: Final = "12345"
 """What no NIT of a company begins with."""
 
-PLACEHOLDER_DIGITS_MIN: Final = 6
+PLACEHOLDER_DIGITS_MIN: Final = 8
 COUNTED_UP: Final = "1234567890"
 COUNTED_DOWN: Final = "9876543210"
 
@@ -371,15 +371,14 @@ def country_of_type(document_type: str) -> str | None:
 def is_placeholder(identity: str) -> bool:
     """Return whether the number of a Colombian cédula is typed where there is no document.
 
-    It is one digit six times or more, or counts up from 1, or down to 1 or 0. The few people who
-    have such a number register with another document: with it they would share the wallet of
-    everybody who gave none.
+    It has eight digits or more, which are all the same, or count up or down. Shorter ones are real
+    cédulas. The few people who have a longer one are registered by who has seen the document: with
+    it they would share the wallet of everybody who gave none.
     """
     document_type, _, number = identity.partition(":")
     if document_type not in ("CC", "CE") or len(number) < PLACEHOLDER_DIGITS_MIN:
         return False
-    counted = COUNTED_UP.startswith(number) or COUNTED_DOWN.endswith((number, f"{number}0"))
-    return counted or len(set(number)) == 1
+    return len(set(number)) == 1 or number in COUNTED_UP or number in COUNTED_DOWN
 
 
 def passport_of(identity: str) -> tuple[str | None, str] | None:

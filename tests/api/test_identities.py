@@ -142,12 +142,35 @@ async def test_a_ti_that_begins_with_zero_is_accepted_as_written(api):
     assert found.json["customer"]["customer_id"] == registered.json["customer_id"]
 
 
-@pytest.mark.parametrize("number", ["1234567890", "22222222", "000000123456", "1111111111"])
+@pytest.mark.parametrize("number", ["1234567890", "22222222", "0012345678", "1111111111"])
 async def test_what_is_typed_for_no_document_is_no_document(api, number):
-    refused = await api.store.register(**body(document("CC", number)))
-    assert (refused.status, refused.code) == (400, "invalid_request")
-    assert "ask for the document" in refused.json["detail"]
+    other = document("CC", nuip())
+    customer_id = (await api.network.register(**body(other))).json["customer_id"]
+    for client in (api.store, api.brand, api.app):
+        refused = await client.register(**body(document("CC", number)))
+        assert (refused.status, refused.code) == (400, "invalid_request")
+        assert "ask for the document" in refused.json["detail"]
+        assert "Customer service" in refused.json["detail"]
+        changed = await client.update(customer_id, document=document("CC", number))
+        assert changed.status in (400, 403)
     assert (await api.store.lookup(document=document("CC", number))).status == 404
+
+
+async def test_customer_service_registers_a_number_that_looks_like_none(api):
+    for shown in (document("CC", "33333333"), document("CE", "987654321")):
+        registered = await api.network.register(**body(shown))
+        assert (registered.status, registered.json["document"]) == (201, shown)
+        found = await api.store.lookup(document=shown)
+        assert found.json["customer"]["customer_id"] == registered.json["customer_id"]
+    customer_id = (await api.store.register(**body(document("CC", nuip())))).json["customer_id"]
+    shown = document("CC", "77777777")
+    changed = await api.network.update(customer_id, document=shown)
+    assert (changed.status, changed.json["document"]) == (200, shown)
+
+
+async def test_a_short_cedula_of_equal_or_counted_digits_is_a_document(api):
+    for number in ("123456", "1111111"):
+        assert (await api.store.register(**body(document("CC", number)))).status == 201
 
 
 async def test_one_person_by_two_documents_at_once_is_registered_once(api):
