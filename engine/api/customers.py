@@ -67,7 +67,9 @@ async def register(services: Services, call: Call) -> Reply:
         document_country=body.document.country,
     )
     with _counted(services, call.principal), _registration_told():
-        customer = await services.customers.register(profile, home)
+        customer = await services.customers.register(
+            profile, home, seen=call.principal.role is Role.NETWORK
+        )
     return answer(json_of(customer_body(customer, call.principal)), 201)
 
 
@@ -124,7 +126,12 @@ async def change(services: Services, call: Call) -> Reply:
     settles_s = 0 if at_once else services.settings.contact_settles_s
     with _counted(services, call.principal), _registration_told():
         before, after = await services.customers.change(
-            UUID(bytes=customer_id), fields, home, issued_in, settles_s
+            UUID(bytes=customer_id),
+            fields,
+            home,
+            issued_in,
+            settles_s,
+            seen=call.principal.role is Role.NETWORK,
         )
     await _notify(services, before, after)
     wallets = await wallets_of(services, call.principal, customer_id)
@@ -311,7 +318,7 @@ async def _find(
                 reading.identities, reading.passport, matches_max
             ), None
         value = identity_of(home, document=body.document, phone=body.phone, email=body.email)
+        customer = await services.customers.find(kind, value)
     except ValueError as error:
         raise Problem("invalid_request", str(error)) from None
-    customer = await services.customers.find(kind, value)
     return [] if customer is None else [customer], None

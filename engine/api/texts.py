@@ -21,12 +21,8 @@ from unicodedata import category, normalize
 from msgspec import NODEFAULT, UNSET, Meta, Struct, UnsetType
 from msgspec.structs import fields, force_setattr
 
-INVISIBLE: Final = (
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
-    "\U0001d173-\U0001d17a\U000e0000-\U000e007f"
-)
-"""Characters without a glyph and marks of direction, as ranges of a regular expression."""
+from engine.people.unseen import INVISIBLE
+
 CONTROLS: Final = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 UNSEEN: Final = re.compile(f"[{INVISIBLE}]")
 BLANKS: Final = " \xa0\u1680\u2000-\u200a\u202f\u205f\u3000"

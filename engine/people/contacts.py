@@ -13,9 +13,10 @@ import phonenumbers
 from phonenumbers import PhoneNumberType
 
 from engine.people.countries import MARKETS
+from engine.people.unseen import INVISIBLE, VARIATIONS
 
 # Telephones and messengers copy a number with marks of its writing direction around it.
-INVISIBLE: Final = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+MARKS: Final = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 # The library would read letters as the digits on their keys, and would drop an extension.
 PHONE: Final = re.compile(r"\(?\+?[0-9().\s\u2010-\u2015\u2212-]{1,40}")
 NO_DIGITS: Final = re.compile(r"[^0-9]+")
@@ -39,6 +40,8 @@ EMAIL: Final = re.compile(
     rf"(?=[^@]{{1,64}}@){WORD}(?:\.{WORD})*@(?:{LABEL}\.)+(?:[a-z]{{2,63}}|(?=xn--){LABEL})"
 )
 EMAIL_CHARACTERS_MAX: Final = 254
+# What is not there for the eye. To drop it could make another's address of this one.
+UNSEEN: Final = re.compile(f"[{INVISIBLE}{VARIATIONS}\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
 
 @lru_cache(maxsize=4096)
@@ -50,7 +53,7 @@ def normalise_phone(phone: str, country: str | None) -> str:
     repeat the phone: for what is no number in use, for one with an extension or letters, and for
     one that is nobody's own, like a toll-free one.
     """
-    spelled = INVISIBLE.sub("", normalize("NFKC", phone)).strip()
+    spelled = MARKS.sub("", normalize("NFKC", phone)).strip()
     parsed = None
     if PHONE.fullmatch(spelled) is not None:
         dialled = NO_DIGITS.sub("", spelled)
@@ -108,6 +111,11 @@ def normalise_email(email: str) -> str:
     spellings are one address. The sentence does not repeat the address.
     """
     spelled = email.strip().lower()
+    if UNSEEN.search(spelled) is not None:
+        raise ValueError(
+            "This e-mail address has characters that cannot be seen, as copied text often has: type"
+            " it by hand."
+        )
     name, at, domain = spelled.rpartition("@")
     if at and not name.isascii():
         raise ValueError(

@@ -104,18 +104,20 @@ class Customers:
         self._pool = pool
         self._channels = channels
 
-    async def register(self, profile: Profile, home: str | None = None) -> Customer:
+    async def register(
+        self, profile: Profile, home: str | None = None, *, seen: bool = False
+    ) -> Customer:
         """Register a customer; the identities make it happen once, whoever else tries (CUS-1).
 
-        `home` is the store's country; the document's and the phone's count before it. Raises
-        ValueError with a sentence for what cannot be, AlreadyRegistered, Overloaded (nothing was
-        done).
+        `home` is the store's country; the document's and the phone's count before it. `seen` says
+        that the document was looked at, whatever number it has. Raises ValueError with a sentence
+        for what cannot be, AlreadyRegistered, Overloaded (nothing was done).
         """
         origin = origin_of(
             profile.document_type, profile.document_country, profile.country, profile.phone, home
         )
         profile = replace(profile, country=origin.country, document_country=origin.issuer)
-        kept, identities = _spelled(asdict(profile), origin.dialled)
+        kept, identities = _spelled(asdict(profile), origin.dialled, seen=seen)
         customer = Customer(
             **kept,
             customer_id=uuid4(),
@@ -209,18 +211,20 @@ class Customers:
         home: str | None,
         issued_in: str | None = None,
         settles_s: int = 0,
+        *,
+        seen: bool = False,
     ) -> tuple[Customer, Customer]:
         """Change fields of a profile, the identities with them; return it before and after (CUS-6).
 
         `change` has some of PROFILE_FIELDS as they were typed; `issued_in` is the country that was
         sent with its document. Without a country of their own, a document and a phone are read as
-        the customer's, or as `home`'s. For `settles_s` seconds
-        codes go where they went before; 0 says that it is the customer who asks for the change.
-        Raises CustomerNotFound, for somebody erased too, and what `register` raises.
+        the customer's, or as `home`'s. For `settles_s` seconds codes go where they went before; 0
+        says that it is the customer who asks for the change. `seen` is that of `register`. Raises
+        CustomerNotFound, for somebody erased too, and what `register` raises.
         """
         for _ in range(IDENTITY_TRIES_MAX):
             try:
-                return await self._change(customer_id, change, home, issued_in, settles_s)
+                return await self._change(customer_id, change, home, issued_in, settles_s, seen)
             except _Taken as taken:
                 await self._raise_whose(taken.identities, customer_id)
         raise Overloaded
@@ -232,6 +236,7 @@ class Customers:
         home: str | None,
         issued_in: str | None,
         settles_s: int,
+        seen: bool,
     ) -> tuple[Customer, Customer]:
         async with self._pool.acquire() as connection, connection.transaction():  # network op
             row = await connection.fetchrow(SQL["lock_customer"], customer_id)  # network op
@@ -245,7 +250,7 @@ class Customers:
                     typed["document_type"], issued_in, country or home
                 )
             dialled = dialled_in(before.document_type, before.document_country, country, home)
-            kept, identities = _spelled(typed, dialled)
+            kept, identities = _spelled(typed, dialled, seen=seen)
             after = replace(before, **kept)
             after = replace(after, missing_fields=_missing(asdict(after)))
             after = _settling(before, after, settles_s, self._channels)
@@ -317,10 +322,13 @@ async def _refuse_rival_passports(
                 raise AlreadyRegistered(rival, kind)
 
 
-def _spelled(typed: Mapping[str, Any], dialled: Sequence[str]) -> tuple[dict[str, Any], Identities]:
+def _spelled(
+    typed: Mapping[str, Any], dialled: Sequence[str], *, seen: bool
+) -> tuple[dict[str, Any], Identities]:
     """Return fields of a profile as they are kept, and the identities that they make.
 
-    A national phone is read as one of the countries in `dialled`. Raises ValueError with a sentence
+    A national phone is read as one of the countries in `dialled`. A number that is typed where
+    there is no document is one where the document was `seen`. Raises ValueError with a sentence
     that does not repeat what was typed.
     """
     kept = dict(typed)
@@ -329,10 +337,10 @@ def _spelled(typed: Mapping[str, Any], dialled: Sequence[str]) -> tuple[dict[str
         document = (kept["document_type"], kept["document_number"], kept["document_country"])
         kept["document_number"] = normalise(*document)
         identity = document_identity(*document)
-        if is_placeholder(identity):
+        if is_placeholder(identity) and not seen:
             raise ValueError(
-                "This number is typed where there is no document: ask for the document, or"
-                " register another one."
+                "This number is typed where there is no document: ask for the document and type its"
+                " number. Customer service registers who really has this one."
             )
         identities.add(("document", identity))
     if "email" in kept:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from typing import Final
 from unicodedata import normalize
 
@@ -18,27 +17,25 @@ from stdnum.co import nit as colombian_nit
 from stdnum.gt import nit as guatemalan_nit
 from stdnum.sv import nit as salvadoran_nit
 
-from engine.people.countries import COUNTRIES
-
-# Dots, white space, and everything that a keyboard or a word processor puts for a hyphen.
-DOTS_AND_SPACES: Final = re.compile(r"[.\s]+")
-HYPHENS: Final = re.compile(r"[-\u2010-\u2015\u2212]+")
-HYPHENS_WITHIN: Final = re.compile(r"-(?!.\Z)")
-LEADING_ZEROS: Final = re.compile(r"\b0+(?=[0-9])")
-
-# Of a number in parts: what separates the parts, and letters that are written to a neighbour.
-SEPARATORS: Final = re.compile(r"[-.\s]+")
-MARKED_PROVINCE: Final = re.compile(r"\A([0-9]+)-?(AV|PI|NT)-?(?=[0-9])")
-LETTERS_IN_FRONT: Final = re.compile(r"\A(PE|E|N)-?(?=[0-9])")
-RUC_WITH_DV: Final = re.compile(
-    r"((?:[0-9]+(?:-[A-Z]{2})?|[A-Z]{1,2})-[0-9]+-[0-9]+)(?:-?DV-?|-)[0-9]{1,2}"
+from engine.people.countries import COUNTRIES, alpha_2
+from engine.people.spellings import (
+    HYPHENS,
+    LEADING_ZEROS,
+    before_check_digit,
+    in_one,
+    in_parts_without_dv,
+    minors_number,
+    without_zeros,
 )
 
-OLD_TI_DIGITS: Final = 11
 CUI_DIGITS: Final = 13
 DUI_DIGITS: Final = 9
 
-PLACEHOLDER_DIGITS_MIN: Final = 6
+NINE_DIGITS: Final = re.compile("[1-9][0-9]{8}")
+NO_COMPANY: Final = "12345"
+"""What no NIT of a company begins with."""
+
+PLACEHOLDER_DIGITS_MIN: Final = 8
 COUNTED_UP: Final = "1234567890"
 COUNTED_DOWN: Final = "9876543210"
 
@@ -66,63 +63,9 @@ class DocumentType:
     checked: Callable[[str], str | None] | None = None  # what is kept; None: a wrong check digit
 
 
-def _in_one(typed: str) -> str:
-    """Without dots, blanks and hyphens."""
-    return DOTS_AND_SPACES.sub("", typed).replace("-", "")
-
-
-def _without_zeros(typed: str) -> str:
-    """In one piece, without the zeros that a scanner or a till puts in front."""
-    return LEADING_ZEROS.sub("", _in_one(typed))
-
-
-def _before_check_digit(typed: str) -> str:
-    """In one piece, with a hyphen only before the last digit: there it marks the check digit."""
-    return LEADING_ZEROS.sub("", HYPHENS_WITHIN.sub("", DOTS_AND_SPACES.sub("", typed)))
-
-
-def _minors_number(typed: str) -> str:
-    """The number of a TI or a registro civil, with the zero that is part of it.
-
-    The old numbers have eleven digits and begin with the day of birth, YYMMDD: those of who was
-    born from 2000 to 2009 begin with a zero. In any other number a zero in front is padding.
-    """
-    number = _in_one(typed)
-    return number if _is_old_ti(number) else LEADING_ZEROS.sub("", number)
-
-
-def _is_old_ti(number: str) -> bool:
-    if len(number) != OLD_TI_DIGITS or not (number.isascii() and number.isdigit()):
-        return False
-    try:
-        # The year 2000 has a 29 February, and a 00 of 1900 is nobody's any more.
-        date(2000 + int(number[:2]), int(number[2:4]), int(number[4:6]))
-    except ValueError:
-        return False
-    return True
-
-
-def _in_parts(typed: str) -> str:
-    """In parts with one hyphen between them and no zeros in front of each.
-
-    Without the hyphens 8-12-3456 and 8-123-456 of two people would be the same.
-    """
-    spelled = SEPARATORS.sub("-", typed).strip("-")
-    spelled = MARKED_PROVINCE.sub(r"\1-\2-", spelled)
-    spelled = LETTERS_IN_FRONT.sub(r"\1-", spelled)
-    return LEADING_ZEROS.sub("", spelled)
-
-
-def _in_parts_without_dv(typed: str) -> str:
-    """In parts, without the two digits that check it ("DV 46", or a fourth part)."""
-    spelled = _in_parts(typed)
-    with_dv = RUC_WITH_DV.fullmatch(spelled)
-    return spelled if with_dv is None else with_dv[1]
-
-
 def _guatemalan_nit_or_cui(typed: str) -> str:
     """A NIT without zeros in front; thirteen digits that are a CUI stay as they are."""
-    number = _in_one(typed)
+    number = in_one(typed)
     return number if _is_cui(number) else LEADING_ZEROS.sub("", number)
 
 
@@ -185,16 +128,25 @@ def _checked_colombian_nit(typed: str) -> str | None:
     """The number without its check digit, which people type or leave out.
 
     Where no hyphen marks it, the length tells: numbers of ten digits are those of people and begin
-    with 1, all others have nine digits at most. So the shorter numbers of people lose their check
-    digit only after a hyphen; without one, all of it is the number: guessing by whether the last
-    digit fits would make two documents one, once in eleven times.
+    with 1, companies' have nine digits, and cédulas eight at most. So nine digits that no company
+    has are a cédula of eight and its check digit, where that is right. Of the shorter numbers, and
+    of those that may be a company's, all of it is the number: guessing by whether the last digit
+    fits would make two documents one, once in eleven times.
     """
     number, _, check_digit = typed.partition("-")
     if len(number) > (10 if number[0] == "1" else 9):
         number, check_digit = number[:-1], number[-1]
     if check_digit and colombian_nit.calc_check_digit(number) != check_digit:
         return None
-    return number
+    cedula = cedula_and_check_digit(number)
+    return cedula if cedula is not None and number[0] in NO_COMPANY else number
+
+
+def cedula_and_check_digit(number: str) -> str | None:
+    """Return the cédula of eight digits in nine, None where the ninth is not its check digit."""
+    if NINE_DIGITS.fullmatch(number) is None:
+        return None
+    return number[:8] if colombian_nit.calc_check_digit(number[:8]) == number[8] else None
 
 
 def _checked_salvadoran_nit(number: str) -> str | None:
@@ -222,7 +174,7 @@ NITS: Final = {
         re.compile("(?:[1-9][0-9]{4,8}|1[0-9]{9})(?:-[0-9])?|[2-9][0-9]{9}|1[0-9]{10}"),
         "Número de Identificación Tributaria",
         "5 to 10 digits, and may end in a hyphen and its check digit, like 900123456-8",
-        _before_check_digit,
+        before_check_digit,
         _colombian_taxpayer,
         checked=_checked_colombian_nit,
     ),
@@ -231,7 +183,7 @@ NITS: Final = {
         re.compile(f"[019][0-9]{{13}}|{DUI_NUMBER}"),
         "Número de Identificación Tributaria",
         "14 digits, or the 9 of a DUI, like 0614-050707-104-8",
-        _in_one,
+        in_one,
         _salvadoran,
         checked=_checked_salvadoran_nit,
     ),
@@ -253,7 +205,7 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         UP_TO_TEN,
         "Cédula de Ciudadanía",
         "3 to 10 digits, like 1020304050",
-        _without_zeros,
+        without_zeros,
         _colombian,
     ),
     "CE": DocumentType(
@@ -261,14 +213,14 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         UP_TO_TEN,
         "Cédula de Extranjería",
         "3 to 10 digits, like 412345",
-        _without_zeros,
+        without_zeros,
     ),
     "PA": DocumentType(
         None,
         re.compile("[A-Z0-9]{5,16}"),
         "Pasaporte",
         "5 to 16 letters A-Z and digits, like AS123456",
-        _in_one,
+        in_one,
     ),
     "NIT": NITS,
     "TI": DocumentType(
@@ -276,7 +228,7 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         re.compile("0[0-9]{10}|[1-9][0-9]{9,10}"),
         "Tarjeta de Identidad",
         "10 or 11 digits, like 1020304050",
-        _minors_number,
+        minors_number,
         _colombian,
     ),
     "RC": DocumentType(
@@ -284,7 +236,7 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         re.compile("0[0-9]{10}|[1-9][0-9]{9,10}|[A-Z][A-Z0-9]{2}[0-9]{7}"),
         "Registro Civil",
         "the 10 or 11 characters of the NUIP, like 1020304050",
-        _minors_number,
+        minors_number,
         _colombian,
     ),
     "PPT": DocumentType(
@@ -292,21 +244,21 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         UP_TO_FIFTEEN,
         "Permiso por Protección Temporal",
         "5 to 15 digits, like 5123456",
-        _without_zeros,
+        without_zeros,
     ),
     "PEP": DocumentType(
         "CO",
         UP_TO_FIFTEEN,
         "Permiso Especial de Permanencia",
         "5 to 15 digits, like 900123401011990",
-        _without_zeros,
+        without_zeros,
     ),
     "DUI": DocumentType(
         "SV",
         re.compile(DUI_NUMBER),
         "Documento Único de Identidad",
         "9 digits, like 00016297-5",
-        _in_one,
+        in_one,
         checked=_checked_dui,
     ),
     "DPI": DocumentType(
@@ -314,7 +266,7 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         CUI_NUMBER,
         "Documento Personal de Identificación",
         "13 digits, the last four of which are a municipality, like 1234 56789 0101",
-        _in_one,
+        in_one,
         checked=_checked_dpi,
     ),
     "CUI": DocumentType(
@@ -322,7 +274,7 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         CUI_NUMBER,
         "Código Único de Identificación",
         "13 digits, the last four of which are a municipality, like 1234 56789 0101",
-        _in_one,
+        in_one,
         _guatemalan,
         checked=_checked_dpi,
     ),
@@ -330,9 +282,10 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         "PA",
         CED_NUMBER,
         "Cédula de Identidad Personal",
-        "a province or E, N or PE, then two groups of digits, with hyphens or blanks between them,"
-        " and AV or PI behind the province of an old or indigenous registration, like 8-123-4567",
-        _in_parts,
+        "a province or E, N or PE, then two groups of digits, with hyphens or blanks between them;"
+        " AV or PI behind the province of an old or indigenous registration, and its DV at the end,"
+        " may be there, like 8-123-4567",
+        in_parts_without_dv,
     ),
     "RUC": DocumentType(
         "PA",
@@ -340,7 +293,7 @@ DOCUMENT_TYPES: Final[dict[str, DocumentType | dict[str, DocumentType]]] = {
         "Registro Único de Contribuyente",
         "three groups with hyphens or blanks between them, and may end in its DV,"
         " like 155612345-2-2015",
-        _in_parts_without_dv,
+        in_parts_without_dv,
         _panamanian,
     ),
 }
@@ -352,7 +305,8 @@ def normalise(document_type: str, number: str, country: str | None = None) -> st
 
     It is NFKC, in capitals, without dots, blanks and hyphens; a number in parts keeps one hyphen
     between them. Zeros in front are dropped where they mean nothing, and so is the check digit of a
-    Colombian NIT or a RUC. `country` is read only where several countries have a type of that name.
+    Colombian NIT, a CED or a RUC. `country` is read only where several countries have a type of
+    that name.
     Raises ValueError with a sentence that says what is expected, and does not repeat the number.
     """
     kind = _of(document_type, country)
@@ -373,7 +327,7 @@ def document_identity(document_type: str, number: str, country: str | None) -> s
     Types that carry the same number of the same person have the same key:
 
     * CO: TI, CC, RC and the NIT of a person, with or without its check digit
-    * PA: CED and the RUC of a person, with or without its DV
+    * PA: CED and the RUC of a person, each with or without its DV
     * SV: DUI and the NIT of nine digits
     * GT: DPI, CUI and the NIT of thirteen digits
 
@@ -392,13 +346,15 @@ def document_identity(document_type: str, number: str, country: str | None) -> s
 def issuer_of(document_type: str, given: str | None, home: str | None) -> str | None:
     """Return the country that issued a document, None where that is not known (CUS-10).
 
-    `given` is the country that was sent with the document, `home` the one whose NIT is meant where
-    none was sent. A passport without a country is of an unknown issuer: who shows one is seldom of
-    the store's country. Raises ValueError where `given` cannot have issued it.
+    `given` is the country that was sent with the document, in two or three letters; `home` is the
+    one whose NIT is meant where none was sent. A passport without a country is of an unknown
+    issuer: who shows one is seldom of the store's country. Raises ValueError where `given` cannot
+    have issued it.
     """
+    given = None if given is None else alpha_2(given)
     if document_type == "PA":
         if given is not None and given not in COUNTRIES:
-            raise ValueError("The country of a PA is who issued it, in ISO 3166 alpha-2, like US.")
+            raise ValueError("The country of a PA is who issued it, in ISO 3166, like US or USA.")
         return given
     country = _of(document_type, given or home).country
     if given is not None and given != country:
@@ -415,15 +371,14 @@ def country_of_type(document_type: str) -> str | None:
 def is_placeholder(identity: str) -> bool:
     """Return whether the number of a Colombian cédula is typed where there is no document.
 
-    It is one digit six times or more, or counts up from 1, or down to 1 or 0. The few people who
-    have such a number register with another document: with it they would share the wallet of
-    everybody who gave none.
+    It has eight digits or more, which are all the same, or count up or down. Shorter ones are real
+    cédulas. The few people who have a longer one are registered by who has seen the document: with
+    it they would share the wallet of everybody who gave none.
     """
     document_type, _, number = identity.partition(":")
     if document_type not in ("CC", "CE") or len(number) < PLACEHOLDER_DIGITS_MIN:
         return False
-    counted = COUNTED_UP.startswith(number) or COUNTED_DOWN.endswith((number, f"{number}0"))
-    return counted or len(set(number)) == 1
+    return len(set(number)) == 1 or number in COUNTED_UP or number in COUNTED_DOWN
 
 
 def passport_of(identity: str) -> tuple[str | None, str] | None:

@@ -10,11 +10,12 @@ from engine.people.contacts import normalise_email, normalise_phone
 from engine.people.countries import MARKETS
 from engine.people.documents import (
     DOCUMENT_TYPES,
-    HYPHENS,
     DocumentType,
+    cedula_and_check_digit,
     document_identity,
     normalise,
 )
+from engine.people.spellings import HYPHENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,13 @@ def read_text(text: str, home: str | None) -> Reading:
     if "@" in text:
         return Reading([("email", normalise_email(text))], None)
     if HYPHENS.search(text) is not None:
-        # The parts of a Panamanian cédula are nobody's whole number.
+        # The parts of a Panamanian cédula are nobody's whole number, except where people put
+        # hyphens for the dots of theirs.
         with suppress(ValueError):
-            return Reading([("document", document_identity("CED", text, None))], None)
+            panamanian = document_identity("CED", text, None)
+            own = _documents(text, home) if home == "CO" else ()
+            keys = dict.fromkeys((*own, panamanian))
+            return Reading([("document", key) for key in keys], None)
     countries = sorted(MARKETS, key=lambda country: country != home)
     found: dict[tuple[str, str], None] = {}
     for country in countries:
@@ -58,3 +63,9 @@ def _documents(text: str, country: str) -> Iterator[str]:
         if row is not None and row.country == country:
             with suppress(ValueError):
                 yield document_identity(code, text, country)
+    if country == "CO":
+        # Of nine digits that may be a company's NIT, the first eight may be a person's, too.
+        with suppress(ValueError):
+            cedula = cedula_and_check_digit(normalise("CC", text))
+            if cedula is not None:
+                yield document_identity("CC", cedula, None)

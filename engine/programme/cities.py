@@ -90,6 +90,18 @@ Ciudad de San Salvador = San Salvador
 Nueva San Salvador = Santa Tecla
 """
 
+# What people add behind a city: where it is, in Divipola's words and in those of every day.
+REGIONS: Final = """
+Amazonas, Antioquia, Arauca, Atlántico, Bolívar, Boyacá, Caldas, Caquetá, Casanare, Cauca, Cesar
+Chocó, Córdoba, Cundinamarca, Guainía, Guaviare, Huila, La Guajira, Guajira, Magdalena, Meta, Nariño
+Norte de Santander, Putumayo, Quindío, Risaralda, San Andrés, San Andrés y Providencia
+San Andrés Providencia y Santa Catalina, Santander, Sucre, Tolima, Valle del Cauca, Valle, Vaupés
+Archipiélago de San Andrés Providencia y Santa Catalina, Vichada
+Colombia, Panamá, República de Panamá, El Salvador, Guatemala
+"""
+# A hyphen without blanks is within a name: Puerto-Boyacá. What is in brackets ends the name.
+BEFORE_REGION: Final = re.compile(r"[,(\[]|\s[-\u2010-\u2015\u2212]|[-\u2010-\u2015\u2212]\s")
+
 
 def _plain(name: str) -> str:
     """Return a name in small letters without accents, marks and double blanks."""
@@ -105,13 +117,33 @@ SHORT: Final = {
 """The short name by the official one, both plain."""
 
 
+SPELLED: Final = frozenset(SHORT) | frozenset(SHORT.values())
+REGION_NAMES: Final = frozenset(
+    f"{kind}{_plain(region)}"
+    for region in re.split("[,\n]", REGIONS.strip())
+    for kind in ("", "departamento de ", "departamento del ")
+)
+
+
 @lru_cache(maxsize=4096)
-def city_key(name: str) -> str:
+def city_key(name: str) -> str | None:
     """Return what all spellings of a city have in common: compare cities by nothing else.
 
-    Case, accents, punctuation, blanks and the "D.C." behind a name do not count, and the official
-    name is the short one. A name that is in no list is a city of its own.
+    Case, accents, punctuation, blanks, the "D.C." behind a name and its department or country do
+    not count, and the official name is the short one. A name that is in no list is a city of its
+    own; one without a letter or a digit is none, and equals no other.
     """
-    plain = DISTRICT_IN_FRONT.sub("", _plain(name))
+    plain = DISTRICT_IN_FRONT.sub("", _plain(_without_region(name)))
     plain = DISTRICT.sub("", plain)
-    return SHORT.get(plain, plain)
+    return None if plain == "" else SHORT.get(plain, plain)
+
+
+def _without_region(name: str) -> str:
+    """Return a name without the department and the country behind it, one of a city as it is."""
+    if _plain(name) in SPELLED:
+        return name  # Antigua, Guatemala is a city, and Antigua none
+    for mark in BEFORE_REGION.finditer(name):
+        city = name[: mark.start()]
+        if _plain(name[mark.end() :]) in REGION_NAMES and _plain(city) != "":
+            return _without_region(city)
+    return name

@@ -43,7 +43,8 @@ class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tru
 
     @cached_property
     def _city_keys(self) -> frozenset[str]:
-        return frozenset() if self.cities is None else frozenset(map(city_key, self.cities))
+        keys = map(city_key, () if self.cities is None else self.cities)
+        return frozenset(key for key in keys if key is not None)
 
     def _has_city(self, city: str | None) -> bool:
         return city is not None and city_key(city) in self._city_keys

@@ -142,12 +142,35 @@ async def test_a_ti_that_begins_with_zero_is_accepted_as_written(api):
     assert found.json["customer"]["customer_id"] == registered.json["customer_id"]
 
 
-@pytest.mark.parametrize("number", ["1234567890", "22222222", "000000123456", "1111111111"])
+@pytest.mark.parametrize("number", ["1234567890", "22222222", "0012345678", "1111111111"])
 async def test_what_is_typed_for_no_document_is_no_document(api, number):
-    refused = await api.store.register(**body(document("CC", number)))
-    assert (refused.status, refused.code) == (400, "invalid_request")
-    assert "ask for the document" in refused.json["detail"]
+    other = document("CC", nuip())
+    customer_id = (await api.network.register(**body(other))).json["customer_id"]
+    for client in (api.store, api.brand, api.app):
+        refused = await client.register(**body(document("CC", number)))
+        assert (refused.status, refused.code) == (400, "invalid_request")
+        assert "ask for the document" in refused.json["detail"]
+        assert "Customer service" in refused.json["detail"]
+        changed = await client.update(customer_id, document=document("CC", number))
+        assert changed.status in (400, 403)
     assert (await api.store.lookup(document=document("CC", number))).status == 404
+
+
+async def test_customer_service_registers_a_number_that_looks_like_none(api):
+    for shown in (document("CC", "33333333"), document("CE", "987654321")):
+        registered = await api.network.register(**body(shown))
+        assert (registered.status, registered.json["document"]) == (201, shown)
+        found = await api.store.lookup(document=shown)
+        assert found.json["customer"]["customer_id"] == registered.json["customer_id"]
+    customer_id = (await api.store.register(**body(document("CC", nuip())))).json["customer_id"]
+    shown = document("CC", "77777777")
+    changed = await api.network.update(customer_id, document=shown)
+    assert (changed.status, changed.json["document"]) == (200, shown)
+
+
+async def test_a_short_cedula_of_equal_or_counted_digits_is_a_document(api):
+    for number in ("123456", "1111111"):
+        assert (await api.store.register(**body(document("CC", number)))).status == 201
 
 
 async def test_one_person_by_two_documents_at_once_is_registered_once(api):
@@ -189,6 +212,23 @@ async def test_a_passport_number_of_two_countries_is_two_people(api):
         again = await api.store.register(**body(document("PA", number, country)))
         assert (again.status, again.json["customer_id"]) == (409, customer_id)
     assert (await api.store.lookup(document=document("PA", number, "ES"))).status == 404
+
+
+async def test_the_country_of_a_passport_is_read_in_two_and_three_letters_of_any_case(api):
+    number = passport()
+    registered = await api.store.register(**body(document("PA", number, "usa")))
+    assert registered.json["document"] == {
+        "type": "PA",
+        "number": f"*****{number[-4:]}",
+        "country": "US",
+    }
+    for country in ("US", "us", "USA", "Usa", " us\n"):
+        found = await api.store.lookup(document=document("PA", number, country))
+        assert found.json["customer"]["customer_id"] == registered.json["customer_id"]
+    venezuelan = await api.network.register(**body(document("PA", number, "VEN")))
+    assert venezuelan.json["document"]["country"] == "VE"
+    nit_of_a_person = document("NIT", nit(nuip()), "col")
+    assert (await api.app.register(**body(nit_of_a_person))).status == 201
 
 
 async def test_a_passport_without_its_country_works_as_before(api):
@@ -257,7 +297,9 @@ async def test_a_passport_with_and_without_its_country_at_once_is_one(api):
     [
         (document("PA", "253736112", "ZZ"), "ISO 3166"),
         (document("CC", "20486994", "SV"), "document of CO"),
-        (document("PA", "253736112", "us"), "in capitals"),
+        (document("PA", "253736112", "zzz"), "ISO 3166"),
+        (document("PA", "253736112", "U5"), "ISO 3166"),
+        (document("CC", "20486994", "slv"), "document of CO"),
         (document("NIT", "900123456", "PA"), "CO, SV, GT"),
         (document("CED", "81234567"), "8-123-4567"),
     ],

@@ -105,10 +105,21 @@ async def test_several_whom_a_text_fits_are_listed_masked(api):
 async def test_the_parts_of_a_panamanian_number_are_nobody_elses_number(api):
     number = str(next(numbers) % 1_000_000)
     of_panama = await registered(api.store, document={"type": "CED", "number": f"8-77-{number}"})
-    await registered(api.store, document={"type": "CC", "number": f"877{number}"})
     for typed in (f"8-77-{number}", f"08–077–{number}"):
-        found = await api.store.lookup(text=typed)
-        assert found.json["customer"]["customer_id"] == of_panama
+        for client in (api.store, api.network):
+            found = await client.lookup(text=typed)
+            assert found.json["customer"]["customer_id"] == of_panama
+    colombian = await registered(api.store, document={"type": "CC", "number": f"877{number}"})
+    found = await api.network.lookup(text=f"8-77-{number}")
+    assert found.json["customer"]["customer_id"] == of_panama
+    assert ids(await api.store.lookup(text=f"8-77-{number}")) == [colombian, of_panama]
+
+
+async def test_a_cedula_with_hyphens_is_found_at_a_colombian_store(api):
+    number = str(next(numbers))
+    customer_id = await registered(api.store, document={"type": "CC", "number": number})
+    found = await api.store.lookup(text=f"{number[0]}-{number[1:4]}-{number[4:]}")
+    assert found.json["customer"]["customer_id"] == customer_id
 
 
 async def test_the_same_person_by_two_of_their_identities_is_one(api):

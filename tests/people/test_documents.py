@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
-from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -17,6 +16,7 @@ from engine.people.documents import (
     MUNICIPALITIES,
     NITS,
     DocumentType,
+    cedula_and_check_digit,
     cui_check_digit,
     document_identity,
     dui_check_digit,
@@ -47,6 +47,15 @@ from engine.people.profile import FIELD_NAMES, Field, missing_fields, names_of
         ("RUC", "155612345-2-2015", "155612345-2-2015"),
         ("RUC", "155612345-2-2015 DV 59", "155612345-2-2015"),
         ("RUC", "8-819-4087-46", "8-819-4087"),
+        ("RUC", "155612345-2-2015 D.V. 59", "155612345-2-2015"),
+        ("RUC", "155612345-2-2015DV59", "155612345-2-2015"),
+        ("RUC", "155612345-2-2015 d. v.: 59", "155612345-2-2015"),
+        ("RUC", "8-NT-1-12345 DV 59", "8-NT-1-12345"),
+        ("CED", "8/836/6133", "8-836-6133"),
+        ("CED", "8_836_6133", "8-836-6133"),
+        ("CED", "8-836-6133 DV 46", "8-836-6133"),
+        ("CED", "8-836-6133-06", "8-836-6133"),
+        ("CED", "E-8-121946 D.V. 12", "E-8-121946"),
         ("CC", "0020486994", "20486994"),
         ("CE", "0000412345", "412345"),
         ("TI", "01106806717", "1106806717"),
@@ -111,7 +120,11 @@ def test_a_wrong_number_is_told_what_is_expected(document_type: str, typed: str)
         ("CO", "10203040508", "1020304050"),
         ("CO", "19.123.456", "19123456"),
         ("CO", "19.123.456-2", "19123456"),
-        ("CO", "191234562", "191234562"),
+        ("CO", "191234562", "19123456"),
+        ("CO", "204869944", "20486994"),
+        ("CO", "20486994-4", "20486994"),
+        ("CO", "204869943", "204869943"),
+        ("CO", "612345674", "612345674"),
         ("SV", "0614-050707-104-8", "06140507071048"),
         ("SV", "9615-050483-100-4", "96150504831004"),
         ("SV", "00016297-5", "000162975"),
@@ -269,7 +282,9 @@ provinces = st.integers(1, 13).map(str) | st.sampled_from(["E", "N", "PE", "8AV"
 groups = st.tuples(st.integers(1, 9999), st.integers(1, 999_999))
 
 
-@given(provinces, groups, st.sampled_from(["-", " ", " - ", "–", "."]), st.integers(0, 99))
+@given(
+    provinces, groups, st.sampled_from(["-", " ", " - ", "–", ".", "/", "_"]), st.integers(0, 99)
+)
 def test_a_panamanian_is_one_by_cedula_and_ruc(
     province: str, group: tuple[int, int], mark: str, dv: int
 ) -> None:
@@ -279,8 +294,16 @@ def test_a_panamanian_is_one_by_cedula_and_ruc(
     for other in (typed, typed.lower(), f"0{typed}" if province[0].isdigit() else typed):
         assert document_identity("CED", other, None) == key
         assert document_identity("RUC", other, None) == key
-    for end in (f" DV {dv}", f"-{dv:02}", f"DV{dv}", f" dv-{dv:02}"):
+    for end in (
+        f" DV {dv}",
+        f"-{dv:02}",
+        f"DV{dv}",
+        f" dv-{dv:02}",
+        f" D.V. {dv:02}",
+        f" D. V.{dv}",
+    ):
         assert document_identity("RUC", typed + end, None) == key
+        assert document_identity("CED", typed + end, None) == key
 
 
 def test_a_panamanian_company_is_nobody_with_a_cedula() -> None:
@@ -316,6 +339,11 @@ def test_a_passport_is_of_the_country_that_issued_it() -> None:
     ("document_type", "given_country", "home", "issuer"),
     [
         ("PA", "US", "CO", "US"),
+        ("PA", "us", "CO", "US"),
+        ("PA", "USA", None, "US"),
+        ("PA", "deu", None, "DE"),
+        ("DUI", "slv", None, "SV"),
+        ("NIT", "GTM", "CO", "GT"),
         ("PA", None, "CO", None),
         ("CC", None, "PA", "CO"),
         ("DUI", "SV", None, "SV"),
@@ -345,23 +373,38 @@ def test_an_issuer_that_cannot_be_is_told(
         issuer_of(document_type, given_country, None)
 
 
-@pytest.mark.parametrize(
-    "number",
-    ["1234567890", "123456", "22222222", "1111111111", "987654321", "9876543210", "654321"],
-)
+PLACEHOLDERS = {
+    number
+    for length in (8, 9, 10)
+    for number in (
+        *(digit * length for digit in "123456789"),
+        *(run[at : at + length] for run in ("1234567890", "9876543210") for at in range(3)),
+    )
+    if len(number) == length
+}
+
+
+@pytest.mark.parametrize("number", [*sorted(PLACEHOLDERS), "0987654321", "00012345678"])
 def test_what_is_typed_for_no_document_is_known(number: str) -> None:
-    assert is_placeholder(document_identity("CC", number, None))
+    for code in ("CC", "CE"):
+        assert is_placeholder(document_identity(code, number, None))
     assert not is_placeholder(document_identity("PA", number, "US"))
 
 
+@pytest.mark.parametrize(
+    "number",
+    ["123456", "654321", "1234567", "7654321", "222222", "1111111", "12345679", "1234567891"],
+)
+def test_a_cedula_that_people_have_is_no_placeholder(number: str) -> None:
+    assert not is_placeholder(document_identity("CC", number, None))
+
+
 @given(cedulas)
-@example("12345")
-@example("22222")
+@example("1234567")
+@example("2222222")
 @example("1234567891")
 def test_other_numbers_are_documents(number: str) -> None:
-    steps = {int(b) - int(a) for a, b in pairwise(number)}
-    if len(number) < 6 or (len(steps) > 1 and number not in ("1234567890",)):
-        assert not is_placeholder(f"CC:{number}")
+    assert is_placeholder(f"CC:{number}") == (number in PLACEHOLDERS)
 
 
 def test_documents_of_two_people_are_never_the_same_identity() -> None:
@@ -406,11 +449,19 @@ def test_any_text_is_a_number_or_gets_one_of_two_sentences(
 colombian_numbers = st.integers(10_000, 999_999_999) | st.integers(1_000_000_000, 1_999_999_999)
 
 
+def without_check_digit(number: str) -> str:
+    """What a number of digits means as a NIT: nine that no company has may be a cédula's."""
+    cedula = cedula_and_check_digit(number)
+    return cedula if cedula is not None and number[0] in "12345" else number
+
+
 @given(colombian_numbers.map(str), st.integers(0, 9).map(str))
+@example("204869944", "0")
 def test_a_colombian_nit_is_one_with_and_without_its_check_digit(number: str, typed: str) -> None:
     right = colombian_nit.calc_check_digit(number)
-    assert normalise("NIT", number, "CO") == number
-    assert normalise("NIT", f"{int(number):,}-{right}".replace(",", "."), "CO") == number
+    spelled = without_check_digit(number)
+    assert normalise("NIT", number, "CO") == spelled
+    assert normalise("NIT", f"{int(number):,}-{right}".replace(",", "."), "CO") == spelled
     if typed != right:
         with pytest.raises(ValueError, match="check digit"):
             normalise("NIT", f"{number}-{typed}", "CO")
@@ -419,13 +470,28 @@ def test_a_colombian_nit_is_one_with_and_without_its_check_digit(number: str, ty
 @given(st.integers(200_000_000, 999_999_999) | st.integers(1_000_000_000, 1_999_999_999))
 def test_a_check_digit_that_the_length_tells_needs_no_hyphen(number: int) -> None:
     right = colombian_nit.calc_check_digit(str(number))
-    assert normalise("NIT", f"{number}{right}", "CO") == str(number)
+    assert normalise("NIT", f"{number}{right}", "CO") == without_check_digit(str(number))
+
+
+@given(st.integers(10_000_000, 59_999_999) | st.integers(1_000_000_000, 1_999_999_999))
+def test_a_cedula_and_its_check_digit_in_one_are_that_person(cedula: int) -> None:
+    typed = f"{cedula}{colombian_nit.calc_check_digit(str(cedula))}"
+    for number in (typed, f"{int(typed):,}".replace(",", "."), f"00{typed}"):
+        assert document_identity("NIT", number, "CO") == f"CC:{cedula}"
+
+
+@given(st.integers(60_000_000, 99_999_999).map(str))
+def test_nine_digits_that_may_be_a_companys_stay_as_they_are(cedula: str) -> None:
+    typed = f"{cedula}{colombian_nit.calc_check_digit(cedula)}"
+    assert cedula_and_check_digit(typed) == cedula
+    assert normalise("NIT", typed, "CO") == typed
 
 
 @given(colombian_numbers.map(str), colombian_numbers.map(str))
+@example("204869944", "20486994")
 def test_two_colombian_numbers_are_two_identities(first: str, second: str) -> None:
     one, other = (document_identity("NIT", number, "CO") for number in (first, second))
-    assert (one == other) == (first == second)
+    assert (one == other) == (without_check_digit(first) == without_check_digit(second))
 
 
 @given(st.integers(1, 99_999_999), st.integers(0, 8), st.integers(1, 9))

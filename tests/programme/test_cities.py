@@ -88,6 +88,71 @@ def test_case_accents_and_marks_do_not_count(name, spelled, form, blank, end) ->
     assert city_key(typed) == city_key(name)
 
 
+@pytest.mark.parametrize(
+    ("typed", "city"),
+    [
+        ("Bogotá, Colombia", "Bogotá"),
+        ("Bogotá, D.C., Colombia", "Bogotá"),
+        ("Bogotá D.C. (Cundinamarca)", "Bogotá"),
+        ("Cali, Valle del Cauca", "Cali"),
+        ("Cali (Valle)", "Cali"),
+        ("Santiago de Cali [Valle del Cauca] - Colombia", "Cali"),
+        ("Medellín - Antioquia", "Medellín"),
+        ("MEDELLIN – ANTIOQUIA", "Medellín"),
+        ("Medellín -Antioquia", "Medellín"),
+        ("Medellín, Departamento de Antioquia, Colombia.", "Medellín"),
+        ("Cartagena de Indias, Bolívar", "Cartagena"),
+        ("San Andrés, Archipiélago de San Andrés, Providencia y Santa Catalina", "San Andrés"),
+        ("San Salvador, El Salvador", "San Salvador"),
+        ("Panamá, Panamá", "Ciudad de Panamá"),
+        ("Guatemala, Guatemala", "Ciudad de Guatemala"),
+        ("Antigua, Guatemala", "Antigua Guatemala"),
+        ("Santa Fe de Antioquia (Antioquia)", "Santafé de Antioquia"),
+        ("Sucre, Sucre", "Sucre"),
+    ],
+)
+def test_the_department_or_country_behind_a_city_does_not_count(typed: str, city: str) -> None:
+    assert city_key(typed) == city_key(city)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Puerto-Boyacá", "Puerto"),
+        ("Ciudad Bolívar", "Ciudad"),
+        ("Norte, Santander", "Santander"),
+        ("Medellín, Cauca y Nechí", "Medellín"),
+    ],
+)
+def test_a_department_within_a_name_counts(one: str, other: str) -> None:
+    assert city_key(one) != city_key(other)
+
+
+@given(
+    st.sampled_from([name for row in ROWS for name in row] + ["Medellín", "Ibagué", "La Unión"]),
+    st.sampled_from(
+        ["{}, {}", "{},{}", "{} - {}", "{} – {}", "{} ({})", "{} [{}]", "{}, {}, Colombia"]
+    ),
+    st.sampled_from(
+        ["Antioquia", "Norte de Santander", "VALLE DEL CAUCA", "La Guajira", "Colombia"]
+    ),
+)
+def test_every_city_is_itself_with_a_department(name: str, form: str, region: str) -> None:
+    assert city_key(form.format(name, region)) == city_key(name)
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "-", "…", "()", ", .", "\u0301"])
+def test_a_name_that_leaves_nothing_is_no_city(nothing: str) -> None:
+    assert city_key(nothing) is None
+    customer = Profile(
+        document_type="CC", document_number="1", email="ana@example.com", city=nothing
+    )
+    assert not Segment(cities=(nothing, "--")).matches(customer, TODAY)
+
+
 @given(st.text(max_size=30))
-def test_any_text_is_a_city_and_its_key_is_stable(text: str) -> None:
-    assert city_key(city_key(text)) == city_key(text)
+def test_any_text_is_a_city_or_none_and_its_key_is_stable(text: str) -> None:
+    key = city_key(text)
+    assert key != ""
+    if key is not None:
+        assert city_key(key) == key

@@ -16,6 +16,7 @@ from engine.api.shapes.scalars import (
     Name,
     PersonName,
     Reason,
+    SentIssuingCountry,
     Text,
 )
 from engine.api.shapes.wallets import Wallet
@@ -36,7 +37,7 @@ class Document(Sent, frozen=True):
 
     type: DocumentCode
     number: Text
-    country: IssuingCountry | None = None
+    country: SentIssuingCountry | None = None
 
 
 class Registration(Sent, frozen=True):

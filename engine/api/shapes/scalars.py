@@ -128,6 +128,13 @@ IssuingCountry = Annotated[
         "Who issued the document, ISO 3166 alpha-2: any country for a passport."
     ),
 ]
+SentIssuingCountry = Annotated[
+    str,
+    _spelled(r"[A-Za-z]{2,3}", "a country in ISO 3166, like CO or COL").meta(
+        "Who issued the document, ISO 3166 alpha-2 or alpha-3 in any case: any country for a"
+        " passport. Answers have alpha-2 in capitals."
+    ),
+]
 Gender = Literal["F", "M", "X"]
 Asset = Literal["points", "coins"]
 Moment = Annotated[
