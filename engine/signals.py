@@ -1,4 +1,4 @@
-"""Signals: a process that is told to stop does so at any moment of its life.
+"""Signals: a process stops when it is asked to, at any moment of its life.
 
 Imports next to nothing: it is there before the rest of the engine is imported, which takes most of
 a second. In a container the engine is process 1, to which the system hands no signal that it has

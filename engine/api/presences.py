@@ -22,7 +22,7 @@ from engine.programme.calendar import iso_moment
 async def found_by_qr(
     services: Services, principal: Principal, qr: str
 ) -> tuple[Customer | None, dict[str, Any] | None]:
-    """Return whose a QR is, and their presence as it is told to a store; None to others.
+    """Return whose a QR is, and their presence as a store gets it; None to others.
 
     Raises CustomerNotFound for what we have not made, and Problem `qr_invalid` for a QR that is
     over, has paid, or serves another store (COI-10).

@@ -68,7 +68,7 @@ class Readiness:
             self._drop()
 
     async def look(self) -> None:
-        """Look once. What is found is in `reason`; lanes whose trouble is over are told so."""
+        """Look once. What is found is in `reason`; lanes whose trouble is over are recovered."""
         began = time.monotonic()
         try:
             async with asyncio.timeout(LOOK_S_MAX):
@@ -76,7 +76,7 @@ class Readiness:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
             self._drop()
             self._found = words_of(error)
-            # Whoever has a connection may go on although there is none for a look.
+            # A lane that has a connection may go on although there is none for a look.
             if self._found == OUT_OF_REACH and all(lane.connected for lane in self._lanes):
                 self._found = None
         else:

@@ -16,7 +16,7 @@ from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS
 from engine.people.keys import Role
 
 OF_ANY_ADDRESS = ("not_found", "method_not_allowed", "headers_too_large")
-"""What is told where no route was found or looked for, so that no route has it in its list."""
+"""The answer where no route was found or looked for, so that no route has it in its list."""
 
 VERSION = "/v1/"
 OF_ANY_CALL = frozenset({"internal_error", "unavailable"})

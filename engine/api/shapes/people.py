@@ -94,7 +94,7 @@ class Standing(Sent, frozen=True):
 class ShownDocument(Struct, kw_only=True):
     """An identity document; its number is masked for roles that need no more.
 
-    `country` is told where the type does not tell it, and it is known: of passports and NITs.
+    `country` is given where the type does not say it, and it is known: of passports and NITs.
     """
 
     type: str

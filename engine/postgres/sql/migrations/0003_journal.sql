@@ -177,7 +177,7 @@ create table item_unit (
 );
 
 -- The units from $2 to $3 of item $1 that nobody has taken, in their order: the gaps in the index,
--- found one after the other, so that whoever wants a few of them reads no further.
+-- found one after the other, so that a reader of a few of them stops early.
 create function free_units(integer, integer, integer) returns setof integer
 language sql stable as $$
 select g.unit
