@@ -71,7 +71,8 @@ def test_a_body_is_decoded_or_refused(wire, data):
     found, problem = outcome_of(wire.decode, data)
     if problem is not None:
         assert (problem.status, problem.code in REFUSALS) == (400, True)
-        assert orjson.loads(problem.body("id", "es"))["detail"] == problem.detail != ""
+        assert orjson.loads(problem.body("id", "en"))["detail"] == problem.detail != ""
+        assert orjson.loads(problem.body("id", "es"))["detail"] != ""
     else:
         assert wire.decode(msgspec.json.encode(found)) == found
         assert not data.strip() or isinstance(json.loads(data), dict)
