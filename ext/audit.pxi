@@ -213,14 +213,9 @@ cdef class Auditor(CopyReader):
     cdef void put_invoice_key(self) noexcept:
         cdef:
             uint8_t* at = &self.record.data[self.record.length]
-            uint8_t* key = &at[4]
-            Py_ssize_t length = put_claim_key(key, self.fields[FIELD_INVOICE_NUMBER],
-                                              self.lengths[FIELD_INVOICE_NUMBER])
-        if self.lengths[FIELD_INVOICE_SCOPE] >= 0:
-            key[length] = PyBytes_AS_STRING(SCOPE_SIGN)[0]
-            memcpy(&key[length + 1], self.fields[FIELD_INVOICE_SCOPE],
-                   self.lengths[FIELD_INVOICE_SCOPE])
-            length += 1 + self.lengths[FIELD_INVOICE_SCOPE]
+            Py_ssize_t length = put_claim_key(
+                &at[4], self.fields[FIELD_INVOICE_NUMBER], self.lengths[FIELD_INVOICE_NUMBER],
+                self.fields[FIELD_INVOICE_SCOPE], self.lengths[FIELD_INVOICE_SCOPE])
         self.record_until(&put_int32(at, length)[length])
 
     cdef int take_lots(self, int field, Lots* lots) except -1:

@@ -82,26 +82,44 @@ def fingerprint_of(bytes meaning not None):
     return take_int64(digest)
 
 
+cdef enum:
+    SCOPE_SIGN = 64                 # "@": no letter and no digit, so no text has it in its key
+    CLAIM_KEY_SIZE_USUAL = 192      # a longer key is put together on the heap
+
+
 def claim_key_of(bytes text not None, bytes scope=None):
     """Return the normal form by which something is claimed once (INV-4, INV-8).
 
     Letters and digits count, in capitals; what else stands in `text` does not. `scope` is what
     names the thing beside it, such as a day.
     """
+    return claim_key(text, scope)
+
+
+cdef bytes claim_key(bytes text, bytes scope):
     cdef:
-        Py_ssize_t length = PyBytes_GET_SIZE(text)
-        bytes key = PyBytes_FromStringAndSize(NULL, length)
-    length = put_claim_key(<uint8_t*> PyBytes_AS_STRING(key),
-                           <const uint8_t*> PyBytes_AS_STRING(text), length)
-    return key[:length] if scope is None else key[:length] + SCOPE_SIGN + scope
+        Py_ssize_t size = PyBytes_GET_SIZE(text)
+        Py_ssize_t scope_size = -1 if scope is None else PyBytes_GET_SIZE(scope)
+        const uint8_t* scope_text = NULL
+        uint8_t usual[CLAIM_KEY_SIZE_USUAL]
+        uint8_t* key = usual
+        bytes longer
+    if scope is not None:
+        scope_text = <const uint8_t*> PyBytes_AS_STRING(scope)
+    if size + 1 + scope_size > CLAIM_KEY_SIZE_USUAL:
+        longer = PyBytes_FromStringAndSize(NULL, size + 1 + scope_size)
+        key = <uint8_t*> PyBytes_AS_STRING(longer)
+    size = put_claim_key(key, <const uint8_t*> PyBytes_AS_STRING(text), size, scope_text,
+                         scope_size)
+    return PyBytes_FromStringAndSize(<char*> key, size)
 
 
-cdef bytes SCOPE_SIGN = b"@"        # no letter and no digit, so no text has it in its key
+cdef Py_ssize_t put_claim_key(uint8_t* target, const uint8_t* text, Py_ssize_t length,
+                              const uint8_t* scope, Py_ssize_t scope_length) noexcept nogil:
+    """Write the key of a text and its scope to `target`; return its length.
 
-
-cdef Py_ssize_t put_claim_key(uint8_t* target, const uint8_t* text,
-                              Py_ssize_t length) noexcept nogil:
-    """Write the key of a text to `target`; return its length, which is no longer."""
+    It is at most that of both and one more. A scope of the length -1 is none.
+    """
     cdef:
         Py_ssize_t written = 0
         Py_ssize_t at
@@ -114,4 +132,8 @@ cdef Py_ssize_t put_claim_key(uint8_t* target, const uint8_t* text,
             continue
         target[written] = character
         written += 1
-    return written
+    if scope_length < 0:
+        return written
+    target[written] = SCOPE_SIGN
+    memcpy(&target[written + 1], scope, scope_length)
+    return written + 1 + scope_length

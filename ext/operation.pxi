@@ -198,10 +198,7 @@ cdef class Operation:
 
     cdef int set_claim(self) except -1:
         """Find out what happens once by this (PTS-7, SYS-9, INV-8), and by which key."""
-        cdef:
-            bytes text = self.claim_reference
-            uint8_t key[CLAIM_TEXT_SIZE_MAX]
-            Py_ssize_t length
+        cdef bytes text = self.claim_reference
         if self.kind == ACCUMULATION:
             text = self.invoice_number
             if text is not None:
@@ -219,13 +216,10 @@ cdef class Operation:
             return 0
         if PyBytes_GET_SIZE(text) > CLAIM_TEXT_SIZE_MAX:
             raise ValueError("what is claimed has a longer text than is allowed")
-        length = put_claim_key(key, <const uint8_t*> PyBytes_AS_STRING(text),
-                               PyBytes_GET_SIZE(text))
-        if length == 0:
+        self.claim_key = claim_key(text, self.invoice_scope)
+        if (PyBytes_GET_SIZE(self.claim_key) == 0
+                or PyBytes_AS_STRING(self.claim_key)[0] == SCOPE_SIGN):
             raise ValueError("what is claimed has a letter or a digit")
-        self.claim_key = PyBytes_FromStringAndSize(<char*> key, length)
-        if self.invoice_scope is not None:
-            self.claim_key += SCOPE_SIGN + self.invoice_scope
         return 0
 
     cdef int check_allotment(self) except -1:
