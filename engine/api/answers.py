@@ -14,7 +14,7 @@ from engine.api.plain import accumulation_text
 from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import REPLAYED
 from engine.ledger.core import uuid_text
-from engine.ledger.receipts import Answer
+from engine.ledger.receipts import Answer, details_of
 from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.people.codes import CODE_DIGITS
 from engine.people.profile import names_of
@@ -45,7 +45,7 @@ def redemption_answer(decided: Answer) -> bytes:
         _place(decided)
         | {
             "points": {"spent": -decided.amount, "balance": decided.balance},
-            "item": redeemed_item(_details(decided)),
+            "item": redeemed_item(details_of(decided)),
             "recorded_at": iso_moment(decided.recorded_at),
         }
     )
@@ -73,7 +73,7 @@ def payment_answer(decided: Answer, status: str, hold: Answer | None = None) -> 
         "balance": decided.balance,
         "held": decided.held,
     }
-    details = _details(first)
+    details = details_of(first)
     if "item" in details:
         body["item"] = redeemed_item(details)
     if status == "requires_code":
@@ -133,7 +133,9 @@ def _coins_answer(decided: Answer) -> bytes:
     if decided.kind != Kind.CASHBACK:
         del place["store_id"], place["brand_id"]
     return orjson.dumps(
-        place | _details(decided) | {"coins": coins, "recorded_at": iso_moment(decided.recorded_at)}
+        place
+        | details_of(decided)
+        | {"coins": coins, "recorded_at": iso_moment(decided.recorded_at)}
     )
 
 
@@ -141,7 +143,7 @@ def _reversal_answer(decided: Answer) -> bytes:
     """Return the body of a reversal: what it undid, and what each wallet got of it."""
     if decided.refusal:
         _refuse(decided)
-    details = _details(decided)
+    details = details_of(decided)
     first = _undone(decided.amount, decided.balance)
     second = _undone(decided.coins_amount, decided.coins_balance) if decided.has_coins else None
     of_coins = decided.asset == COINS
@@ -173,7 +175,7 @@ def _standing_answer(decided: Answer) -> bytes:
             "transaction_id": uuid_text(decided.transaction_id),
             "customer_id": uuid_text(decided.customer_id),
             "type": Kind(decided.kind).name.lower(),
-            **_details(decided),
+            **details_of(decided),
             "recorded_at": iso_moment(decided.recorded_at),
         }
     )
@@ -225,7 +227,7 @@ def _refuse(decided: Answer, *, replayed: bool = False) -> NoReturn:
     elif refusal is Refusal.CODE_INVALID:
         members = {"tries_left": decided.tries_left}
     elif refusal is Refusal.EXCEEDS_INVOICE:
-        members = {"left": max(_details(decided).get("left", 0), 0)}
+        members = {"left": max(details_of(decided).get("left", 0), 0)}
     problem: Problem = refusal_problem(refusal, **members)
     if refusal is Refusal.LIMIT_REACHED:
         problem.detail = ENOUGH.get(Kind(decided.kind), FULL)
@@ -239,7 +241,3 @@ def _refuse(decided: Answer, *, replayed: bool = False) -> NoReturn:
 def _earned(amount: int, balance: int, expires_day: int) -> dict[str, Any]:
     expires_on = iso_day_cached(expires_day) if amount else None
     return {"earned": amount, "balance": balance, "expires_on": expires_on}
-
-
-def _details(decided: Answer) -> dict[str, Any]:
-    return {} if decided.details is None else orjson.loads(decided.details)

@@ -6,12 +6,11 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 
-import orjson
 import structlog
 
 from engine.api.services import Services
 from engine.ledger.core import uuid_text
-from engine.ledger.receipts import Answer
+from engine.ledger.receipts import Answer, details_of
 from engine.ledger.vocabulary import Kind
 from engine.people.codes import CODE_DIGITS, Authorised, code_of
 from engine.people.contacts import mask_email, mask_tail
@@ -40,9 +39,7 @@ def authorised_by(hold: Answer) -> Authorised:
 
 def digits_of(hold: Answer) -> int:
     """Return how many digits the codes of a payment have, whatever the settings say by now."""
-    digits: int = orjson.loads(b"{}" if hold.details is None else hold.details).get(
-        "code_digits", CODE_DIGITS
-    )
+    digits: int = details_of(hold).get("code_digits", CODE_DIGITS)
     return digits
 
 

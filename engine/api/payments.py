@@ -35,7 +35,7 @@ from engine.api.shapes.transactions import Confirmation, Nothing, Payment
 from engine.api.wire import Wire, fingerprint_fields
 from engine.errors import CustomerNotFound, KeyReused, PaymentNotFound
 from engine.ledger.core import Operation, uuid_text
-from engine.ledger.receipts import Answer, Receipt
+from engine.ledger.receipts import Answer, Receipt, details_of
 from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.people.codes import Authorised, code_digits, code_mac, code_of
 from engine.people.customers import Customer
@@ -193,7 +193,7 @@ async def get(services: Services, call: Call) -> Reply:
 
 def _item_of(hold: Receipt) -> bytes | None:
     """Return what later postings of a payment say of what it is paid for, to tell it as well."""
-    details = orjson.loads(b"{}" if hold.details is None else hold.details)
+    details = details_of(hold)
     item = {name: details[name] for name in ("item", "unit", "turn") if name in details}
     return orjson.dumps(item) if item else None
 

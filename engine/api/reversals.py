@@ -18,7 +18,7 @@ from engine.api.wallets import sees_transaction
 from engine.api.wire import Wire
 from engine.ledger.claims import claim_of, invoice_paid_by
 from engine.ledger.core import Operation, uuid_bytes, uuid_text
-from engine.ledger.receipts import Once, Receipt, legs_of, receipt_of
+from engine.ledger.receipts import Once, Receipt, details_of, legs_of, receipt_of
 from engine.ledger.vocabulary import Cause, Kind
 from engine.people.keys import Principal
 from engine.programme.items import ItemKind
@@ -81,7 +81,7 @@ def _is_theirs(principal: Principal, original: Receipt) -> bool:
 
 async def _once(services: Services, rows: list[Any], original: Receipt) -> Once:
     """Return what a transaction took of an item, claimed or paid (RED-5, INV-6, INV-8)."""
-    details = orjson.loads(b"{}" if original.details is None else original.details)
+    details = details_of(original)
     item = details.get("item")
     paying = rows[0]
     if original.kind == Kind.CAPTURE and original.reference is not None:

@@ -20,7 +20,7 @@ from asyncpg.pgproto.pgproto import UUID
 from engine.errors import EngineError
 from engine.ledger.claims import CLAIM_TABLES, NOBODY, claim_statements, payment_statements
 from engine.ledger.core import Batch, Ledger, Operation
-from engine.ledger.receipts import Receipt, receipt_of
+from engine.ledger.receipts import Receipt, details_of, receipt_of
 from engine.ledger.verdicts import Verdict, sqlstate_of, verdict_of
 from engine.ledger.vocabulary import Claim, Kind, Refusal
 from engine.postgres.connections import Connection
@@ -276,8 +276,8 @@ class Journal:
             if coins_max < 0 or operation.requested <= left:
                 paid[place] += operation.requested
             else:
-                details = orjson.loads(b"{}" if operation.details is None else operation.details)
-                bar = Bar(Refusal.EXCEEDS_INVOICE, orjson.dumps(details | {"left": left}))
+                details = orjson.dumps(details_of(operation) | {"left": left})
+                bar = Bar(Refusal.EXCEEDS_INVOICE, details)
                 barred[operation.transaction_id] = bar
         return barred
 

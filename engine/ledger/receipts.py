@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import orjson
+
 from engine.ledger.core import Leg
 from engine.ledger.vocabulary import ISSUING_KINDS, Counter, Kind
 
@@ -49,6 +51,11 @@ class Answer(Protocol):
     hold_expires_at: int
     reference: bytes | None
     details: bytes | None
+
+
+def details_of(answer: Answer) -> dict[str, Any]:
+    """Return what is said of an operation that no column holds, by name; empty for nothing."""
+    return {} if answer.details is None else orjson.loads(answer.details)
 
 
 @dataclass(slots=True)
