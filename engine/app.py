@@ -34,7 +34,6 @@ from engine.errors import EngineError
 from engine.keyfiles import chain_key, code_secret
 from engine.ledger.chain import adopt_chain_key
 from engine.ledger.committer import Committer
-from engine.ledger.journal import Journal
 from engine.ledger.readiness import Readiness
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
@@ -213,12 +212,8 @@ async def committer_of(
     """
     if not durable:
         settings = replace(settings, allow_data_loss=True)
-
-    async def open_journal() -> Journal:
-        return (await database.open_journal(settings, dsn))[0]
-
     committer = Committer(
-        open_journal,
+        partial(database.open_journal, settings, dsn),
         settings,
         metrics,
         coins_utc_offset=UTC_OFFSETS[COINS_COUNTRY],

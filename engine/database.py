@@ -7,10 +7,8 @@ from engine.postgres.connections import Connection, connect
 from engine.settings import Settings
 
 
-async def open_journal(
-    settings: Settings, dsn: str, name: str = "leal-writer"
-) -> tuple[Journal, Connection]:
-    """Open a journal, and return it with its connection. Raises what Journal.open raises."""
+async def open_journal(settings: Settings, dsn: str, name: str = "leal-writer") -> Journal:
+    """Open a journal on a connection of its own. Raises what Journal.open raises."""
     connection = await connect(
         dsn,
         statement_timeout_ms=settings.statement_timeout_ms,
@@ -20,18 +18,17 @@ async def open_journal(
         look_ups_only=True,
     )
     try:
-        journal = await Journal.open(
+        return await Journal.open(
             connection, settings.append_timeout_ms, allow_data_loss=settings.allow_data_loss
         )
     except BaseException:
         connection.terminate()
         raise
-    return journal, connection
 
 
 async def open_like_a_lane(settings: Settings, dsn: str) -> Connection:
     """Open a connection on which a journal could be opened, to look whether it still can be."""
-    return (await open_journal(settings, dsn, "leal-readiness"))[1]
+    return (await open_journal(settings, dsn, "leal-readiness")).connection
 
 
 async def open_listener(settings: Settings, dsn: str) -> Connection:

@@ -111,6 +111,11 @@ class Journal:
         state.refuse(allow_data_loss=self._allow_data_loss)
 
     @property
+    def connection(self) -> Connection:
+        """The connection that it owns, to look whether an append on it would be durable."""
+        return self._connection
+
+    @property
     def is_closed(self) -> bool:
         """Whether the connection is known to be gone."""
         return self._connection.is_closed()
