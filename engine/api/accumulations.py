@@ -11,12 +11,12 @@ from engine.api.identity import (
     idempotency_key_of,
     transaction_id,
 )
-from engine.api.invoices import differing, find_printed, named
+from engine.api.invoices import check_printed, find_printed, named
 from engine.api.issues import Facts, issue, needs_funds
 from engine.api.moments import occurred_at_s
 from engine.api.places import store_of
 from engine.api.plain import PlainRequest
-from engine.api.problems import Problem, refusal_problem
+from engine.api.problems import Problem
 from engine.api.reply import Reply
 from engine.api.retries import retried
 from engine.api.services import Services
@@ -24,7 +24,7 @@ from engine.api.shapes.scalars import AMOUNT_MAX
 from engine.api.shapes.transactions import Accumulation
 from engine.api.wire import Wire, fingerprint_fields
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import Kind, Refusal
+from engine.ledger.vocabulary import Kind
 from engine.network.invoice_names import number_or_none, scope_of
 from engine.network.invoices import Invoice
 from engine.people.keys import Principal
@@ -112,11 +112,8 @@ def earn(
     amount, occurred_at, scope = body.amount, body.occurred_at, None
     number = number_or_none(body.invoice_number)
     if printed is not None:
-        if printed.status == "voided":
-            raise refusal_problem(Refusal.INVOICE_VOIDED)
-        if amount not in (None, printed.amount) and printed.transaction_id is None:
-            detail = "The point of sale has printed another amount: leave `amount` out."
-            raise Problem("invoice_differs", detail, differing(printed))
+        # Of a claimed one the ledger says so, whatever amount was sent.
+        check_printed(printed, amount if printed.transaction_id is None else None)
         amount, scope = printed.amount, scope_of(printed.invoice_key)
         occurred_at = printed.issued_at if occurred_at is None else occurred_at
     if amount is None:

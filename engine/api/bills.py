@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from engine.api.invoices import differing, find_printed, named
-from engine.api.problems import Problem, refusal_problem
+from engine.api.invoices import check_printed, find_printed, named
 from engine.api.services import Services
 from engine.api.shapes.transactions import Payment
-from engine.ledger.vocabulary import Refusal
 from engine.network.invoice_names import number_or_none, scope_of
 from engine.programme.brands import Store
 
@@ -55,9 +53,5 @@ async def bill_of(services: Services, store: Store, body: Payment) -> Bill:
     if printed is None:
         scope = named(store, number, time.time(), body.till).scope
         return Bill(number, scope, amount)
-    if printed.status == "voided":
-        raise refusal_problem(Refusal.INVOICE_VOIDED)
-    if amount not in (UNKNOWN, printed.amount):
-        detail = "The point of sale has printed another amount: leave `amount` out."
-        raise Problem("invoice_differs", detail, differing(printed))
+    check_printed(printed, body.amount)
     return Bill(number, scope_of(printed.invoice_key), printed.amount)

@@ -164,6 +164,18 @@ def differing(kept: Printed) -> dict[str, Any]:
     }
 
 
+def check_printed(printed: Invoice, amount: int | None) -> None:
+    """Raise Problem where a printed sale is voided, or was sent with another `amount` than it has.
+
+    `amount` in minor units, None where none was sent.
+    """
+    if printed.status == "voided":
+        raise refusal_problem(Refusal.INVOICE_VOIDED)
+    if amount not in (None, printed.amount):
+        detail = "The point of sale has printed another amount: leave `amount` out."
+        raise Problem("invoice_differs", detail, differing(printed))
+
+
 def invoice_body(invoice: Invoice) -> dict[str, Any]:
     """Return an invoice as clients see it."""
     claimed = invoice.status == "claimed"
