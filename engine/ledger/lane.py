@@ -36,7 +36,7 @@ from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
 from engine.ledger.pace import Pace
 from engine.ledger.timeline import OpenJournal, Timeline, append_again, usable
-from engine.ledger.trouble import Trouble, unavailable
+from engine.ledger.trouble import Trouble, pause_after, unavailable
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import Kind, Outcome, Refusal
 from engine.ledger.waiting import WaitingRoom
@@ -57,7 +57,6 @@ REFUSAL_WORDS = {0: "none"} | {refusal.value: refusal.code for refusal in Refusa
 WATCH_INTERVAL_S = 0.25
 DRAIN_INTERVAL_S = 0.005
 RETRY_PAUSE_S = 0.05
-RECONNECT_PAUSE_S_MAX = 0.5
 PUT_OFF_PAUSE_S = 0.002
 """The pause of a lane all of whose operations were put off."""
 
@@ -227,7 +226,7 @@ class Lane:
             self.trouble.met(error)
             if isinstance(error, Unavailable):
                 raise
-            await asyncio.sleep(min(RECONNECT_PAUSE_S_MAX, self.trouble.pause_s()))
+            await asyncio.sleep(self.trouble.pause_s())
             return None
         self.connected, self.doubted = True, False
         return self._journal
@@ -410,9 +409,10 @@ class Lane:
         nothing, for the first attempt may still be on its way.
         """
         operations = batch.operations
-        pauses = Trouble(0)
+        tries = 0
         while operations:
-            await asyncio.sleep(pauses.pause_s())
+            tries += 1
+            await asyncio.sleep(pause_after(tries))
             try:
                 journal = await self._open_journal()
                 verdict = await append_again(journal, batch, timeline)

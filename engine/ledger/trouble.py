@@ -27,6 +27,7 @@ WORDS = {
 }
 PAUSE_S_MIN = 0.05
 PAUSE_S_MAX = 0.5
+DOUBLINGS_MAX = 5
 SETTLES_S = 2.0
 """How long after a refused append a look that finds nothing wrong is believed."""
 
@@ -56,12 +57,18 @@ def unavailable(sqlstate: str) -> Unavailable:
     return ReadOnly() if sqlstate == "25006" else Unavailable()
 
 
+def pause_after(tries: int) -> float:
+    """Return how many seconds to wait after failed tries: longer with each, up to half a second."""
+    longest_s = min(PAUSE_S_MIN * 2.0 ** min(tries, DOUBLINGS_MAX), PAUSE_S_MAX)
+    return random.uniform(0.5, 1) * longest_s  # noqa: S311
+
+
 class Trouble:
     """The trouble of one lane, and how long it waits before it tries again."""
 
     def __init__(self, patience_ms: int) -> None:
         self._patience_s = patience_ms / 1000
-        self._pauses = 0
+        self._tries = 0
         self._sqlstate = ""
         self._words = ""
         self._since = 0.0
@@ -104,7 +111,7 @@ class Trouble:
     def over(self) -> None:
         """Forget it."""
         self._sqlstate = self._words = ""
-        self._pauses = 0
+        self._tries = 0
 
     def over_unless_new(self, looked_at: float) -> None:
         """Forget it, for a look that began at `looked_at` (monotonic) found nothing wrong."""
@@ -113,8 +120,8 @@ class Trouble:
 
     def pause_s(self) -> float:
         """Return how long to wait before the next try: longer with each, up to half a second."""
-        self._pauses = min(self._pauses + 1, 5)
-        return random.uniform(0.5, 1) * min(PAUSE_S_MAX, PAUSE_S_MIN * 2.0**self._pauses)  # noqa: S311
+        self._tries += 1
+        return pause_after(self._tries)
 
     def _remember(self, sqlstate: str, words: str) -> None:
         self._last = time.monotonic()

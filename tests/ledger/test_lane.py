@@ -24,6 +24,7 @@ from engine.errors import (
     Unavailable,
 )
 from engine.ledger import lane as lane_module
+from engine.ledger import trouble as trouble_module
 from engine.ledger.committer import Committer
 from engine.ledger.core import Operation
 from engine.ledger.verdicts import Verdict
@@ -1195,7 +1196,7 @@ async def test_who_waits_too_long_is_told_that_the_outcome_is_unknown(database, 
 async def test_what_was_never_sent_is_given_up_after_the_deadline(database, monkeypatch):
     monkeypatch.setattr(lane_module, "WATCH_INTERVAL_S", 60)
     monkeypatch.setattr(lane_module, "RETRY_PAUSE_S", 0.001)
-    monkeypatch.setattr(lane_module, "RECONNECT_PAUSE_S_MAX", 0.008)
+    monkeypatch.setattr(trouble_module, "PAUSE_S_MAX", 0.008)
     deadlines = {
         "lock_timeout_ms": 10,
         "statement_timeout_ms": 20,
