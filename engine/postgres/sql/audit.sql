@@ -38,33 +38,32 @@ select {columns}
  order by customer_id, asset, seq
 
 -- roll_invoice_claim --
--- With what a reversal has freed (16, causes 2 and 3): the rows that claimed it are there. What is
+-- With what a reversal has freed: the rows that claimed it are in the journal. What is
 -- voided is claimed by no row.
 select store_id, invoice_key, customer_id, transaction_id
   from invoice_claim
  where transaction_id <> '00000000-0000-0000-0000-000000000000'
  union all
 select o.store_id, claim_key(o.invoice_number, o.invoice_scope), o.customer_id, o.transaction_id
-  from journal r
-  join journal o on o.customer_id = r.customer_id and o.transaction_id = r.reference and o.leg = 0
- where r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3)
-   and o.kind = 1 and o.invoice_number is not null
+  from freed_transaction f
+  join journal o using (customer_id, transaction_id)
+ where o.leg = 0 and o.kind = 1 and o.invoice_number is not null
 
 -- roll_reference_claim --
 select partner_id, customer_id, transaction_id from reference_claim
  union all
 select o.counter_party, o.customer_id, o.transaction_id
-  from journal r
-  join journal o on o.customer_id = r.customer_id and o.transaction_id = r.reference and o.leg = 0
- where r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3) and o.kind = 13
+  from freed_transaction f
+  join journal o using (customer_id, transaction_id)
+ where o.leg = 0 and o.kind = 13
 
 -- roll_order_claim --
 select brand_id, customer_id, transaction_id from order_claim
  union all
 select o.counter_party, o.customer_id, o.transaction_id
-  from journal r
-  join journal o on o.customer_id = r.customer_id and o.transaction_id = r.reference and o.leg = 0
- where r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3) and o.kind = 14
+  from freed_transaction f
+  join journal o using (customer_id, transaction_id)
+ where o.leg = 0 and o.kind = 14
 
 -- roll_wallet --
 select customer_id, asset from wallet
@@ -106,9 +105,8 @@ select c.claim, c.owner, c.key
                                and claim_key(j.invoice_number, j.invoice_scope) = c.key
                           when 'reference_claim' then j.kind = 13 and j.counter_party = c.owner
                           else j.kind = 14 and j.counter_party = c.owner end)
-    or exists (select from journal r
-                where r.customer_id = c.customer_id and r.reference = c.transaction_id
-                  and r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3))
+    or exists (select from freed_transaction f
+                where f.customer_id = c.customer_id and f.transaction_id = c.transaction_id)
  limit 100
 
 -- rows_without_claim --
@@ -128,9 +126,8 @@ select case j.kind when 1 then 'invoice_claim' when 13 then 'reference_claim'
    and not exists (select from order_claim c
                     where j.kind = 14 and c.brand_id = j.counter_party
                       and c.customer_id = j.customer_id and c.transaction_id = j.transaction_id)
-   and not exists (select from journal r
-                    where r.customer_id = j.customer_id and r.reference = j.transaction_id
-                      and r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3))
+   and not exists (select from freed_transaction f
+                    where f.customer_id = j.customer_id and f.transaction_id = j.transaction_id)
  limit 100
 
 -- voids_unmatched --

@@ -40,9 +40,9 @@ create table journal (
     occurred_at    timestamptz not null,
     recorded_at    timestamptz not null,
     bill_amount    bigint,                      -- minor units of the brand's currency
-    counted_day    integer,                     -- the business day, in days since 1970, that ...
-    counted_sales  integer,                     -- ... so many sales of the wallet ...
-    counted_points bigint,                      -- ... and so many points of it count for
+    counted_day    integer,                     -- the business day, in days since 1970; on it
+    counted_sales  integer,                     -- the number of sales of the wallet
+    counted_points bigint,                      -- and the points that the wallet earned
     reference      uuid,                        -- the payment that this posting belongs to
     lots           bigint[] not null,           -- open after: key, amount, key, amount ...
     moved          bigint[] not null,           -- lots this posting moved, with the sign of the move
@@ -240,6 +240,13 @@ create table sent_code (
     primary key (customer_id, transaction_id)
 );
 create index sent_code_sent on sent_code (sent_at);
+
+-- The transactions whose invoice, reference or order may be claimed again: reversals (16) of a sale
+-- to the wrong customer (2) or of a mistake (3) have freed it (INV-6).
+create view freed_transaction as
+select r.customer_id, r.reference as transaction_id
+  from journal r
+ where r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3);
 
 -- The journal for a person at psql: lot keys taken apart. Issuers from 2^31 on are partners, and
 -- what is owed to an issuer never expires.
