@@ -59,11 +59,11 @@ class Readiness:
         return self._found or next((reason for reason in troubles if reason), None)
 
     async def run(self) -> None:
-        """Look for as long as the worker lives."""
+        """Look for as long as the worker lives, after the first look of its start."""
         try:
             while True:
-                await self.look()
                 await asyncio.sleep(self._settings.database_look_ms / 1000)
+                await self.look()
         finally:
             self._drop()
 
