@@ -95,6 +95,12 @@ def engine(
         engine.stop()
 
 
+@pytest.fixture
+def secret(engine: EngineProcess) -> bytes:
+    """Return the secret of the module's engine, by which it makes codes, QRs and presences."""
+    return (engine.folder / "secret").read_bytes()
+
+
 @pytest.fixture(scope="module")
 def demo(engine: EngineProcess) -> dict[str, Any]:
     """Return what demo.json says of the network."""

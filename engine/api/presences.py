@@ -33,13 +33,13 @@ async def found_by_qr(
         raise CustomerNotFound
     if not is_fresh(shown, now_s):
         raise refusal_problem(Refusal.QR_INVALID)
-    if principal.store_id is None:
-        if not await services.presences.serves(shown, None):
-            raise refusal_problem(Refusal.QR_INVALID)
-        return await services.customers.get(UUID(bytes=shown.customer_id)), None
     customer = await services.customers.get(UUID(bytes=shown.customer_id))
     if customer is None or customer.erased_at is not None:
         return None, None
+    if principal.store_id is None:
+        if not await services.presences.serves(shown, None):
+            raise refusal_problem(Refusal.QR_INVALID)
+        return customer, None
     presence = await services.presences.look_up(shown, principal.store_id, now_s)
     if presence is None:
         raise refusal_problem(Refusal.QR_INVALID)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Final
 from uuid import UUID
 
-from engine.people.qr import CUSTOMER_SIZE, Shown
+from engine.people.qr import CUSTOMER_SIZE, Shown, key_of
 from engine.postgres.connections import Pool
 from engine.postgres.sql import queries
 
@@ -118,12 +117,5 @@ class Presences:
 
 
 def _mac(secret: bytes, message: bytes) -> bytes:
-    return blake2b(
-        message, key=_key(secret), digest_size=MAC_SIZE, person=b"leal-presence"
-    ).digest()
-
-
-@lru_cache(maxsize=16)
-def _key(secret: bytes) -> bytes:
-    """Return the key of this purpose: a hash made for another one with the same secret differs."""
-    return blake2b(secret, digest_size=32, person=b"leal-present-key").digest()
+    key = key_of(secret, b"leal-present-key")
+    return blake2b(message, key=key, digest_size=MAC_SIZE, person=b"leal-presence").digest()

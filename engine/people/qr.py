@@ -115,10 +115,12 @@ def _base36(value: int) -> str:
 def _mac(secret: bytes, customer_id: bytes, issued_at_s: int) -> bytes:
     """Return the keyed hash of a customer and a second."""
     message = issued_at_s.to_bytes(8, "big", signed=True) + customer_id
-    return blake2b(message, key=_key(secret), digest_size=MAC_SIZE, person=b"leal-qr").digest()
+    return blake2b(
+        message, key=key_of(secret, b"leal-qr-key"), digest_size=MAC_SIZE, person=b"leal-qr"
+    ).digest()
 
 
 @lru_cache(maxsize=16)
-def _key(secret: bytes) -> bytes:
-    """Return the key of this purpose: a hash made for another one with the same secret differs."""
-    return blake2b(secret, digest_size=32, person=b"leal-qr-key").digest()
+def key_of(secret: bytes, purpose: bytes) -> bytes:
+    """Return the key of one purpose: a hash made for another one with the same secret differs."""
+    return blake2b(secret, digest_size=32, person=purpose).digest()

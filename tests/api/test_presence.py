@@ -22,11 +22,6 @@ def engine_flags():
 
 
 @pytest.fixture
-def secret(engine):
-    return (engine.folder / "secret").read_bytes()
-
-
-@pytest.fixture
 async def payer(api, people):
     """Return a customer with 5000 coins."""
     person = people.complete()

@@ -7,8 +7,6 @@ import time
 from datetime import datetime
 from uuid import UUID, uuid4
 
-import pytest
-
 from engine.people.qr import LIFETIME_S, make_qr
 
 
@@ -34,11 +32,6 @@ async def test_it_is_of_that_customer_alone(api, people):
     for qr, customer_id in zip(shown, (first, second), strict=True):
         found = await api.store.lookup(qr=qr)
         assert found.json["customer"]["customer_id"] == customer_id
-
-
-@pytest.fixture
-def secret(engine):
-    return (engine.folder / "secret").read_bytes()
 
 
 async def test_a_qr_that_is_too_old_is_not_valid(api, secret, customer_id):

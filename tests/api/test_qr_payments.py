@@ -36,11 +36,6 @@ def codes_sent(engine, person):
 
 
 @pytest.fixture
-def secret(engine):
-    return (engine.folder / "secret").read_bytes()
-
-
-@pytest.fixture
 async def payer(api, people):
     """Return a customer with 1000 coins."""
     person = people.complete()
