@@ -19,7 +19,7 @@ from structlog.typing import ExcInfo
 
 BURST_LINES_MAX = 10
 LINES_A_SECOND_MAX = 1
-"""Of one event that tells of trouble: so many at once, then so many each second."""
+"""The limits of one event of trouble: lines at once, then lines each second."""
 
 
 class Limiter:

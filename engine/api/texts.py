@@ -105,9 +105,7 @@ def tidied(text: str) -> str:
 def has_unseen(text: str) -> bool:
     """Return whether a text has invisible characters, except joiners inside of a picture."""
     for found in UNSEEN.finditer(text):
-        before = text[: found.start()].rstrip(
-            "\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
-        )
+        before = text[: found.start()].rstrip(PICTURE_MARKS)
         pictures = before[-1:] + text[found.end() : found.end() + 1]
         if (
             found[0] != JOINER

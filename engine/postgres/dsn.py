@@ -2,7 +2,7 @@
 
 asyncpg sends a parameter that it does not know to the server as a setting. So the parameters of
 libpq are sorted here: those with an equal are honoured, the others are left out and named in a
-warning. What is no parameter of libpq stays, for it may be a setting of the server.
+warning. Any other parameter is kept, because it may be a setting of the server.
 """
 
 from __future__ import annotations

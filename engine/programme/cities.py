@@ -19,8 +19,8 @@ DISTRICT_IN_FRONT: Final = re.compile(
 )
 
 # The official name, or another one in use, and the short name that people type. Names of Colombia
-# are those of DANE's Divipola; the right side is never a left side. A short name that another
-# municipality has too ("San Pedro", "Santuario") is no name of either, so it is not here.
+# are those of DANE's Divipola; the right side is never a left side. The short
+# names of two municipalities ("San Pedro", "Santuario") are ambiguous and are left out.
 NAMES: Final = """
 Santafé de Bogotá = Bogotá
 Santa Fe de Bogotá = Bogotá

@@ -48,6 +48,13 @@ async def serving(make_engine, durable, dsn, *flags):
     engine.stop()
 
 
+async def who_bought(clients, people):
+    """Return the id of a customer whose first sale was taken."""
+    customer_id = people.complete()["customer_id"]
+    assert (await clients.store.accumulate(customer_id, **SALE)).status == 201
+    return customer_id
+
+
 async def readiness(clients):
     reply = await clients.anonymous.request("GET", "/readyz")
     return reply.status, reply.json["reason"]
@@ -82,8 +89,7 @@ async def test_no_new_session_without_durable_commits_takes_a_sale(
     durable, durable_dsn, make_engine, of
 ):
     async with serving(make_engine, durable, durable_dsn) as (clients, connection, people):
-        customer_id = people.complete()["customer_id"]
-        assert (await clients.store.accumulate(customer_id, **SALE)).status == 201
+        customer_id = await who_bought(clients, people)
         alter = f"alter {of.format(await connection.fetchval('select current_database()'))}"
         before = await clients.store.points(customer_id, 1)
         await connection.execute(f"{alter} set synchronous_commit = off")
@@ -100,8 +106,7 @@ async def test_writers_alone_that_come_back_without_durable_commits_take_no_sale
     durable, durable_dsn, make_engine
 ):
     async with serving(make_engine, durable, durable_dsn) as (clients, connection, people):
-        customer_id = people.complete()["customer_id"]
-        assert (await clients.store.accumulate(customer_id, **SALE)).status == 201
+        customer_id = await who_bought(clients, people)
         database = await connection.fetchval("select current_database()")
         await connection.execute(f"alter database {database} set synchronous_commit = off")
         await connection.execute(END_SESSIONS.replace("leal-%", "leal-writer%"))
@@ -116,8 +121,7 @@ async def test_a_reload_without_durable_commits_is_noticed_by_open_sessions(
 ):
     """The embedded server's own settings stand in a file that `alter system` overrides."""
     async with serving(make_engine, durable, durable_dsn) as (clients, connection, people):
-        customer_id = people.complete()["customer_id"]
-        assert (await clients.store.accumulate(customer_id, **SALE)).status == 201
+        customer_id = await who_bought(clients, people)
         try:
             await connection.execute(f"alter system set {name} = off")
             await connection.execute(RELOAD)
@@ -144,8 +148,7 @@ async def test_a_server_that_comes_back_without_fsync_takes_no_sale(make_engine,
     try:
         dsn = network.server_dsn
         async with serving(make_engine, (server, folder, network), dsn) as (clients, _, people):
-            customer_id = people.complete()["customer_id"]
-            assert (await clients.store.accumulate(customer_id, **SALE)).status == 201
+            customer_id = await who_bought(clients, people)
             conf = folder / "postgres" / "postgresql.conf"
             as_it_was = conf.read_text()
             for text in (as_it_was + "\nfsync = off\nfull_page_writes = off\n", as_it_was):
@@ -166,8 +169,7 @@ async def test_the_brake_of_a_provider_holds_for_every_connection(
     durable, durable_dsn, make_engine, how
 ):
     async with serving(make_engine, durable, durable_dsn) as (clients, connection, people):
-        customer_id = people.complete()["customer_id"]
-        assert (await clients.store.accumulate(customer_id, **SALE)).status == 201
+        customer_id = await who_bought(clients, people)
         database = await connection.fetchval("select current_database()")
         reloads = how == "reload"
         alter = "alter system" if reloads else f"alter database {database}"
@@ -205,8 +207,7 @@ async def test_readiness_is_lost_while_a_table_is_locked_for_longer_than_a_state
     durable, durable_dsn, make_engine
 ):
     async with serving(make_engine, durable, durable_dsn) as (clients, connection, people):
-        customer_id = people.complete()["customer_id"]
-        assert (await clients.store.accumulate(customer_id, **SALE)).status == 201
+        customer_id = await who_bought(clients, people)
         async with connection.transaction():
             await connection.execute("lock table journal in share mode")
 
@@ -245,8 +246,7 @@ async def test_a_disk_that_a_lane_found_full_ends_readiness_until_it_is_not(
 ):
     """A trigger raises what a full disk does: a real one may end the whole server."""
     async with serving(make_engine, durable, durable_dsn) as (clients, connection, people):
-        customer_id = people.complete()["customer_id"]
-        assert (await clients.store.accumulate(customer_id, **SALE)).status == 201
+        customer_id = await who_bought(clients, people)
         await connection.execute(FULL)
         await refused(clients, customer_id, "unavailable", "53100")
         await connection.execute("drop trigger full_disk on journal")

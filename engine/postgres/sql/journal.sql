@@ -40,8 +40,8 @@ select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j
 
 -- find_claims --
 -- Who has claimed what these transactions want to claim: an invoice (1), a reference (2), an order
--- (3). $1: transactions, $2: kinds, $3: owners,
--- $4: keys. What a point of sale has voided is claimed by no transaction: its id is all zeros.
+-- (3). $1: transactions, $2: kinds, $3: owners, $4: keys. What a point of sale has voided is claimed
+-- by no transaction: its id is all zeros.
 select k.transaction_id, c.transaction_id as claimed_by
   from unnest($1::uuid[], $2::smallint[], $3::integer[], $4::text[])
        as k (transaction_id, kind, owner, key)
@@ -62,8 +62,8 @@ select k.transaction_id, c.transaction_id
 
 -- find_used --
 -- Which of these transactions want a QR that has paid, or the reversal of what is reversed, and
--- their refusal (6, 15). $1: transactions, $2: customers, $3: QR codes, $4: what is reversed; NULL where
--- that is not wanted.
+-- their refusal (6, 15). $1: transactions, $2: customers, $3: QR codes, $4: what is reversed; NULL
+-- where that is not wanted.
 select k.transaction_id, 6 as refusal
   from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as k (transaction_id, customer_id, issued_at)
   join qr_use u on u.customer_id = k.customer_id and u.issued_at = k.issued_at

@@ -18,11 +18,11 @@ create table programme (
     brand_id              integer not null,
     effective_from        timestamptz not null,
     version               integer not null,
-    points                bigint not null,      -- so many points ...
-    points_amount         bigint not null,      -- ... for each so many minor units of an invoice
+    points                bigint not null,      -- points earned ...
+    points_amount         bigint not null,      -- ... for each multiple of these minor units
     points_validity_days  integer not null,
-    coins                 bigint not null,      -- so many coins ...
-    coins_amount          bigint not null,      -- ... for each so many minor units
+    coins                 bigint not null,      -- coins earned ...
+    coins_amount          bigint not null,      -- ... for each multiple of these minor units
     issuer                boolean not null,     -- its customers earn coins (COI-2)
     receiver              boolean not null,     -- its stores accept coins (COI-3)
     primary key (brand_id, effective_from),
@@ -53,8 +53,8 @@ create table partner (
 create table partner_rate (
     partner_id     integer not null,
     effective_from timestamptz not null,
-    coins          bigint not null check (coins > 0),       -- so many coins ...
-    points         bigint not null check (points > 0),      -- ... for each so many points
+    coins          bigint not null check (coins > 0),       -- coins given ...
+    points         bigint not null check (points > 0),      -- ... for each multiple of these points
     primary key (partner_id, effective_from)
 );
 
@@ -74,9 +74,9 @@ create table item (
     name           text not null,
     points         bigint not null check (points >= 0),
     coins          bigint not null check (coins >= 0),
-    stock          integer check (stock >= 0),              -- NULL: there is no end of it
-    customer_limit integer check (customer_limit > 0),      -- NULL: as often as they like
-    starts_at      timestamptz,                             -- NULL: since ever
+    stock          integer check (stock >= 0),              -- NULL: unlimited
+    customer_limit integer check (customer_limit > 0),      -- NULL: unlimited
+    starts_at      timestamptz,                             -- NULL: always
     ends_at        timestamptz,                             -- NULL: for ever; else the first moment after
     segment        text,                                    -- JSON: who may take it; NULL: everybody
     available      boolean not null default true,           -- false while the brand takes it out
