@@ -34,7 +34,9 @@ from engine.errors import EngineError
 from engine.keyfiles import chain_key, code_secret
 from engine.ledger.chain import adopt_chain_key
 from engine.ledger.committer import Committer
+from engine.ledger.journal import look_up_by
 from engine.ledger.readiness import Readiness
+from engine.ledger.seen import LookUp
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
 from engine.network.events import Events
@@ -88,7 +90,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         await catalogue.load()
         open_listener = partial(database.open_listener, settings, dsn)
         committer = await stack.enter_async_context(
-            committer_of(settings, dsn, metrics, durable=True)
+            committer_of(settings, dsn, metrics, durable=True, look_up=look_up_by(pool))
         )
         open_like_a_lane = partial(database.open_like_a_lane, settings, dsn)
         readiness = Readiness(open_like_a_lane, committer.lanes, [pool], settings)
@@ -204,11 +206,17 @@ async def sweeper_of(settings: Settings, dsn: str) -> AsyncIterator[Sweeper]:
 
 @contextlib.asynccontextmanager
 async def committer_of(
-    settings: Settings, dsn: str, metrics: Metrics, *, durable: bool = False
+    settings: Settings,
+    dsn: str,
+    metrics: Metrics,
+    *,
+    durable: bool = False,
+    look_up: LookUp | None = None,
 ) -> AsyncIterator[Committer]:
     """Give a committer that works on the database `dsn`, beside any others, and close it.
 
     With `durable` it takes nothing where a commit is not, unless the settings allow that.
+    `look_up` finds what probably comes second; see `engine/ledger/repeats.py`.
     """
     if not durable:
         settings = replace(settings, allow_data_loss=True)
@@ -218,6 +226,7 @@ async def committer_of(
         metrics,
         coins_utc_offset=UTC_OFFSETS[COINS_COUNTRY],
         chain_key=chain_key(settings),
+        look_up=look_up,
     )
     committer.start()
     try:

@@ -61,6 +61,12 @@ class Settings:
     wallets_cached_max: Annotated[int, "wallets kept in memory by one lane"] = 200_000
     tries_max: Annotated[int, "decisions of one operation before it is given up"] = 5
     contended_customers_max: Annotated[int, "customers that one lane locks among workers"] = 256
+    repeats_owners_max: Annotated[
+        int, "stores, partners and brands whose claims are looked up before they are decided"
+    ] = 1024
+    repeats_watched_s: Annotated[
+        int, "time for which that is done after one of their claims was a repeat"
+    ] = 10
     contended_s: Annotated[int, "time that a customer is locked among workers for a conflict"] = 10
 
     # Deadlines.

@@ -43,6 +43,7 @@ MAY_IMPORT_ASYNCPG = {
     "postgres/migrations.py",
     "postgres/pooler.py",
     "ledger/journal.py",
+    "ledger/seen.py",
     "ledger/statements.py",
     "ledger/verdicts.py",
     "people/customers.py",

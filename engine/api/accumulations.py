@@ -77,7 +77,9 @@ def accumulation_at_once(
         return None
     facts = earn(services, principal, store, customer_id, str(key), body, None)
     operation = Operation(**facts)
-    return None if needs_funds(store.brand, operation) else operation
+    if needs_funds(store.brand, operation) or services.committer.repeats.expects(operation):
+        return None
+    return operation
 
 
 async def _printed(services: Services, store: Store, body: Accumulation) -> Invoice | None:

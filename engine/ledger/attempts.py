@@ -23,15 +23,17 @@ class Attempts:
         self._ledger = ledger
         self._room = room
 
-    def again(self, operations: Sequence[Operation]) -> list[Operation]:
-        """Return the operations that are decided again, on state that is loaded anew.
+    def again(self, operations: Sequence[Operation], *, overtaken: bool = True) -> list[Operation]:
+        """Return the operations that are decided again.
 
-        One that has failed alone, and often enough, is Overloaded.
+        Where their wallets may be `overtaken` that is on state that is loaded anew. One that has
+        failed alone, and often enough, is Overloaded.
         """
         alone = len(operations) == 1
         again = []
         for operation in operations:
-            self._ledger.drop(operation.customer_id)
+            if overtaken:
+                self._ledger.drop(operation.customer_id)
             operation.tries += 1
             if alone and operation.tries >= self._settings.tries_max:
                 self._room.finish(operation, Overloaded())

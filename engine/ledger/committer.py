@@ -23,6 +23,8 @@ from engine.errors import (
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.lane import Lane
 from engine.ledger.receipts import Answer
+from engine.ledger.repeats import Repeats
+from engine.ledger.seen import LookUp
 from engine.ledger.timeline import OpenJournal
 from engine.ledger.vocabulary import Outcome
 from engine.metrics import Metrics
@@ -47,12 +49,14 @@ class Committer:
         *,
         coins_utc_offset: int,
         chain_key: bytes = b"",
+        look_up: LookUp | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._tasks: list[asyncio.Task[None]] = []
+        self.repeats = Repeats(look_up, settings, metrics)
         self.lanes = [
-            Lane(open_journal, Ledger(coins_utc_offset, chain_key), settings, metrics)
+            Lane(open_journal, Ledger(coins_utc_offset, chain_key), settings, self.repeats)
             for _ in range(settings.lanes)
         ]
         metrics.watch(self._gauges)
@@ -64,6 +68,8 @@ class Committer:
         OutcomeUnknown, KeyReused, CustomerNotFound, PaymentNotFound, ItemTaken, AllotmentClosed,
         Quarantined.
         """
+        if self.repeats.expects(operation) and await self.repeats.look(operation):
+            return self._result(operation, operation)
         decided = self._enter(operation)
         while decided.fingerprint != operation.fingerprint:
             waiter = decided.waiter
@@ -105,8 +111,8 @@ class Committer:
         lane lets wait, and half of what it lets wait for one customer. Operations of one customer
         keep their order. What has not entered by the deadline of a single answer is Overloaded.
         """
-        results: dict[int, tuple[Answer, bool] | EngineError] = {}
-        left = list(range(len(operations)))
+        results = await self._looked_up(operations)
+        left = [place for place in range(len(operations)) if place not in results]
         deadline = time.monotonic() + self._settings.answer_timeout_ms / 1000
         while left:
             if time.monotonic() > deadline:
@@ -171,6 +177,24 @@ class Committer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for lane in self.lanes:
             lane.close()
+
+    async def _looked_up(
+        self, operations: Sequence[Operation]
+    ) -> dict[int, tuple[Answer, bool] | EngineError]:
+        """Return by their places what came of operations that were over before; see `Repeats`."""
+        places = [at for at, one in enumerate(operations) if self.repeats.expects(one)]
+        looks = await asyncio.gather(
+            *(self.repeats.look(operations[at]) for at in places), return_exceptions=True
+        )
+        results: dict[int, tuple[Answer, bool] | EngineError] = {}
+        for place, over in zip(places, looks, strict=True):
+            if isinstance(over, EngineError):
+                results[place] = over
+            elif isinstance(over, BaseException):
+                raise over
+            elif over:
+                results[place] = self._result(operations[place], operations[place])
+        return results
 
     def _round(
         self, operations: Sequence[Operation], places: list[int]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import orjson
@@ -18,12 +19,13 @@ import structlog
 from asyncpg.pgproto.pgproto import UUID
 
 from engine.errors import EngineError
-from engine.ledger.claims import CLAIM_TABLES, NOBODY, claim_statements, payment_statements
+from engine.ledger.claims import CLAIM_TABLES, claim_statements, payment_statements
 from engine.ledger.core import Batch, Ledger, Operation
-from engine.ledger.receipts import Receipt, details_of, receipt_of
+from engine.ledger.receipts import Receipt, details_of
+from engine.ledger.seen import Bar, Found, LookUp, find_claimed, find_receipts
 from engine.ledger.verdicts import Verdict, sqlstate_of, verdict_of
 from engine.ledger.vocabulary import Claim, Kind, Refusal
-from engine.postgres.connections import Connection
+from engine.postgres.connections import Connection, Pool
 from engine.postgres.durability import state_of
 from engine.postgres.sql import queries
 
@@ -41,13 +43,6 @@ NO_HASH = bytes(16)
 
 # A standby wait that is cut short lets the commit succeed with no more than this notice.
 NOT_REPLICATED = "01000"
-
-
-class Bar(NamedTuple):
-    """Why an operation is refused that comes second, and the details of its posting if others."""
-
-    refusal: int
-    details: bytes | None = None
 
 
 class Journal:
@@ -200,14 +195,7 @@ class Journal:
 
     async def find(self, operations: Sequence[Operation]) -> dict[bytes, Receipt]:
         """Return by transaction id the receipts of those operations that the journal has."""
-        rows = await self._find.fetch(  # network op
-            [UUID(operation.customer_id) for operation in operations],
-            [UUID(operation.transaction_id) for operation in operations],
-        )
-        found: dict[bytes, list[Any]] = {}
-        for row in rows:
-            found.setdefault(row["transaction_id"].bytes, []).append(row)
-        return {transaction_id: receipt_of(legs) for transaction_id, legs in found.items()}
+        return await find_receipts(self._find, operations)
 
     async def find_barred(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
         """Return by transaction id why those are refused that come second.
@@ -215,30 +203,10 @@ class Journal:
         That is for what they claim, their QR, what they reverse, or the invoice that they pay.
         """
         return (
-            await self._find_claims_of(operations)
+            await find_claimed(self._find_claims, operations)
             | await self._find_used_by(operations)
             | await self._find_paid_by(operations)
         )
-
-    async def _find_claims_of(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
-        """Return the refusals of those that claim what another has (PTS-7, SYS-9, INV-8)."""
-        claiming = {op.transaction_id: op for op in operations if op.claim_kind != Claim.NONE}
-        if not claiming:
-            return {}
-        rows = await self._find_claims.fetch(  # network op
-            [UUID(transaction_id) for transaction_id in claiming],
-            [operation.claim_kind for operation in claiming.values()],
-            [operation.claim_owner for operation in claiming.values()],
-            [(operation.claim_key or b"").decode() for operation in claiming.values()],
-        )
-        barred = {}
-        for row in rows:
-            transaction_id = row["transaction_id"].bytes
-            refusal = CLAIM_TABLES[Claim(claiming[transaction_id].claim_kind)].refusal
-            if row["claimed_by"].bytes == NOBODY:
-                refusal = Refusal.INVOICE_VOIDED
-            barred[transaction_id] = Bar(refusal)
-        return barred
 
     async def _find_used_by(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
         """Return the refusals of those whose QR has paid, or whose original is reversed."""
@@ -315,6 +283,29 @@ class Journal:
     def _on_notice(self, _connection: object, notice: Any) -> None:
         if notice.sqlstate == NOT_REPLICATED and "synchronous replication" in notice.message:
             self._doubt = NOT_REPLICATED
+
+
+@dataclass(frozen=True, slots=True)
+class PooledStatement:
+    """A query that any connection of a pool runs."""
+
+    pool: Pool
+    query: str
+
+    async def fetch(self, *arguments: Any) -> Sequence[Any]:
+        """Return its rows."""
+        return await self.pool.fetch(self.query, *arguments)  # network op
+
+
+def look_up_by(pool: Pool) -> LookUp:
+    """Return what looks operations up by the connections of a pool; it raises what asyncpg does."""
+    find = PooledStatement(pool, SQL["find"])
+    find_claims = PooledStatement(pool, SQL["find_claims"])
+
+    async def look_up(operations: Sequence[Operation]) -> Found:
+        return await find_receipts(find, operations), await find_claimed(find_claims, operations)
+
+    return look_up
 
 
 def append_statement(batch: Batch) -> str:

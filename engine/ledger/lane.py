@@ -25,7 +25,6 @@ from engine.errors import (
     AllotmentClosed,
     EngineError,
     ItemTaken,
-    KeyReused,
     OutcomeUnknown,
     Quarantined,
     Unavailable,
@@ -35,12 +34,12 @@ from engine.ledger.contention import Contention, heads
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
 from engine.ledger.pace import Pace
+from engine.ledger.repeats import Repeats, replay
 from engine.ledger.timeline import OpenJournal, Timeline, append_again, usable
 from engine.ledger.trouble import Trouble, pause_after, unavailable
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import Kind, Outcome, Refusal
 from engine.ledger.waiting import WaitingRoom
-from engine.metrics import Metrics
 from engine.settings import Settings
 
 log = structlog.get_logger()
@@ -65,11 +64,12 @@ class Lane:
     """One batch in flight for a part of the customers."""
 
     def __init__(
-        self, open_journal: OpenJournal, ledger: Ledger, settings: Settings, metrics: Metrics
+        self, open_journal: OpenJournal, ledger: Ledger, settings: Settings, repeats: Repeats
     ) -> None:
         self._open_journal = open_journal
         self._settings = settings
-        self._metrics = metrics
+        self._metrics = metrics = repeats.metrics
+        self._repeats = repeats
         self.ledger = ledger
 
         # All of the lane's mutable state: who waits, the connection that the cache was read by,
@@ -153,7 +153,7 @@ class Lane:
                 if self._attempts.are_over(unseen) and not journal.is_closed:
                     self._quarantine(unseen[0], journal.last_sqlstate)
                     return
-                operations = self._attempts.again(unseen)
+                operations = self._attempts.again(unseen, overtaken=False)
             elif verdict is Verdict.RETRY:
                 await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
                 operations = self._attempts.still_wanted(self._attempts.again(batch.operations))
@@ -330,16 +330,12 @@ class Lane:
                 self.room.finish(operation, gone)
             elif receipt is None:
                 if (bar := barred.get(operation.transaction_id)) is not None:
+                    self._repeats.came_second(operation)
                     operation.bar(*bar)
                 unseen.append(operation)
-            elif receipt.fingerprint != operation.fingerprint:
-                self._metrics.replays.labels("reused").inc()
-                self.room.finish(operation, KeyReused())
             else:
-                operation.recorded = receipt
-                operation.replayed = replayed
-                self._metrics.replays.labels("replay").inc(replayed)
-                self.room.finish(operation)
+                self._repeats.came_second(operation)
+                self.room.finish(operation, replay(operation, receipt, self._metrics, replayed))
         return unseen
 
     def _without_broken(self, operations: list[Operation], broken: set[bytes]) -> list[Operation]:

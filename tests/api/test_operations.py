@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from harness import until
@@ -211,3 +211,23 @@ async def test_metrics_are_told_in_openmetrics_too(api):
     )
     assert "openmetrics" in reply.headers["Content-Type"]
     assert reply.json.decode().endswith("# EOF\n")
+
+
+async def test_an_invoice_that_is_sent_again_and_again_makes_no_batch_fail(api, people):
+    """Only the first repeat does; what follows is looked up first, and refused all the same."""
+
+    async def failed_appends():
+        samples, _ = await metrics_of(api)
+        found = {key: value for key, value in samples.items() if "append_failures" in key[0]}
+        return {key: value for key, value in found.items() if not key[0].endswith("_created")}
+
+    first, *others = people.several(8)
+    sale = {"amount": 540_000, "currency": "COP", "invoice_number": f"R-{uuid4().hex}"}
+    assert (await api.store.accumulate(first, **sale)).status == 201
+    assert (await api.store.accumulate(others[0], **sale)).status == 409
+    before = await failed_appends()
+    assert before
+    for customer_id in others[1:]:
+        refused = await api.store.accumulate(customer_id, **sale)
+        assert refused.json["code"] == "invoice_already_claimed"
+    assert await failed_appends() == before

@@ -85,9 +85,9 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "drops the check of the fingerprint",
-        "engine/ledger/lane.py",
-        "elif receipt.fingerprint != operation.fingerprint:",
-        "elif receipt.fingerprint != receipt.fingerprint:",
+        "engine/ledger/repeats.py",
+        "if receipt.fingerprint != operation.fingerprint:",
+        "if receipt.fingerprint != receipt.fingerprint:",
         LANE,
     ),
     Bug(
