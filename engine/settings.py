@@ -76,6 +76,7 @@ class Settings:
     answer_timeout_ms: Annotated[int, "wait for an outcome before answering 504"] = 6000
     head_timeout_ms: Annotated[int, "wait for the rest of a request's head"] = 5000
     body_timeout_ms: Annotated[int, "wait for a request's body"] = 3000
+    bad_request_pause_ms: Annotated[int, "pause before a bad request is answered"] = 5
     keepalive_timeout_s: Annotated[int, "idle time of a connection before it is closed"] = 75
     database_look_ms: Annotated[
         int, "how often it is looked at whether the database takes appends and keeps them"

@@ -217,6 +217,9 @@ class Door:
         except Exception as error:  # noqa: BLE001 - it is told, and logged where it is our fault
             reply = told(error, name, request.headers, request_id)
         self.finish(reply, request, name, request_id, started)
+        if reply.status == HTTPStatus.BAD_REQUEST:
+            # A client that sends bad requests in a loop takes no more of the worker than a till.
+            await asyncio.sleep(services.settings.bad_request_pause_ms / 1000)
         return reply
 
     def finish(
