@@ -8,7 +8,7 @@ SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make lock'
 
-.PHONY: help lock vulnerabilities run test nightly fuzz torture mutants lint bench bench-full load load-ui audit clean
+.PHONY: help lock vulnerabilities run check test golden nightly fuzz torture mutants lint bench bench-full load load-ui audit clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +16,14 @@ help: ## list what there is to make
 run: .venv/.run ## start PostgreSQL and the engine with the demo network
 	@exec $(BIN)/python -m engine serve --demo
 
-test: .venv/.dev ## the whole test suite, on a real PostgreSQL
-	@exec $(BIN)/python -m pytest -n auto --dist loadfile
+check: lint ## lint, and the tests that need no server: less than a minute
+	@exec $(BIN)/python -m pytest -q -n auto --dist loadfile tests/ledger tests/programme
+
+test: .venv/.dev ## the whole test suite, on a real PostgreSQL; ARGS=… chooses tests
+	@exec $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+golden: .venv/.dev ## write the published texts in tests/golden/ anew, for a diff to be read
+	@GOLDEN=write exec $(BIN)/python -m pytest -q tests/test_golden.py
 
 nightly: .venv/.dev ## random histories of all verbs, at least 200 000 steps, beside other work
 	@HYPOTHESIS_PROFILE=nightly exec nice -n 10 $(BIN)/python -m pytest tests/ledger/test_histories.py
@@ -36,6 +42,7 @@ lint: .venv/.dev ## style and types, as the house rules have them
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cython-lint ext
+	$(BIN)/codespell
 
 bench: .venv/.bench ## the benchmarks in short rounds, about a quarter of an hour; figures go to bench/README.md
 	$(BIN)/python -m bench.micro
