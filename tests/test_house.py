@@ -64,6 +64,7 @@ def place(file: Path, line: int = 0) -> str:
         ("ruff", "check", "."),
         ("mypy",),
         ("cython-lint", "ext"),
+        ("codespell",),
     ],
     ids=lambda command: " ".join(command),
 )
