@@ -32,12 +32,26 @@ from engine.programme.calendar import iso_moment
 
 WIRE = Wire(PrintedInvoice)
 NUMBER_ADVICE = "An invoice number has 1 to 128 printable ASCII characters, with letters or digits."
+STREAM_ADVICE = (
+    "The address of the number `stream` is that of the stream of sales: send it as `STREAM`, which"
+    " is the same number."
+)
+VOIDED_ADVICE = (
+    "The point of sale has voided this number. The voided sale stands with the content that it was"
+    " sent with: print the new sale under another number."
+)
+CLAIMED_ADVICE = (
+    "This sale is claimed: reverse its transaction with the cause `mistake` first, then void it."
+)
+CLAIMED_ADVICE_ES = "Esta venta ya acumuló. Primero reversa esa transacción y después anúlala."
 STATUSES = ("unclaimed", "claimed", "voided", "all")
 
 
 async def put(services: Services, call: Call) -> Reply:
     """`PUT /v1/stores/{store_id}/invoices/{number}`: a sale was printed (INV-1)."""
     store, number = store_named(services, call), _number_of(call.params)
+    if call.params["number"] == "stream":
+        raise Problem("invalid_request", STREAM_ADVICE)
     body: PrintedInvoice = WIRE.decode(await read_body(services, call.request))
     check_currency(body.currency, store.brand)
     late: Problem | None = None
@@ -74,6 +88,8 @@ async def put(services: Services, call: Call) -> Reply:
 
 def _differing_problem(kept: Invoice) -> Problem:
     """Return the problem of a sale that was sent before, with another content."""
+    if kept.status == "voided":
+        return Problem("invoice_voided", VOIDED_ADVICE)
     detail = "This store has sent this number with another content, which stands; see members."
     return Problem("invoice_differs", detail, differing(kept))
 
@@ -89,7 +105,7 @@ async def void(services: Services, call: Call) -> Reply:
     printed = await _printed(services, call)
     kept = await services.invoices.void(printed.key) or printed
     if kept.status != "voided":
-        raise refusal_problem(Refusal.INVOICE_ALREADY_CLAIMED)
+        raise Problem("invoice_already_claimed", CLAIMED_ADVICE, spanish=CLAIMED_ADVICE_ES)
     return answer(orjson.dumps(invoice_body(kept)))
 
 

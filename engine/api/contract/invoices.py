@@ -56,8 +56,12 @@ ROWS: Rows = {
             "currency_mismatch",
             "occurred_at_out_of_range",
             "invoice_differs",
+            "invoice_voided",
         ),
         summary="Send a sale that was printed; to repeat it is no harm (INV-1)",
+        about="A number that was voided is not printed again with another content:"
+        " `invoice_voided`. The number `stream` is sent as `STREAM`, which is the same number: its"
+        " own address is that of the stream.",
     ),
     ("GET", INVOICE): Row(
         operation="readInvoice",
@@ -72,6 +76,8 @@ ROWS: Rows = {
         query=OF_SALE,
         problems=("invoice_not_found", "invoice_already_claimed"),
         summary="Void a printed sale that nobody has claimed; to repeat it is no harm (INV-5)",
+        about="A sale that is claimed can be voided once its transaction is reversed with the cause"
+        " `mistake` or `wrong_customer`.",
     ),
     ("GET", INVOICES): Row(
         operation="listInvoices",
