@@ -86,7 +86,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
     """
     async with contextlib.AsyncExitStack() as stack:
         pool = await stack.enter_async_context(pool_of(settings, dsn))
-        metrics, catalogue = Metrics(), Catalogue(pool, settings.catalogue_refresh_ms)
+        metrics, catalogue = Metrics(), catalogue_of(settings, pool)
         await catalogue.load()
         open_listener = partial(database.open_listener, settings, dsn)
         committer = await stack.enter_async_context(
@@ -170,6 +170,11 @@ async def pool_of(settings: Settings, dsn: str) -> AsyncIterator[Pool]:
         pool.terminate()
 
 
+def catalogue_of(settings: Settings, pool: Pool) -> Catalogue:
+    """Return the catalogue that a worker loads from the database of `pool`."""
+    return Catalogue(pool, settings.catalogue_refresh_ms, settings.occurred_days_max)
+
+
 @contextlib.asynccontextmanager
 async def reports_of(settings: Settings, dsn: str) -> AsyncIterator[Reports]:
     """Give reports on connections of their own: they take long, and no look-up waits for them."""
@@ -194,7 +199,7 @@ async def sweeper_of(settings: Settings, dsn: str) -> AsyncIterator[Sweeper]:
     try:
         async with pool.acquire() as connection:
             await adopt_chain_key(connection, chain_key(settings))
-        metrics, catalogue = Metrics(), Catalogue(pool, settings.catalogue_refresh_ms)
+        metrics, catalogue = Metrics(), catalogue_of(settings, pool)
         await catalogue.load()
         async with committer_of(settings, dsn, metrics) as committer:
             yield Sweeper(

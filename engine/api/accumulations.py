@@ -11,7 +11,7 @@ from engine.api.identity import (
     idempotency_key_of,
     transaction_id,
 )
-from engine.api.invoices import check_printed, find_printed, named
+from engine.api.invoices import check_printed
 from engine.api.issues import Facts, issue, needs_funds
 from engine.api.moments import occurred_at_s
 from engine.api.places import store_of
@@ -19,14 +19,14 @@ from engine.api.plain import PlainRequest
 from engine.api.problems import Problem
 from engine.api.reply import Reply
 from engine.api.retries import retried
+from engine.api.sales import NOT_KNOWN, Asked, Sale, find_sale, sold_at_s
 from engine.api.services import Services
 from engine.api.shapes.scalars import AMOUNT_MAX
 from engine.api.shapes.transactions import Accumulation
 from engine.api.wire import Wire, fingerprint_fields
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
-from engine.network.invoice_names import number_or_none, scope_of
-from engine.network.invoices import Invoice
+from engine.network.invoice_names import number_or_none
 from engine.people.keys import Principal
 from engine.programme.brands import Store
 from engine.programme.calendar import (
@@ -46,8 +46,8 @@ async def accumulate(services: Services, call: Call) -> Reply:
     body = WIRE.decode(await read_body(services, call.request))
     try:
         store = store_of(services.catalogue.now, call.principal, body.store_id)
-        printed = await _printed(services, store, body)
-        facts = earn(services, call.principal, store, customer_id, str(key), body, printed)
+        sale = await _sale(services, store, body)
+        facts = earn(services, call.principal, store, customer_id, str(key), body, sale)
     except Problem as problem:
         return await retried(
             services, call.principal, customer_id, str(key), "accumulation", body, problem
@@ -72,28 +72,32 @@ def accumulation_at_once(
     body = WIRE.decode(sent)
     store = store_of(services.catalogue.now, principal, body.store_id)
     if number_or_none(body.invoice_number) is not None and (
-        body.amount is None or not services.invoices.prints_nothing(store.store_id)
+        body.amount is None
+        or store.earlier_scopes
+        or not services.invoices.prints_nothing(store.store_id)
     ):
         return None
-    facts = earn(services, principal, store, customer_id, str(key), body, None)
+    facts = earn(services, principal, store, customer_id, str(key), body, NOT_KNOWN)
     operation = Operation(**facts)
     if needs_funds(store.brand, operation) or services.committer.repeats.expects(operation):
         return None
     return operation
 
 
-async def _printed(services: Services, store: Store, body: Accumulation) -> Invoice | None:
-    """Return the invoice that the point of sale has printed, None where it has not (INV-2).
+async def _sale(services: Services, store: Store, body: Accumulation) -> Sale:
+    """Return how the sale of a body stands already (INV-2).
 
     A store whose point of sale prints nothing is not asked for what it cannot have.
     """
     number = number_or_none(body.invoice_number)
-    if number is None:
-        return None
-    if body.amount is not None and not await services.invoices.prints(store.store_id):
-        return None
-    sold_at_s = None if body.occurred_at is None else body.occurred_at.timestamp()
-    return await find_printed(services, store, number, sold_at_s, body.till)
+    if number is None or (
+        body.amount is not None
+        and not store.earlier_scopes
+        and not await services.invoices.prints(store.store_id)
+    ):
+        return NOT_KNOWN
+    asked = Asked(store, number, sold_at_s(services, body.occurred_at), body.till)
+    return await find_sale(services, asked)
 
 
 def earn(
@@ -103,30 +107,30 @@ def earn(
     customer_id: bytes,
     key: str,
     body: Accumulation,
-    printed: Invoice | None,
+    sale: Sale,
 ) -> Facts:
     """Return what a sale makes an operation of, by the programme in force at that time (PTS-2).
 
-    What the point of sale has `printed` is what was sold, when it was issued unless the body says
-    otherwise; nobody types another amount. Raises Problem.
+    What the point of sale has printed of the `sale` is what was sold, when it was issued unless the
+    body says otherwise; nobody types another amount. Raises Problem.
     """
-    brand = store.brand
+    brand, printed = store.brand, sale.printed
     amount, occurred_at, scope = body.amount, body.occurred_at, None
     number = number_or_none(body.invoice_number)
     if printed is not None:
         # Of a claimed one the ledger says so, whatever amount was sent.
         check_printed(printed, amount if printed.transaction_id is None else None)
-        amount, scope = printed.amount, scope_of(printed.invoice_key)
+        amount = printed.amount
         occurred_at = printed.issued_at if occurred_at is None else occurred_at
     if amount is None:
-        raise Problem("amount_required", _what_is_missing(number))
+        raise Problem("amount_required", _what_is_missing(store, number))
     check_currency(body.currency, brand)
     occurred_s = occurred_at_s(occurred_at, services.settings.occurred_days_max)
     programme = brand.programme_at(occurred_s)
     if programme is None:
         raise Problem("occurred_at_out_of_range", "The brand had no programme when this was sold.")
-    if printed is None and number is not None:
-        scope = named(store, number, occurred_s, body.till).scope
+    if number is not None:
+        scope = sale.scope(store, number, occurred_s, body.till)
     points, coins = programme.points_for(amount), programme.coins_for(amount)
     if max(points, coins) > AMOUNT_MAX:
         raise Problem("invalid_request", f"`amount` earns more than {AMOUNT_MAX}.")
@@ -150,10 +154,16 @@ def earn(
     }
 
 
-def _what_is_missing(number: str | None) -> str:
+def _what_is_missing(store: Store, number: str | None) -> str:
     if number is None:
         return "Send `amount` in minor units, or the `invoice_number` of a sale that was printed."
-    return "Send `amount`: the point of sale of this store has printed no invoice of this number."
+    missing = "Send `amount`: the point of sale of this store has printed no invoice of this number"
+    if store.invoice_scope == "forever":
+        return f"{missing}."
+    return (
+        f"{missing} on the day of the sale. Its numbers restart: send `occurred_at` for a sale of"
+        " another day."
+    )
 
 
 def _fingerprint(body: Accumulation, store: Store) -> int:

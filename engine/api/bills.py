@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from engine.api.invoices import check_printed, find_printed, named
+from engine.api.invoices import check_printed
+from engine.api.sales import NOT_KNOWN, Asked, find_sale
 from engine.api.services import Services
 from engine.api.shapes.transactions import Payment
-from engine.network.invoice_names import number_or_none, scope_of
+from engine.network.invoice_names import number_or_none
 from engine.programme.brands import Store
 
 COIN_MINOR_UNITS = 100
@@ -47,11 +48,11 @@ async def bill_of(services: Services, store: Store, body: Payment) -> Bill:
     number = number_or_none(body.invoice_number)
     if number is None:
         return Bill(None, None, amount)
-    printed = None
-    if await services.invoices.prints(store.store_id):
-        printed = await find_printed(services, store, number, None, body.till)
-    if printed is None:
-        scope = named(store, number, time.time(), body.till).scope
+    sale = NOT_KNOWN
+    if store.earlier_scopes or await services.invoices.prints(store.store_id):
+        sale = await find_sale(services, Asked(store, number, None, body.till), paying=True)
+    scope = sale.scope(store, number, time.time(), body.till)
+    if sale.printed is None:
         return Bill(number, scope, amount)
-    check_printed(printed, body.amount)
-    return Bill(number, scope_of(printed.invoice_key), printed.amount)
+    check_printed(sale.printed, body.amount)
+    return Bill(number, scope, sale.printed.amount)

@@ -26,13 +26,13 @@ from engine.api.answers import raise_refusal
 from engine.api.customers import identity_of
 from engine.api.door import Call, answer, read_body
 from engine.api.identity import bare_key
-from engine.api.invoices import named
 from engine.api.issues import Facts, issue_many
 from engine.api.places import store_of
 from engine.api.plain import accumulation_text
 from engine.api.problems import Problem, error_problem, language_of
 from engine.api.reply import REPLAYED, Reply
 from engine.api.retries import recorded_of
+from engine.api.sales import NOT_KNOWN, Asked, Sale, find_earlier, named, sold_at_s
 from engine.api.services import Services
 from engine.api.shapes.scalars import IdempotencyKey
 from engine.api.shapes.transactions import Accumulation, BulkItem
@@ -42,7 +42,6 @@ from engine.ledger.core import claim_key_of, uuid_bytes
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Refusal
 from engine.network.invoice_names import number_or_none
-from engine.network.invoices import Invoice
 from engine.people.keys import Principal
 from engine.programme.brands import Brand, Store
 
@@ -249,11 +248,11 @@ class Upload:
                 placed.append((entry, self._store_of(entry)))
             except Problem as problem:
                 await self._retry(entry, problem)
-        invoices = await self._invoices(placed)
+        sales = await self._sales(placed)
         asked: list[Entry] = []
         wanted: list[tuple[Brand, Facts]] = []
         for entry, store in placed:
-            printed = invoices.get(entry.place)
+            sale = sales.get(entry.place, NOT_KNOWN)
             try:
                 facts = earn(
                     self._services,
@@ -262,7 +261,7 @@ class Upload:
                     entry.customer_id,
                     entry.key,
                     entry.body,
-                    printed,
+                    sale,
                 )
             except Problem as problem:
                 await self._retry(entry, problem)
@@ -273,24 +272,33 @@ class Upload:
                 await self._give_way()
         return asked, wanted
 
-    async def _invoices(self, placed: list[tuple[Entry, Store]]) -> dict[int, Invoice]:
-        """Return by their place what points of sale have printed of the entries."""
-        invoices = self._services.invoices
-        keys: dict[int, tuple[int, str]] = {}
+    async def _sales(self, placed: list[tuple[Entry, Store]]) -> dict[int, Sale]:
+        """Return by their place how the sales of the entries stand that are known already."""
+        invoices, asked = self._services.invoices, {}
         for entry, store in placed:
             number = number_or_none(entry.body.invoice_number)
-            asked = number is not None and (
-                entry.body.amount is None or await invoices.prints(store.store_id)
-            )
-            if number is None or not asked:
+            if number is None or not (
+                entry.body.amount is None
+                or store.earlier_scopes
+                or await invoices.prints(store.store_id)
+            ):
                 continue
-            occurred_at = entry.body.occurred_at
-            sold_at_s = time.time() if occurred_at is None else occurred_at.timestamp()
             with suppress(Problem):  # which `earn` raises too, where an item has its result
-                name = named(store, number, sold_at_s, entry.body.till)
-                keys[entry.place] = store.store_id, name.key
-        found = await invoices.find_many(set(keys.values()))
-        return {place: found[key] for place, key in keys.items() if key in found}
+                moment_s = sold_at_s(self._services, entry.body.occurred_at)
+                asked[entry.place] = Asked(store, number, moment_s, entry.body.till)
+        keys = await find_earlier(self._services, asked)
+        for place, one in asked.items():
+            if place not in keys:
+                moment_s = time.time() if one.sold_at_s is None else one.sold_at_s
+                with suppress(Problem):
+                    keys[place] = named(one.store, one.number, moment_s, one.till).key
+        printed = await invoices.find_many(
+            {(asked[place].store.store_id, key) for place, key in keys.items()}
+        )
+        return {
+            place: Sale(key, printed.get((asked[place].store.store_id, key)))
+            for place, key in keys.items()
+        }
 
     async def _retry(self, entry: Entry, problem: Problem) -> None:
         """Answer from the books what could not be done any more, else tell the problem."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,10 +13,11 @@ from engine.api.door import Call, answer, read_body
 from engine.api.heads import query_text
 from engine.api.moments import occurred_at_s
 from engine.api.pages import LISTED, LISTED_MAX
-from engine.api.periods import query_moment
+from engine.api.periods import YEARS, query_day, query_moment
 from engine.api.places import number_of, store_of
 from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import Reply
+from engine.api.sales import Asked, find_earlier, find_sale, named, printed_on
 from engine.api.services import Services
 from engine.api.shapes.invoices import PrintedInvoice
 from engine.api.shapes.scalars import InvoiceNumber, Till
@@ -25,48 +25,73 @@ from engine.api.texts import text_of
 from engine.api.wire import Wire, query_int
 from engine.ledger.receipts import microseconds
 from engine.ledger.vocabulary import Refusal
-from engine.network.invoice_names import InvoiceName, name_of, number_or_none, till_key_of
+from engine.network.invoice_names import TILL_NEEDED, has_till, number_or_none, till_key_of
 from engine.network.invoices import Invoice, Printed
 from engine.programme.brands import Store
 from engine.programme.calendar import iso_moment
 
 WIRE = Wire(PrintedInvoice)
 NUMBER_ADVICE = "An invoice number has 1 to 128 printable ASCII characters, with letters or digits."
+STREAM_ADVICE = (
+    "The address of the number `stream` is that of the stream of sales: send it as `STREAM`, which"
+    " is the same number."
+)
+VOIDED_ADVICE = (
+    "The point of sale has voided this number. The voided sale stands with the content that it was"
+    " sent with: print the new sale under another number."
+)
+CLAIMED_ADVICE = (
+    "This sale is claimed: reverse its transaction with the cause `mistake` first, then void it."
+)
+CLAIMED_ADVICE_ES = "Esta venta ya acumuló. Primero reversa esa transacción y después anúlala."
 STATUSES = ("unclaimed", "claimed", "voided", "all")
 
 
 async def put(services: Services, call: Call) -> Reply:
     """`PUT /v1/stores/{store_id}/invoices/{number}`: a sale was printed (INV-1)."""
-    store = store_named(services, call)
-    number = _number_of(call.params)
-    if number is None:
-        raise Problem("invalid_request", NUMBER_ADVICE)
+    store, number = store_named(services, call), _number_of(call.params)
+    if call.params["number"] == "stream":
+        raise Problem("invalid_request", STREAM_ADVICE)
     body: PrintedInvoice = WIRE.decode(await read_body(services, call.request))
     check_currency(body.currency, store.brand)
-    name = named(store, number, body.issued_at.timestamp(), body.till)
+    late: Problem | None = None
+    try:
+        occurred_at_s(body.issued_at, services.settings.occurred_days_max, "issued_at")
+    except Problem as problem:
+        if body.issued_at.tzinfo is None or body.issued_at.year not in YEARS:
+            raise
+        late = problem
+    till = None if till_key_of(body.till) is None else body.till
+    issued_s = body.issued_at.timestamp()
+    earlier = await find_earlier(services, {0: Asked(store, number, issued_s, till)})
     printed = Printed(
         store_id=store.store_id,
-        invoice_key=name.key,
+        invoice_key=earlier[0] if earlier else named(store, number, issued_s, till).key,
         invoice_number=number,
-        till=body.till,
+        till=till,
         amount=body.amount,
         currency=store.brand.currency,
         issued_at=body.issued_at,
     )
-    try:
-        occurred_at_s(body.issued_at, services.settings.occurred_days_max, "issued_at")
-    except Problem:
-        # One that was sent in time has grown old by now.
-        kept = await services.invoices.find(printed.key)
-        if kept is None:
-            raise
-        fresh = False
-    else:
+    if late is None:
         kept, fresh = await services.invoices.put(printed)
+    else:
+        # One that was sent in time has grown old by now.
+        found, fresh = await services.invoices.find(printed.key), False
+        if found is None:
+            raise late
+        kept = found
     if not kept.says(printed):
-        detail = "This store has sent this number with another content, which stands; see members."
-        raise Problem("invoice_differs", detail, differing(kept))
+        raise _differing_problem(kept)
     return answer(orjson.dumps(invoice_body(kept)), 201 if fresh else 200)
+
+
+def _differing_problem(kept: Invoice) -> Problem:
+    """Return the problem of a sale that was sent before, with another content."""
+    if kept.status == "voided":
+        return Problem("invoice_voided", VOIDED_ADVICE)
+    detail = "This store has sent this number with another content, which stands; see members."
+    return Problem("invoice_differs", detail, differing(kept))
 
 
 async def get(services: Services, call: Call) -> Reply:
@@ -80,53 +105,27 @@ async def void(services: Services, call: Call) -> Reply:
     printed = await _printed(services, call)
     kept = await services.invoices.void(printed.key) or printed
     if kept.status != "voided":
-        raise refusal_problem(Refusal.INVOICE_ALREADY_CLAIMED)
+        raise Problem("invoice_already_claimed", CLAIMED_ADVICE, spanish=CLAIMED_ADVICE_ES)
     return answer(orjson.dumps(invoice_body(kept)))
 
 
 async def _printed(services: Services, call: Call) -> Invoice:
     """Return the invoice of the path; raises Problem where no point of sale has sent it.
 
-    Where numbers restart, it is today's; else the newest one that nobody has claimed.
+    It is that of the `day` of the query, however it stands. Without a day, it is today's where
+    numbers restart, else the newest one that nobody has claimed.
     """
     store, number = store_named(services, call), _number_of(call.params)
-    till = query_till(call)
-    found = None if number is None else await find_printed(services, store, number, None, till)
+    till, day = query_till(call), query_day(call.request, "day")
+    if day is None:
+        found = (await find_sale(services, Asked(store, number, None, till))).printed
+    else:
+        found = await printed_on(services, store, number, day, till)
     if found is None:
         raise Problem("invoice_not_found", "No point of sale of this store has sent this number.")
+    if till is None and has_till(found.invoice_key):
+        raise Problem("invalid_request", TILL_NEEDED)
     return found
-
-
-async def find_printed(
-    services: Services, store: Store, number: str, sold_at_s: float | None, till: str | None
-) -> Invoice | None:
-    """Return what a point of sale has printed under a number, however it is typed (INV-4), or None.
-
-    `sold_at_s` is when it was sold, in seconds since 1970. Where that is not known and the numbers
-    of the store restart, the sale of today is meant, else the newest that nobody has claimed.
-    """
-    moment_s = time.time() if sold_at_s is None else sold_at_s
-    found = None
-    if store.invoice_scope != "till_day" or till_key_of(till) is not None:
-        name = named(store, number, moment_s, till)
-        found = await services.invoices.find((store.store_id, name.key))
-    if found is not None or store.invoice_scope == "forever" or sold_at_s is not None:
-        return found
-    days_max = timedelta(days=services.settings.occurred_days_max)
-    return await services.invoices.latest(
-        store.store_id,
-        InvoiceName(number, None).key,
-        till_key_of(till),
-        datetime.now(UTC) - days_max,
-    )
-
-
-def named(store: Store, number: str, sold_at_s: float, till: str | None) -> InvoiceName:
-    """Return what names an invoice; raises Problem where its till has to be sent (INV-4)."""
-    try:
-        return name_of(store, number, sold_at_s, till)
-    except ValueError as error:
-        raise Problem("invalid_request", str(error)) from None
 
 
 async def listed(services: Services, call: Call) -> Reply:
@@ -207,9 +206,12 @@ def store_named(services: Services, call: Call) -> Store:
     return store_of(services.catalogue.now, call.principal, number_of(call.params["store_id"]))
 
 
-def _number_of(params: dict[str, str]) -> str | None:
-    """Return the invoice number of the path, None for what no invoice is called."""
-    return number_or_none(text_of(InvoiceNumber, params["number"]))
+def _number_of(params: dict[str, str]) -> str:
+    """Return the invoice number of the path; raises Problem for what no invoice is called."""
+    number = number_or_none(text_of(InvoiceNumber, params["number"]))
+    if number is None:
+        raise Problem("invalid_request", NUMBER_ADVICE)
+    return number
 
 
 def _cursor_text(invoice: Invoice) -> str:

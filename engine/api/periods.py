@@ -71,8 +71,8 @@ def query_days(
 
     Raises Problem.
     """
-    last = _query_day(request, "to", today)
-    first = _query_day(request, "from", min(last, today) - timedelta(days=days - 1))
+    last = query_day(request, "to") or today
+    first = query_day(request, "from") or min(last, today) - timedelta(days=days - 1)
     if first > last:
         raise Problem("invalid_request", "`from` is after `to`; swap them.")
     if (min(last, today) - first).days >= days_max:
@@ -109,10 +109,11 @@ def query_moment(request: web.BaseRequest, name: str) -> datetime | None:
     return moment
 
 
-def _query_day(request: web.BaseRequest, name: str, default: date) -> date:
+def query_day(request: web.BaseRequest, name: str) -> date | None:
+    """Return a day of the query string, None where it is not there; raises Problem."""
     text = query_text(request, name)
     if text is None:
-        return default
+        return None
     day = _date_of(text)
     if day is None:
         raise Problem("invalid_request", f"`{name}` is a day since 1970, like 2026-01-31.")

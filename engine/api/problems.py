@@ -180,12 +180,16 @@ _BY_ERROR: dict[type[EngineError], str] = {
 
 @dataclass(slots=True)
 class Problem(Exception):
-    """One problem; `members` are what the code promises beyond the standard's."""
+    """One problem; `members` are what the code promises beyond the standard's.
+
+    `spanish` is its detail in Spanish where the sentence of its code does not fit.
+    """
 
     code: str
     detail: str
     members: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    spanish: str | None = None
 
     @property
     def status(self) -> int:
@@ -200,7 +204,10 @@ class Problem(Exception):
 
     def detail_in(self, language: str) -> str:
         """Return what is wrong and what to do, in `language` ('es' or 'en')."""
-        return detail_in_spanish(self.code, self.detail) if language == "es" else self.detail
+        if language != "es":
+            return self.detail
+        said = self.spanish
+        return detail_in_spanish(self.code, self.detail) if said is None else said
 
     def body(self, request_id: str, language: str) -> bytes:
         """Return the problem as JSON, its title in `language` ('es' or 'en')."""

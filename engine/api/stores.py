@@ -80,6 +80,7 @@ async def change(services: Services, call: Call) -> Reply:
             SQL["update_store"],
             store.store_id,
             *(None if column is UNSET else column for column in columns),
+            change.at,
         )
     return _told(services, store.store_id)
 

@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from engine.errors import OutcomeUnknown, Overloaded
+from engine.network.invoice_names import EarlierName
 from engine.postgres.connections import NOTHING_WRITTEN, OUT_OF_REACH, Pool
 from engine.postgres.sql import queries
 
@@ -133,17 +134,52 @@ class Invoices:
         )
         return {(row["store_id"], row["invoice_key"]): invoice_of(row) for row in rows}
 
-    async def latest(
-        self, store_id: int, number: str, till_key: str | None, since: datetime
+    async def newest(
+        self,
+        store_id: int,
+        number: str,
+        *,
+        since: datetime,
+        before: datetime | None = None,
+        till_key: str | None,
+        unclaimed: bool,
+        without_till: bool,
     ) -> Invoice | None:
-        """Return the newest unclaimed invoice of a number that restarts (INV-4), or None.
+        """Return the newest invoice of a number by whichever name it stands (INV-4), or None.
 
-        `number` is its key without what else names it; `till_key` None is any till.
+        `number` is its key without what else names it. It was issued `since` then, `before` then,
+        and, as far as its till is known, at that of `till_key`. `unclaimed` leaves out those that
+        were claimed or voided, `without_till` those to whose name a till belongs.
         """
         row = await self._pool.fetchrow(  # network op
-            SQL["latest"], store_id, number, since, till_key
+            SQL["newest"], store_id, number, since, before, till_key, unclaimed, without_till
         )
         return None if row is None else invoice_of(row)
+
+    async def earlier(
+        self, names: Sequence[tuple[int, int, EarlierName]], *, paying: bool = False
+    ) -> dict[int, str]:
+        """Return by which key sales stand already since their store had another scope (INV-4).
+
+        `names` are (any number for the sale, its store, a name that it may have); the answer is by
+        these numbers, without the sales that stand by no such name. `paying` takes names by which
+        coins have paid too.
+        """
+        rows = await self._pool.fetch(  # network op
+            SQL["earlier"],
+            [sale for sale, _, _ in names],
+            [store_id for _, store_id, _ in names],
+            [name.low for _, _, name in names],
+            [name.high for _, _, name in names],
+            [name.since for _, _, name in names],
+            [name.until for _, _, name in names],
+            [name.till_key for _, _, name in names],
+            [paying and name.paid for _, _, name in names],
+        )
+        found: dict[int, str] = {}
+        for row in rows:
+            found.setdefault(row["sale"], row["invoice_key"])
+        return found
 
     async def void(self, key: Key) -> Invoice | None:
         """Void an invoice that nobody has claimed (INV-5), and return it as it stands then.

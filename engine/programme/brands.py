@@ -39,10 +39,20 @@ InvoiceScope = Literal["forever", "day", "till_day"]
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierScope:
+    """An invoice scope that a store had, in force until a moment (seconds since 1970)."""
+
+    scope: InvoiceScope
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """A shop of a brand; `accepts_coins` says that its point of sale is enabled for them.
 
-    `invoice_scope` is how long a number names one invoice (INV-4).
+    `invoice_scope` is how long a number names one invoice (INV-4). `earlier_scopes` are those that
+    it had while sales were made which can still be claimed, the newest first; nearly every store
+    has none.
     """
 
     store_id: int
@@ -52,6 +62,7 @@ class Store:
     accepts_coins: bool
     invoice_scope: InvoiceScope = "forever"
     closed: bool = False
+    earlier_scopes: tuple[EarlierScope, ...] = ()
 
     @property
     def retired(self) -> bool:

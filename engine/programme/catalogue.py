@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 import structlog
@@ -21,8 +21,8 @@ from engine.people.keys import Principal, matches, principal_of, split_key
 from engine.postgres.connections import Pool
 from engine.postgres.listener import Connect, listen
 from engine.postgres.sql import queries
-from engine.programme.brands import Brand, Store
-from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
+from engine.programme.brands import Brand, EarlierScope, Store
+from engine.programme.calendar import COINS_COUNTRY, DAY_SECONDS, UTC_OFFSETS
 from engine.programme.earning import Programme
 from engine.programme.items import Item, item_from
 from engine.programme.parties import Partner, Party, Rate
@@ -86,9 +86,11 @@ class Snapshot:
 class Catalogue:
     """The newest snapshot, and the loops that keep it so."""
 
-    def __init__(self, pool: Pool, refresh_ms: int) -> None:
+    def __init__(self, pool: Pool, refresh_ms: int, occurred_days_max: int) -> None:
         self._pool = pool
         self._refresh_s = refresh_ms / 1000
+        # A day more, for the first sale of that time may be of any hour of its day.
+        self._scopes_kept_s = (occurred_days_max + 1) * DAY_SECONDS
         self._loading = asyncio.Lock()
         self._told = asyncio.Event()
         self.now = Snapshot()
@@ -139,7 +141,7 @@ class Catalogue:
             connection.transaction(isolation="repeatable_read", readonly=True),  # network op
         ):
             rows = {name: await connection.fetch(SQL[name]) for name in TABLES}  # network op
-        self.now = await snapshot_of(rows)
+        self.now = await snapshot_of(rows, scopes_since=time() - self._scopes_kept_s)
         log.info("catalogue_loaded", version=self.now.version, brands=len(self.now.brands))
 
 
@@ -148,6 +150,7 @@ TABLES = (
     "brands",
     "programmes",
     "stores",
+    "earlier_scopes",
     "items",
     "partners",
     "rates",
@@ -156,8 +159,12 @@ TABLES = (
 )
 
 
-async def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
-    """Return the snapshot that the rows of `TABLES` make; the event loop turns meanwhile."""
+async def snapshot_of(rows: Mapping[str, list[Any]], *, scopes_since: float) -> Snapshot:
+    """Return the snapshot that the rows of `TABLES` make; the event loop turns meanwhile.
+
+    Of the earlier scopes of stores it has those in force at `scopes_since` (seconds since 1970) or
+    later.
+    """
     programmes: dict[int, list[Programme]] = {}
     async for row in _in_turns(rows["programmes"]):
         facts = dict(row) | {"effective_from": row["effective_from"].timestamp()}
@@ -171,6 +178,10 @@ async def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
             programmes=versions,
             starts=tuple(version.effective_from for version in versions),
         )
+    scopes: dict[int, list[EarlierScope]] = {}
+    for row in rows["earlier_scopes"]:
+        if (until := row["until"].timestamp()) >= scopes_since:
+            scopes.setdefault(row["store_id"], []).append(EarlierScope(row["scope"], until))
     stores = {}
     async for row in _in_turns(rows["stores"]):
         stores[row["store_id"]] = Store(
@@ -181,6 +192,7 @@ async def snapshot_of(rows: Mapping[str, list[Any]]) -> Snapshot:
             row["accepts_coins"],
             row["invoice_scope"],
             row["retired"],
+            tuple(scopes.get(row["store_id"], ())),
         )
     rates: dict[int, list[Rate]] = {}
     for row in rows["rates"]:

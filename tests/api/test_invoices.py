@@ -134,7 +134,7 @@ NUMBERS = [
     "%2F",
     "a b",
     "#?&=+;7",
-    "stream",
+    "STREAM",
     "..8",
     "~9",
     '"10"',
@@ -155,20 +155,28 @@ async def test_a_number_may_have_any_printable_characters(api, engine, number):
     )
     reply = await raw_request(engine.url, head.encode() + body)
     assert (reply.status, reply.json["invoice_number"]) == (201, number)
-    if number != "stream":
-        assert (await api.store.invoice(1, number)).json == reply.json
+    assert (await api.store.invoice(1, number)).json == reply.json
 
 
 @pytest.mark.parametrize(
-    "path", ["%C3%B1", "%FF", "%00", "%0A", "x" * 129, "%7F", "%20", "-", "%2F.", "n%2Fa", "NA"]
+    "path",
+    ["%C3%B1", "%FF", "%00", "%0A", "x" * 129, "%7F", "%20", "%20%20", "-", "%2F.", "n%2Fa", "NA"],
 )
 async def test_a_number_of_other_characters_is_nobodys(api, path):
     place = f"/v1/stores/1/invoices/{path}"
     issued = {"amount": 1, "currency": "COP", "issued_at": ago(seconds=1)}
-    put = await api.store.request("PUT", place, issued)
-    assert (put.status, put.code) == (400, "invalid_request")
-    got = await api.store.request("GET", place)
-    assert (got.status, got.code) == (404, "invoice_not_found")
+    for method, body in (("PUT", issued), ("GET", None), ("DELETE", None)):
+        reply = await api.store.request(method, place, body)
+        assert (reply.status, reply.code) == (400, "invalid_request")
+        assert reply.json["detail"].startswith("An invoice number has 1 to 128")
+
+
+@pytest.mark.parametrize("path", ["stream", "%73tream"])
+async def test_a_number_whose_address_is_that_of_the_stream_is_not_taken(api, path):
+    issued = {"amount": 1, "currency": "COP", "issued_at": ago(seconds=1)}
+    reply = await api.store.request("PUT", f"/v1/stores/1/invoices/{path}", issued)
+    assert (reply.status, reply.code) == (400, "invalid_request")
+    assert "`STREAM`" in reply.json["detail"]
 
 
 async def test_a_slash_that_is_not_encoded_makes_another_path(api):

@@ -29,7 +29,7 @@ async def pool(database):
 @pytest.fixture
 async def catalogue(pool):
     """Return a loaded catalogue that nobody watches."""
-    catalogue = Catalogue(pool, 3_600_000)
+    catalogue = Catalogue(pool, 3_600_000, 7)
     await catalogue.load()
     return catalogue
 

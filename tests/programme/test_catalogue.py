@@ -33,7 +33,7 @@ async def following(pool):
     tasks = []
 
     async def follow(refresh_ms, connect=None):
-        catalogue = Catalogue(pool, refresh_ms)
+        catalogue = Catalogue(pool, refresh_ms, 7)
         await catalogue.load()
         tasks.append(asyncio.create_task(catalogue.watch()))
         if connect is not None:
@@ -126,7 +126,7 @@ async def test_a_row_that_is_not_sound_leaves_the_last_snapshot_in_force(followi
 
 
 async def test_who_waits_for_a_version_shares_the_reading_of_it(pool, database, monkeypatch):
-    catalogue = Catalogue(pool, NEVER_MS)
+    catalogue = Catalogue(pool, NEVER_MS, 7)
     await catalogue.load()
     readings = []
     read = catalogue._load
@@ -158,7 +158,7 @@ async def test_the_event_loop_turns_while_a_large_network_is_built(database, mon
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count_turns())
-    snapshot = await snapshot_of(rows)
+    snapshot = await snapshot_of(rows, scopes_since=0.0)
     counting.cancel()
     assert len(snapshot.stores) == len(rows["stores"])
     assert turns >= len(rows["stores"]) // 10

@@ -11,7 +11,7 @@ from engine.api.contract.invented import CUSTOMER_ID, NOW, STORE_ID, TRANSACTION
 from engine.api.contract.resource import PAGE
 from engine.api.contract.row import Row, Rows, Text
 from engine.api.shapes.invoices import Invoice, Invoices, PrintedInvoice
-from engine.api.shapes.scalars import Moment, Till
+from engine.api.shapes.scalars import Day, Moment, Till
 
 INVOICES = "/v1/stores/{store_id}/invoices"
 INVOICE = INVOICES + "/{number}"
@@ -33,6 +33,18 @@ CLAIMED = replace(
     UNCLAIMED, status="claimed", customer_id=CUSTOMER_ID, transaction_id=TRANSACTION_ID
 )
 OF_TILL = {"till": Annotated[Till, Meta(description="Only of this till (INV-7).")]}
+OF_SALE = {
+    "till": Annotated[
+        Till, Meta(description="The till of the sale, needed where each numbers its own (INV-7).")
+    ],
+    "day": Annotated[
+        Day,
+        Meta(
+            description="The business day of the sale. Where it is left out and numbers restart,"
+            " today's sale is meant, else the newest one that nobody has claimed (INV-4)."
+        ),
+    ],
+}
 SINCE = {"since": Annotated[Moment, Meta(description="Only from this moment on.")]}
 
 ROWS: Rows = {
@@ -40,22 +52,32 @@ ROWS: Rows = {
         operation="sendInvoice",
         body=PrintedInvoice(amount=5_400_000, currency="COP", issued_at=NOW),
         answers={201: UNCLAIMED, 200: UNCLAIMED},
-        problems=("currency_mismatch", "occurred_at_out_of_range", "invoice_differs"),
+        problems=(
+            "currency_mismatch",
+            "occurred_at_out_of_range",
+            "invoice_differs",
+            "invoice_voided",
+        ),
         summary="Send a sale that was printed; to repeat it is no harm (INV-1)",
+        about="A number that was voided is not printed again with another content:"
+        " `invoice_voided`. The number `stream` is sent as `STREAM`, which is the same number: its"
+        " own address is that of the stream.",
     ),
     ("GET", INVOICE): Row(
         operation="readInvoice",
         answers={200: CLAIMED},
-        query=OF_TILL,
+        query=OF_SALE,
         problems=("invoice_not_found",),
         summary="Read a printed sale, and what came of it (INV-1)",
     ),
     ("DELETE", INVOICE): Row(
         operation="voidInvoice",
         answers={200: VOIDED},
-        query=OF_TILL,
+        query=OF_SALE,
         problems=("invoice_not_found", "invoice_already_claimed"),
         summary="Void a printed sale that nobody has claimed; to repeat it is no harm (INV-5)",
+        about="A sale that is claimed can be voided once its transaction is reversed with the cause"
+        " `mistake` or `wrong_customer`.",
     ),
     ("GET", INVOICES): Row(
         operation="listInvoices",

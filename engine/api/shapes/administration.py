@@ -80,7 +80,10 @@ class Brands(Struct, kw_only=True):
 
 InvoiceScope = Annotated[
     Literal["forever", "day", "till_day"],
-    Meta(description="How long a number names one invoice of the store (INV-4)."),
+    Meta(
+        description="How long a number names one invoice of the store (INV-4). A change holds at"
+        " once, but for sales that were printed, claimed or paid before: they keep their name."
+    ),
 ]
 
 

@@ -28,7 +28,10 @@ select coalesce(max(store_id), 0) + 1, $1, $2, $3, $4, $5 from store
 returning store_id
 
 -- update_store --
--- NULL leaves a column as it is.
+-- NULL leaves a column as it is. A scope that is replaced is kept, with $6 as its end.
+with replaced as (
+    insert into invoice_scope_change (store_id, until, scope)
+    select store_id, $6, invoice_scope from store where store_id = $1 and invoice_scope <> $5)
 update store
    set name = coalesce($2, name), city = coalesce($3, city),
        accepts_coins = coalesce($4, accepts_coins),

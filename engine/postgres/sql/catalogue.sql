@@ -25,6 +25,10 @@ select store_id, brand_id, name, city, accepts_coins, invoice_scope,
        retired_at is not null as retired
   from store
 
+-- earlier_scopes --
+-- The scopes that stores had before the one in force, the newest first.
+select store_id, scope, until from invoice_scope_change order by until desc
+
 -- partners --
 select partner_id as party_id, name, retired_at is not null as retired from partner
 

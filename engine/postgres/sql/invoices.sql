@@ -60,17 +60,58 @@ select i.*, c.customer_id, c.transaction_id
   join invoice i on i.store_id = k.store_id and i.invoice_key = k.invoice_key
   left join invoice_claim c on c.store_id = i.store_id and c.invoice_key = i.invoice_key
 
--- latest --
--- The newest invoice of a store ($1) and a number ($2) that restarts, which nobody has claimed and
--- which was issued at $3 or later. $4: only of the till of this key, or NULL.
-select i.*, c.customer_id, c.transaction_id
-  from invoice i
-  left join invoice_claim c on c.store_id = i.store_id and c.invoice_key = i.invoice_key
- where i.store_id = $1 and i.invoice_key >= $2 || '@' and i.invoice_key < $2 || 'A'
-   and c.transaction_id is null and i.issued_at >= $3
-   and ($4::text is null or claim_key(i.till) = $4)
- order by i.issued_at desc
- limit 1
+-- newest --
+-- The newest invoice of a store ($1) and a number ($2), by whichever name (INV-4), that was issued at
+-- $3 or later and, unless $4 is NULL, before $4. $5: of the till of this key as far as the till is
+-- known, or NULL. $6: only one that nobody has claimed. $7: only one whose name has no till.
+with numbered as materialized (
+    select i.*, c.customer_id, c.transaction_id
+      from invoice i
+      left join invoice_claim c on c.store_id = i.store_id and c.invoice_key = i.invoice_key
+     where i.store_id = $1
+       and (i.invoice_key = $2 or (i.invoice_key >= $2 || '@' and i.invoice_key < $2 || 'A'))
+       and i.issued_at >= $3 and ($4::timestamptz is null or i.issued_at < $4)
+       and ($5::text is null or i.till is null or claim_key(i.till) in ('', $5))
+       and (c.transaction_id is null or not $6)
+       and (position('/' in i.invoice_key) = 0 or not $7)
+)
+select * from numbered order by issued_at desc limit 1
+
+-- earlier --
+-- The names by which sales stand already that were printed, claimed or paid while their store had
+-- another scope (INV-4), those of one sale in the order in which they hold. Arrays have an element
+-- for each name that may be: $1 which sale asks, $2 its store, $3 the lowest key of that name and $4
+-- the highest one. It is the same sale if that was issued at $5 or later and before $6, at the till
+-- of key $7 as far as both tills are known. $8: whether coins paid under that name count, which have
+-- no date. What was printed counts as printed only.
+select a.sale, e.invoice_key
+  from unnest($1::integer[], $2::integer[], $3::text[], $4::text[], $5::timestamptz[],
+              $6::timestamptz[], $7::text[], $8::boolean[])
+       as a (sale, store_id, low, high, since, until, till_key, paid)
+ cross join lateral (
+    select 1 as rank, i.invoice_key
+      from invoice i
+     where i.store_id = a.store_id and i.invoice_key between a.low and a.high
+       and i.issued_at >= a.since and i.issued_at < a.until
+       and (a.till_key is null or i.till is null or claim_key(i.till) in ('', a.till_key))
+     union all
+    select 2, c.invoice_key
+      from invoice_claim c
+      join journal j on j.customer_id = c.customer_id and j.transaction_id = c.transaction_id
+                    and j.leg = 0
+     where c.store_id = a.store_id and c.invoice_key between a.low and a.high
+       and j.occurred_at >= a.since and j.occurred_at < a.until
+       and not exists (select from invoice i
+                        where i.store_id = c.store_id and i.invoice_key = c.invoice_key)
+     union all
+    select 3, p.invoice_key
+      from invoice_payment p
+     where a.paid and p.coins > 0
+       and p.store_id = a.store_id and p.invoice_key between a.low and a.high
+       and not exists (select from invoice i
+                        where i.store_id = p.store_id and i.invoice_key = p.invoice_key)
+ ) e
+ order by a.sale, e.rank
 
 -- prints --
 -- Whether a store has sent any invoice.

@@ -42,6 +42,15 @@ create table store (
     retired_at    timestamptz
 );
 
+-- The scopes that stores had before the one that is in force, and until when: a sale keeps the name by
+-- which it was first printed, claimed or paid (INV-4).
+create table invoice_scope_change (
+    store_id integer not null,
+    until    timestamptz not null,
+    scope    text not null check (scope in ('forever', 'day', 'till_day')),
+    primary key (store_id, until)
+);
+
 -- Partner programmes, whose points become coins (SYS-9).
 create table partner (
     partner_id integer primary key,
