@@ -331,6 +331,13 @@ CREATE TABLE public.invoice_payment (
     CONSTRAINT invoice_payment_coins CHECK (((coins >= 0) AND (coins <= COALESCE(coins_max, coins))))
 );
 
+CREATE TABLE public.invoice_scope_change (
+    store_id integer NOT NULL,
+    until timestamp with time zone NOT NULL,
+    scope text NOT NULL,
+    CONSTRAINT invoice_scope_change_scope_check CHECK ((scope = ANY (ARRAY['forever'::text, 'day'::text, 'till_day'::text])))
+);
+
 CREATE TABLE public.issuer_allotment (
     allotment_id uuid NOT NULL,
     brand_id integer NOT NULL,
@@ -627,6 +634,9 @@ ALTER TABLE ONLY public.invoice_payment
 
 ALTER TABLE ONLY public.invoice
     ADD CONSTRAINT invoice_pkey PRIMARY KEY (store_id, invoice_key);
+
+ALTER TABLE ONLY public.invoice_scope_change
+    ADD CONSTRAINT invoice_scope_change_pkey PRIMARY KEY (store_id, until);
 
 ALTER TABLE ONLY public.issuer_allotment
     ADD CONSTRAINT issuer_allotment_pkey PRIMARY KEY (allotment_id);
