@@ -19,11 +19,15 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a payment says of its bill; `amount` in minor units, UNKNOWN where nobody says it."""
+    """What a payment says of its bill; `amount` in minor units, UNKNOWN where nobody says it.
+
+    `printed` is whether that is the amount that the point of sale has printed.
+    """
 
     number: str | None
     scope: bytes | None
     amount: int
+    printed: bool = False
 
     @property
     def number_bytes(self) -> bytes | None:
@@ -41,17 +45,16 @@ class Bill:
 async def bill_of(services: Services, store: Store, body: Payment) -> Bill:
     """Return the bill of a payment: what the point of sale has printed is its amount.
 
-    Raises Problem where the body says another amount, or the sale is voided.
+    Raises Problem where the body says another amount, or the sale is voided. Whether a store prints
+    is not asked of what is remembered: its first printed sale counts at once.
     """
     amount = UNKNOWN if body.amount is None else body.amount
     number = number_or_none(body.invoice_number)
     if number is None:
         return Bill(None, None, amount)
-    printed = None
-    if await services.invoices.prints(store.store_id):
-        printed = await find_printed(services, store, number, None, body.till)
+    printed = await find_printed(services, store, number, None, body.till)
     if printed is None:
         scope = named(store, number, time.time(), body.till).scope
         return Bill(number, scope, amount)
     check_printed(printed, body.amount)
-    return Bill(number, scope_of(printed.invoice_key), printed.amount)
+    return Bill(number, scope_of(printed.invoice_key), printed.amount, printed=True)

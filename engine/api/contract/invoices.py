@@ -54,8 +54,11 @@ ROWS: Rows = {
         operation="voidInvoice",
         answers={200: VOIDED},
         query=OF_TILL,
-        problems=("invoice_not_found", "invoice_already_claimed"),
+        problems=("invoice_not_found", "invoice_already_claimed", "payment_captured"),
         summary="Void a printed sale that nobody has claimed; to repeat it is no harm (INV-5)",
+        about="Where coins are paid on the sale, the answer is `payment_captured`: reverse the"
+        " payment first. Coins that wait for a code are no hindrance: the code is refused with"
+        " `invoice_voided`, and the coins go back.",
     ),
     ("GET", INVOICES): Row(
         operation="listInvoices",
