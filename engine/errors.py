@@ -58,6 +58,10 @@ class AllotmentClosed(EngineError):
     """The allotment that pays for the coins is closed; nothing was done: take another."""
 
 
+class InvoicePaid(EngineError):
+    """Coins are paid on this sale. Reverse the payment first, then void the sale."""
+
+
 class FundBusy(EngineError):
     """Others have the coins of this fund and may be about to issue them; nothing was done."""
 

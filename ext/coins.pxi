@@ -21,8 +21,7 @@ cdef int pay(Ledger ledger, Batch batch, Customer customer, Operation operation,
     # Nothing can fail from here but for want of memory.
     spend(batch, customer, coins, operation, COINS_SETTLED, operation.brand_id)
     batch.take(operation)
-    batch.pay_invoice(operation.store_id, operation.claim_key, operation.coins_max,
-                      operation.requested)
+    batch.pay_invoice(operation, operation.requested)
     if operation.qr_issued_at:
         batch.use(operation)
     return 0

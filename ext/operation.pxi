@@ -34,6 +34,7 @@ cdef class Operation:
         readonly bytes invoice_number
         readonly bytes invoice_scope
         readonly int64_t coins_max
+        readonly bint printed
         readonly int claim_kind
         readonly int32_t claim_owner
         readonly bytes claim_key
@@ -83,8 +84,8 @@ cdef class Operation:
                  int32_t asset=COINS, int64_t requested=0, int64_t expires_day=0,
                  int64_t coins=0, int64_t coins_expires_day=0, int64_t utc_offset=0,
                  int64_t occurred_at=0, int64_t bill_amount=NO_BILL, bytes invoice_number=None,
-                 bytes invoice_scope=None, int64_t coins_max=NO_MAX, int cause=NO_CAUSE,
-                 int32_t by_id=0, int till=0,
+                 bytes invoice_scope=None, int64_t coins_max=NO_MAX, bint printed=False,
+                 int cause=NO_CAUSE, int32_t by_id=0, int till=0,
                  bytes details=None, bytes reference=None, bytes code_mac=None,
                  int32_t cashier_id=0, int64_t hold_expires_at=0, int32_t tries_max=0,
                  int32_t resends_max=0, bint needs_profile=False, int32_t item_id=0,
@@ -110,6 +111,8 @@ cdef class Operation:
         if coins_max < NO_MAX or (coins_max != NO_MAX and (invoice_number is None
                                                            or kind not in (HOLD, PAYMENT))):
             raise ValueError("nothing but a payment of an invoice has as many coins at most")
+        if printed and coins_max == NO_MAX:
+            raise ValueError("what was printed has an amount")
         if by_id < 0 or not 0 <= till <= 0x7FFF:
             raise ValueError("a principal or a till is out of range")
         if not NO_CAUSE <= cause <= MISTAKE or (cause and kind != REVERSAL):
@@ -140,6 +143,7 @@ cdef class Operation:
         self.invoice_number = invoice_number
         self.invoice_scope = invoice_scope
         self.coins_max = coins_max
+        self.printed = printed
         self.cause = cause
         self.by_id = by_id
         self.till = till

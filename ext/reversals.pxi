@@ -61,7 +61,7 @@ cdef int reverse_leg(Ledger ledger, Batch batch, Customer customer, Wallet walle
     if leg.claim is not None and operation.cause in (WRONG_CUSTOMER, MISTAKE):
         batch.claims_freed.append((*leg.claim, leg.taker))
     if leg.invoice is not None:
-        batch.pay_invoice(leg.invoice[0], leg.invoice[1], NO_MAX, leg.total())
+        batch.change_invoice(leg.invoice[0], leg.invoice[1], leg.total(), leg.total())
     if number == 0:
         operation.succeed(amount, wallet)
     else:

@@ -53,7 +53,7 @@ cdef class Batch:
         dict new_reversals              # (customer_id, transaction_id): what reversed it
         dict new_draws                  # allotment_id: (coins issued from it, coins given back)
         dict new_refunds                # brand_id: coins given back to its fund
-        dict invoice_coins              # (store_id, key): [coins_max, coins that paid it]
+        list invoice_coins              # see invoice_payments, in the order of the decisions
         list freed                      # (customer_id, item_id, unit, turn, transaction_id)
         list claims_freed               # (kind, owner, key, transaction_id)
         Buffer buffer
@@ -72,7 +72,7 @@ cdef class Batch:
         self.new_reversals = {}
         self.new_draws = {}
         self.new_refunds = {}
-        self.invoice_coins = {}
+        self.invoice_coins = []
         self.freed = []
         self.claims_freed = []
         self.touched = []
@@ -144,13 +144,13 @@ cdef class Batch:
 
     @property
     def invoice_payments(self):
-        """The coins that invoices are paid with: (store_id, key, coins_max, coins), -1 for no max.
+        """How the coins of invoices change: (store_id, key, coins_max, coins, paid, printed).
 
-        Coins below zero are given back.
+        `coins` are held or paid by it, `paid` of them paid; below zero they are given back.
+        `coins_max` is -1 where it is not known, and `printed` where it is the printed amount.
+        Those of one invoice are in the order of the decisions.
         """
-        return [(store_id, key, coins_max, coins)
-                for (store_id, key), (coins_max, coins) in sorted(self.invoice_coins.items())
-                if coins]
+        return sorted(self.invoice_coins, key=lambda payment: payment[:2])
 
     @property
     def units(self):
@@ -256,13 +256,22 @@ cdef class Batch:
             self.new_refunds[brand_id] = self.new_refunds.get(brand_id, 0) + coins
         return 0
 
-    cdef int pay_invoice(self, int32_t store_id, bytes key, int64_t coins_max,
-                         int64_t coins) except -1:
-        """Count coins that pay an invoice (INV-8), or that are given back where below zero."""
-        if key is None:
-            return 0
-        most, paid = self.invoice_coins.get((store_id, key), (NO_MAX, 0))
-        self.invoice_coins[store_id, key] = (coins_max if most == NO_MAX else most, paid + coins)
+    cdef int pay_invoice(self, Operation operation, int64_t paid) except -1:
+        """Count what a hold or a payment adds to the coins of its invoice, if it has one (INV-8).
+
+        Of the coins that are asked for, `paid` are paid at once.
+        """
+        if operation.claim_key is not None and operation.requested:
+            self.invoice_coins.append((operation.store_id, operation.claim_key,
+                                       operation.coins_max, operation.requested, paid,
+                                       operation.printed))
+        return 0
+
+    cdef int change_invoice(self, int32_t store_id, bytes key, int64_t coins,
+                            int64_t paid) except -1:
+        """Count what became of coins that pay an invoice: they went back, or were held and paid."""
+        if key is not None and (coins or paid):
+            self.invoice_coins.append((store_id, key, NO_MAX, coins, paid, False))
         return 0
 
     cdef bint uses_already(self, Operation operation) except -1:

@@ -121,8 +121,7 @@ cdef int hold(Ledger ledger, Batch batch, Customer customer, Operation operation
     batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
               operation)
     batch.take(operation)
-    batch.pay_invoice(operation.store_id, operation.claim_key, operation.coins_max,
-                      operation.requested)
+    batch.pay_invoice(operation, 0)
     operation.succeed(-operation.requested, coins)
     operation.tries_left = operation.tries_max
     operation.resends_left = operation.resends_max
@@ -146,6 +145,8 @@ cdef int capture(Ledger ledger, Batch batch, Customer customer, Operation operat
     posting.requested = held.coins
     if held.code_mac != operation.code_mac:
         return count_wrong_code(ledger, batch, customer, coins, operation, held, &posting)
+    if operation.barred:
+        return refuse_hold(ledger, batch, customer, coins, operation, held, &posting)
 
     # Nothing can fail from here but for want of memory.
     replace_hold(coins, held, None)
@@ -157,8 +158,20 @@ cdef int capture(Ledger ledger, Batch batch, Customer customer, Operation operat
     posting.counter_party = held.brand_id
     batch.put(customer, coins, &posting, operation.transaction_id, operation.reference,
               operation)
+    batch.change_invoice(held.store_id, held.invoice_key, 0, held.coins)
     operation.succeed(-held.coins, coins)
     return 0
+
+
+cdef int refuse_hold(Ledger ledger, Batch batch, Customer customer, Wallet coins,
+                     Operation operation, Hold held, Posting* posting) except -1:
+    """Refuse the right code of a hold that can never be paid, and give its coins back (INV-5)."""
+    posting.refusal = operation.barred
+    give_back(batch, customer, coins, held, posting)
+    batch.put(customer, coins, posting, operation.transaction_id, operation.reference,
+              operation)
+    operation.refuse(operation.barred, coins)
+    return ledger.take_due(batch, customer, coins, ledger.coins_utc_offset, batch.now)
 
 
 cdef int count_wrong_code(Ledger ledger, Batch batch, Customer customer, Wallet coins,
@@ -348,7 +361,7 @@ cdef int give_back(Batch batch, Customer customer, Wallet wallet, Hold hold,
     wallet.planned.held = subtract_checked(wallet.planned.held, hold.coins)
     replace_hold(wallet, hold, None)
     batch.free(customer.customer_id, hold.item_id, hold.unit, hold.turn, hold.payment_id)
-    batch.pay_invoice(hold.store_id, hold.invoice_key, NO_MAX, -hold.coins)
+    batch.change_invoice(hold.store_id, hold.invoice_key, -hold.coins, 0)
     posting.amount = hold.coins
     posting.held_amount = -hold.coins
     posting.moved_sign = 1

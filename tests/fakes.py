@@ -108,9 +108,12 @@ class FakeDatabase:
         if new.keys() & (self.claims.keys() - free) or len(new) != len(batch.claims):
             return Verdict.SEEN
         payments = dict(self.payments)
-        for store_id, key, coins_max, coins in batch.invoice_payments:
+        for store_id, key, coins_max, coins, _, printed in batch.invoice_payments:
             most, before = payments.get((store_id, key), (-1, 0))
-            most = coins_max if before == 0 or most == -1 else most
+            if printed or before == 0 or most == -1:
+                most = coins_max
+            elif coins_max != -1:
+                most = min(most, coins_max)
             payments[store_id, key] = (most, before + coins)
             if 0 <= most < before + coins:
                 return Verdict.SEEN

@@ -98,7 +98,7 @@ class Batch:
     new_wallets: list[tuple[bytes, int]] = field(default_factory=list)
     claims: list[tuple[int, int, bytes, bytes, bytes]] = field(default_factory=list)
     freed_claims: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
-    invoice_payments: list[tuple[int, bytes, int, int]] = field(default_factory=list)
+    invoice_payments: list[tuple[int, bytes, int, int, int, bool]] = field(default_factory=list)
     units: list[tuple[int, int, bytes, bytes]] = field(default_factory=list)
     turns: list[tuple[bytes, int, int, bytes]] = field(default_factory=list)
     qr_uses: list[tuple[bytes, int, bytes]] = field(default_factory=list)
@@ -144,10 +144,10 @@ class ReferenceLedger:
             Decision(self, batch, operation, now).decide()
         batch.rows.sort(key=lambda row: (row.customer_id, row.asset, row.seq))
         batch.new_wallets = [(row.customer_id, row.asset) for row in batch.rows if row.seq == 1]
-        batch.invoice_payments = [paid for paid in batch.invoice_payments if paid[-1]]
         batch.journal = copy_format.encode_journal(batch.rows)
-        for companions in COMPANIONS:
+        for companions in COMPANIONS - {"invoice_payments"}:
             getattr(batch, companions).sort()
+        batch.invoice_payments.sort(key=lambda payment: payment[:2])  # those of one as decided
         return batch
 
     def publish(self, batch: Batch) -> None:
@@ -272,7 +272,7 @@ class Decision:
         if asks.qr_issued_at:
             self.batch.qr_uses.append((*use, asks.transaction_id))
         self.take()
-        self.pay_invoice(asks.store_id, self.invoice_key(), asks.coins_max, asks.requested)
+        self.pay_invoice(asks.requested)
         return self.spend(coins, (Counter.COINS_SETTLED, asks.brand_id))
 
     def donate(self, asks: Operation) -> None:
@@ -321,14 +321,17 @@ class Decision:
         number = self.asks.invoice_number
         return None if number is None else key_of(number, self.asks.invoice_scope)
 
-    def pay_invoice(self, store_id: int, key: bytes | None, coins_max: int, coins: int) -> None:
-        """Count coins that pay an invoice, or that are given back (INV-8)."""
-        if key is None:
-            return
-        payments = {(store, each): rest for store, each, *rest in self.batch.invoice_payments}
-        most, paid = payments.get((store_id, key), (-1, 0))
-        payments[store_id, key] = [coins_max if most == -1 else most, paid + coins]
-        self.batch.invoice_payments = [(*place, *rest) for place, rest in payments.items()]
+    def pay_invoice(self, paid: int) -> None:
+        """Count coins that pay an invoice (INV-8); `paid` of them wait for no code."""
+        asks, key = self.asks, self.invoice_key()
+        if key is not None and asks.requested:
+            coins = (asks.coins_max, asks.requested, paid, asks.printed)
+            self.batch.invoice_payments.append((asks.store_id, key, *coins))
+
+    def change_invoice(self, store_id: int, key: bytes | None, coins: int, paid: int) -> None:
+        """Count coins that went back, or that were held and are paid; no amount is known then."""
+        if key is not None and (coins or paid):
+            self.batch.invoice_payments.append((store_id, key, -1, coins, paid, False))
 
     def draw(self, allotment_id: bytes | None, issued: int = 0, returned: int = 0) -> None:
         """Let an allotment of a prepaid issuer pay for coins, or have them back (COI-2)."""
@@ -358,7 +361,8 @@ class Decision:
             if leg.claim is not None and asks.cause in (Cause.WRONG_CUSTOMER, Cause.MISTAKE):
                 self.batch.freed_claims.append((*leg.claim, leg.taker))  # INV-6
             if leg.invoice is not None:
-                self.pay_invoice(*leg.invoice, -1, leg.amount + leg.held_amount)
+                coins = leg.amount + leg.held_amount
+                self.change_invoice(*leg.invoice, coins, coins)
             if leg.allotment_id is not None:  # what was paid for beforehand is there to issue again
                 self.draw(leg.allotment_id, returned=leg.amount)
                 refunds = dict(self.batch.refunds)
@@ -418,7 +422,7 @@ class Decision:
             lots=lots,
         )
         self.take()
-        self.pay_invoice(asks.store_id, hold.invoice_key, asks.coins_max, asks.requested)
+        self.pay_invoice(0)
         coins = replace(coins.after(negated(lots)), holds=(*coins.holds, hold))
         coins = self.post(coins, negated(lots))
         left = {"tries_left": asks.tries_max, "resends_left": asks.resends_max}
@@ -443,10 +447,16 @@ class Decision:
             self.answer(coins, 0, **left)
         elif self.flags() & BLOCKED:  # CUS-9
             self.refuse(coins, Refusal.CUSTOMER_BLOCKED)
+        elif asks.code_mac == hold.code_mac and asks.barred:  # its invoice is voided (INV-5)
+            refused = {"refusal": asks.barred}
+            coins = self.give_back(coins, hold, **refused)
+            self.answer(coins, 0, **refused)
+            self.repay(self.expire(coins))
         elif asks.code_mac == hold.code_mac:  # from the coins' issuers to the receiver (COI-9)
             moved, receiver = negated(hold.lots), (Counter.COINS_SETTLED, hold.brand_id)
             coins = self.post(coins.with_hold(hold, None), moved, receiver, **about(hold))
             self.answer(coins, -hold.coins)
+            self.change_invoice(hold.store_id, hold.invoice_key, 0, hold.coins)
         else:  # a wrong code costs a try, and with the last one the coins are back
             left, refused = hold.tries_left - 1, {"refusal": Refusal.CODE_INVALID}
             typed = (hold.brand_id, hold.store_id, asks.cashier_id, asks.transaction_id)
@@ -533,7 +543,7 @@ class Decision:
     def give_back(self, wallet: Wallet, hold: Hold, **columns: Any) -> Wallet:
         """Return the lots of a hold to their wallet, with the expiry they had (COI-4)."""
         self.free(hold, hold.payment_id)
-        self.pay_invoice(hold.store_id, hold.invoice_key, -1, -hold.coins)
+        self.change_invoice(hold.store_id, hold.invoice_key, -hold.coins, 0)
         wallet = wallet.with_hold(hold, None).after(hold.lots)
         return self.post(wallet, hold.lots, **columns | about(hold))
 
@@ -615,10 +625,10 @@ def about(hold: Hold) -> dict[str, Any]:
     return columns | {"reference": hold.payment_id}
 
 
-COMPANIONS = ("claims", "units", "turns", "qr_uses", "freed_units", "freed_turns")
-COMPANIONS += ("freed_claims", "invoice_payments")
-COMPANIONS += ("failed_codes",)
-COMPANIONS += ("draws", "refunds")
+COMPANIONS = {"claims", "units", "turns", "qr_uses", "freed_units", "freed_turns"}
+COMPANIONS |= {"freed_claims", "invoice_payments"}
+COMPANIONS |= {"failed_codes"}
+COMPANIONS |= {"draws", "refunds"}
 REVERSIBLE = {Kind.ACCUMULATION, Kind.REDEMPTION, Kind.CAPTURE, Kind.PAYMENT, Kind.CONVERSION}
 REVERSIBLE |= {Kind.CASHBACK, Kind.DONATION}
 STATE = ("customer_id", "asset", "balance", "held", "flags", "lots", "holds")

@@ -35,7 +35,7 @@ MAY_IMPORT = {
 """What the packages of the engine may import besides their own and the BASE: downward only."""
 
 SPEAKS_TO_POSTGRES = re.compile(
-    r"(?:connection|pool|_load|_lock|_find|_find_claims|_find_used|_find_paid|_find_taken)\.(fetch|fetchval|fetchrow|execute|"
+    r"(?:connection|pool|_load|_lock|_find|_find_claims|_find_used|_find_paid|_find_voided|_find_taken)\.(fetch|fetchval|fetchrow|execute|"
     r"executemany|prepare|copy_to_table|copy_from_query|copy_records_to_table|transaction)\("
 )
 MAY_IMPORT_ASYNCPG = {

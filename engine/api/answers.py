@@ -15,7 +15,7 @@ from engine.api.problems import Problem, refusal_problem
 from engine.api.reply import REPLAYED
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Answer, details_of
-from engine.ledger.vocabulary import COINS, Kind, Refusal
+from engine.ledger.vocabulary import COINS, PAID_IN_FULL, Kind, Refusal
 from engine.people.codes import CODE_DIGITS
 from engine.people.profile import names_of
 from engine.programme.calendar import iso_day, iso_moment
@@ -227,8 +227,10 @@ def _refuse(decided: Answer, *, replayed: bool = False) -> NoReturn:
     elif refusal is Refusal.CODE_INVALID:
         members = {"tries_left": decided.tries_left}
     elif refusal is Refusal.EXCEEDS_INVOICE:
-        members = {"left": max(details_of(decided).get("left", 0), 0)}
+        members = {"left": details_of(decided).get("left", 0)}
     problem: Problem = refusal_problem(refusal, **members)
+    if members.get("left") == 0:
+        problem.detail = PAID_IN_FULL
     if refusal is Refusal.LIMIT_REACHED:
         problem.detail = ENOUGH.get(Kind(decided.kind), FULL)
     if refusal is Refusal.NOT_AVAILABLE and decided.kind == Kind.CASHBACK:

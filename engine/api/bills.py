@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from engine.api.invoices import check_printed
-from engine.api.sales import NOT_KNOWN, Asked, find_sale
+from engine.api.sales import Asked, find_sale
 from engine.api.services import Services
 from engine.api.shapes.transactions import Payment
 from engine.network.invoice_names import number_or_none
@@ -20,11 +20,15 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a payment says of its bill; `amount` in minor units, UNKNOWN where nobody says it."""
+    """What a payment says of its bill; `amount` in minor units, UNKNOWN where nobody says it.
+
+    `printed` is whether that is the amount that the point of sale has printed.
+    """
 
     number: str | None
     scope: bytes | None
     amount: int
+    printed: bool = False
 
     @property
     def number_bytes(self) -> bytes | None:
@@ -42,17 +46,17 @@ class Bill:
 async def bill_of(services: Services, store: Store, body: Payment) -> Bill:
     """Return the bill of a payment: what the point of sale has printed is its amount.
 
-    Raises Problem where the body says another amount, or the sale is voided.
+    Raises Problem where the body says another amount, or the sale is voided. Whether a store prints
+    is not asked of what is remembered: its first printed sale counts at once.
     """
     amount = UNKNOWN if body.amount is None else body.amount
     number = number_or_none(body.invoice_number)
     if number is None:
         return Bill(None, None, amount)
-    sale = NOT_KNOWN
-    if store.earlier_scopes or await services.invoices.prints(store.store_id):
-        sale = await find_sale(services, Asked(store, number, None, body.till), paying=True)
+    # Every payment asks: the store may have printed its first sale a moment ago.
+    sale = await find_sale(services, Asked(store, number, None, body.till), paying=True)
     scope = sale.scope(store, number, time.time(), body.till)
     if sale.printed is None:
         return Bill(number, scope, amount)
     check_printed(sale.printed, body.amount)
-    return Bill(number, scope, sale.printed.amount)
+    return Bill(number, scope, sale.printed.amount, printed=True)

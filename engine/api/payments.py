@@ -98,6 +98,7 @@ async def pay(services: Services, call: Call) -> Reply:
             invoice_number=bill.number_bytes,
             invoice_scope=bill.scope,
             coins_max=bill.coins_max,
+            printed=bill.printed,
             details=orjson.dumps(details | purchase.item(pick)),
             reference=payment_id,
             needs_profile=True,
@@ -297,7 +298,7 @@ def _status(last: Receipt) -> str:
     """Return how a payment stands by its newest posting."""
     if last.kind in (Kind.CAPTURE, Kind.PAYMENT) and not last.refusal:
         return "succeeded"
-    if last.kind == Kind.VOID:
+    if last.kind == Kind.VOID or last.refusal == Refusal.INVOICE_VOIDED:
         return "voided"
     if last.kind == Kind.CAPTURE and last.tries_left == 0 and last.refusal == Refusal.CODE_INVALID:
         return "failed"
@@ -358,4 +359,6 @@ async def _over(
         return answer(payment_answer(last, status), replayed=True)
     if asked.kind == Kind.VOID:
         return answer(payment_answer(last, status, hold=hold), replayed=True)
+    if last.refusal == Refusal.INVOICE_VOIDED:
+        raise refusal_problem(Refusal.INVOICE_VOIDED)
     raise refusal_problem(Refusal.CODE_EXHAUSTED if status == "failed" else Refusal.PAYMENT_EXPIRED)

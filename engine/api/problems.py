@@ -16,6 +16,7 @@ from engine.api.spanish import detail_in_spanish
 from engine.errors import (
     CustomerNotFound,
     EngineError,
+    InvoicePaid,
     KeyReused,
     NotDurable,
     OutcomeUnknown,
@@ -167,6 +168,7 @@ _BY_ERROR: dict[type[EngineError], str] = {
     KeyReused: "idempotency_key_reused",
     CustomerNotFound: "customer_not_found",
     PaymentNotFound: "payment_not_found",
+    InvoicePaid: "payment_captured",
     KeyRevoked: "key_revoked",
     KeyLimitReached: "key_limit_reached",
     LastNetworkKey: "last_network_key",

@@ -1,6 +1,7 @@
 """What a problem says to a person who reads Spanish: one sentence a code, and what to do about it.
 
-The English `detail` of a problem may name more, for the developer who integrates; what a cashier
+A few details that call for something else than their code does have a sentence of their own. The
+English `detail` of a problem may name more, for the developer who integrates; what a cashier
 has to know beyond this sentence stands in the members of the problem.
 """
 
@@ -8,6 +9,9 @@ from __future__ import annotations
 
 import re
 from typing import Final
+
+from engine.errors import InvoicePaid
+from engine.ledger.vocabulary import PAID_IN_FULL
 
 FIELD: Final = re.compile(r"`([a-z_.\[\]0-9]+)`")
 """How an English detail names a field."""
@@ -93,10 +97,16 @@ SPANISH: Final[dict[str, str]] = {
 }
 """One sentence a code."""
 
+OF_DETAIL: Final[dict[str, str]] = {
+    PAID_IN_FULL: "La factura ya está pagada por completo. No le cobres más coins.",
+    str(InvoicePaid()): "Esta venta tiene coins pagados. Reversa primero el pago.",
+}
+"""One sentence each for details that call for something else than their code does."""
+
 
 def detail_in_spanish(code: str, detail: str) -> str:
     """Return what a problem says in Spanish; `detail` is what it says in English."""
-    said = SPANISH[code]
+    said = OF_DETAIL.get(detail, SPANISH[code])
     if code not in REVIEWED:
         return said
     fields = ", ".join(dict.fromkeys(f"`{name}`" for name in FIELD.findall(detail)))

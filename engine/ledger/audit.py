@@ -38,14 +38,18 @@ COMPANION_FAULTS = {
     "rows_without_wallet": "journal rows of ({customer_id}, {asset}) have no row in wallet",
     "claims_without_row": "{claim} ({owner}, {key}) has no posting that claims it",
     "rows_without_claim": "journal row ({customer_id}, {asset}, {seq}) has no {claim}",
-    "voids_unmatched": "invoice ({store_id}, {invoice_key}) is voided without a claim, or claimed"
-    " by nobody and not voided",
+    "claims_by_other_keys": "{claim} ({owner}, {key}) is not the key of what its posting names",
+    "voids_unmatched": "invoice ({store_id}, {invoice_key}) is voided without its rows in"
+    " invoice_claim and invoice_payment, or these say so and it is not",
     "invoice_payments_unbalanced": "invoice_payment ({store_id}, {invoice_key}) has {coins} coins,"
-    " and the journal paid {paid}",
+    " {paid} of them paid, of at most {coins_max}, and the journal has {journal_coins},"
+    " {journal_paid} and {journal_max}",
     "units_without_row": "item_unit ({item_id}, {unit}) was taken by no redemption or payment",
     "turns_without_row": "item_turn ({customer_id}, {item_id}, {turn}) was taken by no redemption"
     " or payment",
     "qr_uses_without_row": "qr_use ({customer_id}, {issued_at}) has paid nothing",
+    "qr_look_ups_contradicted": "qr_look_up ({customer_id}, {issued_at}) is of store {store_id},"
+    " and the QR paid at another one or is of the future",
     "funds_unbalanced": "the fund of brand {brand_id} and its allotments have {coins} coins, and"
     " {deposited} were deposited",
     "allotments_unbalanced": "allotment {allotment_id} has paid {drawn} coins, and the journal"

@@ -1,5 +1,7 @@
 """Claims: what happens once, in which table, and what is said to who comes second.
 
+Likewise the coins on an invoice: what adds to them, and what is said where they are too many.
+
 An invoice earns once (PTS-7), a partner's reference converts once (SYS-9), an online order pays
 once (INV-8). All follow one rule: the posting that claims inserts a row by the normal form of what
 it claims, and a reversal of a mistake deletes it (INV-6).
@@ -7,17 +9,27 @@ it claims, and a reversal of a mistake deletes it (INV-6).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.ledger.core import Batch, claim_key_of
+import orjson
+
+from engine.ledger.core import Batch, Operation, claim_key_of
+from engine.ledger.receipts import details_of
 from engine.ledger.vocabulary import Claim, Kind, Refusal
 
 NOBODY = bytes(16)
 """The transaction by which an invoice is claimed that its point of sale has voided (INV-5)."""
+
+
+class Bar(NamedTuple):
+    """Why an operation is refused that comes second, and the details of its posting if others."""
+
+    refusal: int
+    details: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +111,43 @@ def claim_statements(batch: Batch) -> Iterator[str]:
 
 def payment_statements(batch: Batch) -> Iterator[str]:
     """Give the statements for the coins that pay invoices, or are given back (INV-8)."""
-    for store_id, key, coins_max, coins in batch.invoice_payments:
-        yield f"call pay_invoice({store_id},{literal(key)},{coins_max},{coins});"
+    for store_id, key, coins_max, coins, paid, printed in batch.invoice_payments:
+        more = (f",settled=>{paid}" if paid else "") + (",printed=>true" if printed else "")
+        yield f"call pay_invoice({store_id},{literal(key)},{coins_max},{coins}{more});"
+
+
+def bars_of_payments(paying: Sequence[Operation], rows: Sequence[Any]) -> dict[bytes, Bar]:
+    """Return by transaction id why payments of invoices are refused, those that are (INV-8).
+
+    `rows` are what the query `find_paid` gives of their invoices. Of several that pay one invoice
+    the first that fit are let through, by the rule of the procedure `pay_invoice`.
+    """
+    kept: dict[tuple[int, bytes | None], tuple[int, int | None, bool]] = {
+        (row["store_id"], row["invoice_key"].encode()): (
+            row["coins"],
+            row["coins_max"],
+            row["voided"],
+        )
+        for row in rows
+    }
+    barred = {}
+    for operation in paying:
+        place = operation.store_id, operation.claim_key
+        coins, coins_max, voided = kept.get(place, (0, None, False))
+        own = None if operation.coins_max < 0 else operation.coins_max
+        if operation.printed or coins == 0 or coins_max is None:
+            coins_max = own
+        elif own is not None:
+            coins_max = min(coins_max, own)
+        if voided:
+            barred[operation.transaction_id] = Bar(Refusal.INVOICE_VOIDED)
+        elif coins_max is None or coins + operation.requested <= coins_max:
+            kept[place] = coins + operation.requested, coins_max, voided
+        else:
+            left = {"left": max(coins_max - coins, 0)}
+            details = orjson.dumps(details_of(operation) | left)
+            barred[operation.transaction_id] = Bar(Refusal.EXCEEDS_INVOICE, details)
+    return barred
 
 
 def literal(text: bytes) -> str:

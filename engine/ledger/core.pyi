@@ -141,12 +141,13 @@ class Operation:
     limit (RED-5). An EXPIRY writes down what is due in a wallet, and leaves no row of its
     own: its outcome is WRITTEN_DOWN and its `amount` what expired, below zero.
 
-    `invoice_scope` is what names an invoice beside its number (INV-4), and `coins_max` how many
-    coins can pay it in all (INV-8), -1 where its amount is not known. `claim_kind`, `claim_owner`
-    and `claim_key` are what happens once by the operation: an invoice, a partner's reference, an
-    online order; of a payment with an invoice `claim_key` alone is set. `claim_reference` is the
-    reference or the order. `cause` is why a transaction is reversed, `by_id` the principal that
-    asks and `till` where in the store, 0 for none.
+    `invoice_scope` is what names an invoice beside its number (INV-4), `coins_max` how many coins
+    can pay it in all (INV-8), -1 where its amount is not known, and `printed` whether that is the
+    amount that its point of sale printed. `claim_kind`, `claim_owner` and `claim_key` are what
+    happens once by the operation: an invoice, a partner's reference, an online order; of a payment
+    with an invoice `claim_key` alone is set. `claim_reference` is the reference or the order.
+    `cause` is why a transaction is reversed, `by_id` the principal that asks and `till` where in
+    the store, 0 for none.
 
     `cashier_id` is who typed the code of a capture, 0 where it was no cashier's session.
 
@@ -176,6 +177,7 @@ class Operation:
     invoice_number: bytes | None
     invoice_scope: bytes | None
     coins_max: int
+    printed: bool
     claim_kind: int
     claim_owner: int
     claim_key: bytes | None
@@ -247,6 +249,7 @@ class Operation:
         invoice_number: bytes | None = None,
         invoice_scope: bytes | None = None,
         coins_max: int = -1,
+        printed: bool = False,
         cause: int = 0,
         by_id: int = 0,
         till: int = 0,
@@ -290,8 +293,12 @@ class Batch:
     def freed_claims(self) -> list[tuple[int, int, bytes, bytes]]:
         """(kind, owner, key, transaction that claimed it) of what may be claimed again, sorted."""
     @property
-    def invoice_payments(self) -> list[tuple[int, bytes, int, int]]:
-        """(store_id, key, coins_max or -1, coins) that pay invoices, below zero for coins back."""
+    def invoice_payments(self) -> list[tuple[int, bytes, int, int, int, bool]]:
+        """(store_id, key, coins_max or -1, coins, paid, printed) of each change of an invoice.
+
+        `coins` are held or paid, `paid` of them paid; below zero they are given back. Sorted by
+        invoice, those of one in the order of the decisions.
+        """
     @property
     def units(self) -> list[tuple[int, int, bytes, bytes]]:
         """(item_id, unit, customer_id, transaction_id) of the units that are taken, sorted."""

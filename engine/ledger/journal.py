@@ -8,21 +8,25 @@ append came to is a `Verdict`, and the committer knows what to do about it.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-import orjson
 import structlog
 from asyncpg.pgproto.pgproto import UUID
 
 from engine.errors import EngineError
-from engine.ledger.claims import CLAIM_TABLES, claim_statements, payment_statements
+from engine.ledger.claims import (
+    CLAIM_TABLES,
+    Bar,
+    bars_of_payments,
+    claim_statements,
+    payment_statements,
+)
 from engine.ledger.core import Batch, Ledger, Operation
-from engine.ledger.receipts import Receipt, details_of
-from engine.ledger.seen import Bar, Found, LookUp, find_claimed, find_receipts
+from engine.ledger.receipts import Receipt
+from engine.ledger.seen import Found, LookUp, find_claimed, find_receipts
 from engine.ledger.verdicts import Verdict, sqlstate_of, verdict_of
 from engine.ledger.vocabulary import Claim, Kind, Refusal
 from engine.postgres.connections import Connection, Pool
@@ -64,6 +68,7 @@ class Journal:
         self._find_claims: Any = None
         self._find_used: Any = None
         self._find_paid: Any = None
+        self._find_voided: Any = None
         self._find_taken: Any = None
         self._doubt: str | None = None
         self.timeline: str | None = None
@@ -89,6 +94,7 @@ class Journal:
         journal._find_claims = await connection.prepare(SQL["find_claims"])  # network op
         journal._find_used = await connection.prepare(SQL["find_used"])  # network op
         journal._find_paid = await connection.prepare(SQL["find_paid"])  # network op
+        journal._find_voided = await connection.prepare(SQL["find_voided"])  # network op
         journal._find_taken = await connection.prepare(SQL["find_taken"])  # network op
         journal.timeline = await connection.fetchval(SQL["timeline"])  # network op
         for table, columns in (COLUMNS | {"journal": [*COLUMNS["journal"], "xid"]}).items():
@@ -206,6 +212,7 @@ class Journal:
             await find_claimed(self._find_claims, operations)
             | await self._find_used_by(operations)
             | await self._find_paid_by(operations)
+            | await self._find_voided_by(operations)
         )
 
     async def _find_used_by(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
@@ -222,10 +229,7 @@ class Journal:
         return {row["transaction_id"].bytes: Bar(row["refusal"]) for row in rows}
 
     async def _find_paid_by(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
-        """Return the refusals of those that pay more coins than are left of their invoice (INV-8).
-
-        Of several that pay one invoice the first that fit are let through.
-        """
+        """Return the refusals of those that pay more of an invoice than is left of it (INV-8)."""
         paying = [
             op for op in operations if op.claim_kind == Claim.NONE and op.claim_key is not None
         ]
@@ -235,24 +239,19 @@ class Journal:
             [operation.store_id for operation in paying],
             [(operation.claim_key or b"").decode() for operation in paying],
         )
-        kept = {(row["store_id"], row["invoice_key"].encode()): row for row in rows}
-        paid: Counter[tuple[int, bytes | None]] = Counter()
-        barred = {}
-        for operation in paying:
-            place = operation.store_id, operation.claim_key
-            row = kept.get(place)
-            before = 0 if row is None else row["coins"]
-            coins_max = row["coins_max"] if row is not None and before > 0 else None
-            if coins_max is None:
-                coins_max = operation.coins_max
-            left = coins_max - before - paid[place]
-            if coins_max < 0 or operation.requested <= left:
-                paid[place] += operation.requested
-            else:
-                details = orjson.dumps(details_of(operation) | {"left": left})
-                bar = Bar(Refusal.EXCEEDS_INVOICE, details)
-                barred[operation.transaction_id] = bar
-        return barred
+        return bars_of_payments(paying, rows)
+
+    async def _find_voided_by(self, operations: Sequence[Operation]) -> dict[bytes, Bar]:
+        """Return the refusals of those that capture a hold whose invoice is voided (INV-5)."""
+        captures = [operation for operation in operations if operation.kind == Kind.CAPTURE]
+        if not captures:
+            return {}
+        rows = await self._find_voided.fetch(  # network op
+            [UUID(operation.transaction_id) for operation in captures],
+            [UUID(operation.customer_id) for operation in captures],
+            [UUID(operation.reference or b"") for operation in captures],
+        )
+        return {row["transaction_id"].bytes: Bar(Refusal.INVOICE_VOIDED) for row in rows}
 
     async def find_taken(self, operations: Sequence[Operation]) -> set[bytes]:
         """Return the transactions of those operations that were to take what is not there any more.

@@ -6,22 +6,14 @@ The queries are those of `journal.sql`, read by the connection of a lane or by a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from asyncpg.pgproto.pgproto import UUID
 
-from engine.ledger.claims import CLAIM_TABLES, NOBODY
+from engine.ledger.claims import CLAIM_TABLES, NOBODY, Bar
 from engine.ledger.core import Operation
 from engine.ledger.receipts import Receipt, receipt_of
 from engine.ledger.vocabulary import Claim, Refusal
-
-
-class Bar(NamedTuple):
-    """Why an operation is refused that comes second, and the details of its posting if others."""
-
-    refusal: int
-    details: bytes | None = None
-
 
 Found = tuple[Mapping[bytes, Receipt], Mapping[bytes, Bar]]
 """Receipts of operations that the journal has, and why others are refused, by transaction id."""

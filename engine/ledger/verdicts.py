@@ -22,7 +22,7 @@ class Verdict(Enum):
     SEEN = "seen"
     """Not applied: what happens once has happened: a transaction, an invoice, a unit, a QR …; or
     an allotment does not have the coins that were to be drawn from it, or an invoice is paid with
-    as many coins as it is worth."""
+    as many coins as it is worth or is voided."""
     RETRY = "retry"
     """Not applied, for a reason that passes: a deadlock, or a lock or statement too slow."""
     REFUSED = "refused"
@@ -42,6 +42,7 @@ _BY_CONSTRAINT = {
     "reference_claim_pkey": Verdict.SEEN,
     "order_claim_pkey": Verdict.SEEN,
     "invoice_payment_coins": Verdict.SEEN,
+    "invoice_payment_voided": Verdict.SEEN,
     "item_unit_pkey": Verdict.SEEN,
     "item_turn_pkey": Verdict.SEEN,
     "qr_use_pkey": Verdict.SEEN,

@@ -16,9 +16,9 @@ from uuid import UUID
 
 import structlog
 
-from engine.errors import OutcomeUnknown, Overloaded
+from engine.errors import InvoicePaid, OutcomeUnknown, Overloaded
 from engine.network.invoice_names import EarlierName
-from engine.postgres.connections import NOTHING_WRITTEN, OUT_OF_REACH, Pool
+from engine.postgres.connections import NOTHING_WRITTEN, OUT_OF_REACH, CheckViolation, Pool
 from engine.postgres.sql import queries
 
 log = structlog.get_logger()
@@ -184,9 +184,13 @@ class Invoices:
     async def void(self, key: Key) -> Invoice | None:
         """Void an invoice that nobody has claimed (INV-5), and return it as it stands then.
 
-        One that was claimed stays so; None where there is none. Returns only after COMMIT.
+        One that was claimed stays so; None where there is none. Returns only after COMMIT. Raises
+        InvoicePaid where coins are paid on it; coins that wait for a code go back later.
         """
-        row = await self._pool.fetchrow(SQL["void"], *key, ADVISORY_LOCK)  # network op
+        try:
+            row = await self._pool.fetchrow(SQL["void"], *key, ADVISORY_LOCK)  # network op
+        except CheckViolation:
+            raise InvoicePaid from None
         return await self.find(key) if row is None else invoice_of(row)
 
     async def issued(

@@ -23,6 +23,8 @@ PostgresError: Final = asyncpg.PostgresError
 """What the server says when it refuses something."""
 UniqueViolation: Final = asyncpg.UniqueViolationError
 """Someone else has this key already."""
+CheckViolation: Final = asyncpg.CheckViolationError
+"""A row would be what its table does not allow."""
 
 NoSuchServer: Final = asyncpg.TargetServerAttributeNotMatched
 """None of the servers of the URL is what its `target_session_attrs` asks for."""

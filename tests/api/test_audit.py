@@ -66,6 +66,53 @@ COMPANIONS = {
         "was taken by no redemption",
     ),
 }
+OWN_BILL = "where store_id = 1 and invoice_key = 'AUDITED' || upper(left($1::text, 8))"
+PAYMENTS = {
+    "the key of a reference": (
+        "update reference_claim set reference_key = 'OTHER' where customer_id = $1",
+        "reference_claim (1, OTHER) is not the key of what its posting names",
+    ),
+    "the key of an order": (
+        "update order_claim set order_key = order_key || '1' where customer_id = $1",
+        "is not the key of what its posting names",
+    ),
+    "a larger amount of an invoice": (
+        f"update invoice_payment set coins_max = 1000 {OWN_BILL}",
+        "has 30 coins, 20 of them paid, of at most 1000, and the journal has 30, 20 and 500",
+    ),
+    "an amount of an invoice that nobody sent": (
+        f"update invoice_payment set coins_max = 400 {OWN_BILL}",
+        "has 30 coins, 20 of them paid, of at most 400, and the journal has 30, 20 and 500",
+    ),
+    "no amount of an invoice": (
+        f"update invoice_payment set coins_max = null {OWN_BILL}",
+        "of at most None, and the journal has 30, 20 and 500",
+    ),
+    "a coin less on an invoice": (
+        f"update invoice_payment set coins = coins - 1 {OWN_BILL}",
+        "has 29 coins, 20 of them paid, of at most 500, and the journal has 30, 20 and 500",
+    ),
+    "paid coins that count as held": (
+        f"update invoice_payment set paid = 0 {OWN_BILL}",
+        "has 30 coins, 0 of them paid, of at most 500, and the journal has 30, 20 and 500",
+    ),
+    "an invoice that is gone": (
+        f"delete from invoice_payment {OWN_BILL}",
+        "has 0 coins, 0 of them paid, of at most None, and the journal has 30, 20 and 500",
+    ),
+    "a void that no point of sale sent": (
+        f"update invoice_payment set voided = true, paid = 0 {OWN_BILL}",
+        "is voided without its rows in invoice_claim and invoice_payment, or these say so",
+    ),
+    "the store of a look-up whose QR paid": (
+        "update qr_look_up set store_id = 2 where customer_id = $1",
+        "is of store 2, and the QR paid at another one or is of the future",
+    ),
+    "a look-up of a QR that is not made yet": (
+        "insert into qr_look_up select $1, extract(epoch from now())::bigint + 100, 1",
+        "is of store 1, and the QR paid at another one or is of the future",
+    ),
+}
 FUNDS = {
     "a coin that nobody deposited": (
         "update issuer_fund set coins = coins + 1",
@@ -115,7 +162,8 @@ async def sold(api, customer_id):
 async def changed_and_back(dsn, change, customer_id, *flags):
     """Make a change and audit; whatever it says, put the rows back as they were."""
     tables = ("journal", "wallet", "invoice_claim", "item_unit", "item_turn")
-    tables += ("issuer_fund", "issuer_deposit", "issuer_allotment")
+    tables += ("issuer_fund", "issuer_deposit", "issuer_allotment", "reference_claim")
+    tables += ("order_claim", "invoice_payment", "qr_look_up")
     async with connection_to(dsn) as connection:
         for table in tables:
             await connection.execute(f"create temp table kept_{table} as table {table}")
@@ -252,6 +300,36 @@ async def test_what_does_not_agree_with_the_journal_is_named(sold, database, cha
     assert status == 1
     assert fault in said
     assert sold in said or "X1" in said or "item_unit" in said
+
+
+@pytest.fixture
+async def paid(api, people):
+    """Give a customer who has converted, bought online, and paid one invoice held and present."""
+    person = people.complete()
+    customer_id = person["customer_id"]
+    odd = f'"{customer_id[:8]}\\'
+    await api.app.convert(customer_id, partner_points=100, reference=f"R-{odd}")
+    await api.app.cash_back(customer_id, coins=100, order=f"O-{odd}")
+    bill = {"invoice_number": f"audited {customer_id[:8]}"}
+    held = await api.store.pay(customer_id, coins=10, amount=100_000, **bill)
+    qr = (await api.app.qr(customer_id)).json["qr"]
+    found = await api.store.lookup(qr=qr)
+    present = found.json["presence"]["token"]
+    at_once = await api.store.pay(customer_id, coins=20, amount=50_000, presence=present, **bill)
+    assert (held.status, at_once.status) == (201, 201)
+    return customer_id
+
+
+async def test_payments_of_an_invoice_and_odd_references_balance(paid, database):
+    await assert_balanced(database)
+
+
+@pytest.mark.parametrize(("change", "fault"), PAYMENTS.values(), ids=PAYMENTS)
+async def test_what_payments_and_claims_do_not_bear_out_is_named(paid, database, change, fault):
+    status, said = await changed_and_back(database, change, paid)
+    assert status == 1
+    assert fault in said
+    await assert_balanced(database)
 
 
 @pytest.mark.parametrize(("change", "fault"), FUNDS.values(), ids=FUNDS)

@@ -175,6 +175,29 @@ async def test_holds_that_nobody_released_are_caught_up_with_page_by_page(
     assert (await run("audit", dsn=dsn))[0] == 0
 
 
+async def test_the_coins_of_an_expired_hold_can_pay_its_invoice_again(
+    loaded_network, dsn, make_engine
+):
+    flags = ("--code-lifetime-s", "1", "--sweep-tick-ms", "100", "--sweep-round-s", "100000")
+    engine = make_engine(loaded_network, dsn, *flags)
+    await asyncio.to_thread(engine.start)
+    first, second = People(engine.demo).several(2)
+    bill = {"invoice_number": "FV-1", "amount": 10_000}
+    async with clients_of(engine) as clients, connection_to(dsn) as connection:
+        for customer in (first, second):
+            await clients.store.accumulate(customer, amount=5_400_000, currency="COP")
+        assert (await clients.store.pay(first, coins=100, **bill)).status == 201
+        full = await clients.store.pay(second, coins=1, **bill)
+        assert (full.code, full.json["left"]) == ("exceeds_invoice", 0)
+        await swept(connection, [first], [(COINS, Kind.RELEASE, 100)])
+        kept = "select coins, paid from invoice_payment where invoice_key = 'FV1'"
+        assert tuple(await connection.fetchrow(kept)) == (0, 0)
+        qr = (await clients.app.qr(second)).json["qr"]
+        assert (await clients.store.pay(second, coins=100, qr=qr, **bill)).status == 201
+        assert tuple(await connection.fetchrow(kept)) == (100, 100)
+    assert (await run("audit", dsn=dsn))[0] == 0
+
+
 @pytest.mark.parametrize("item", [False, True])
 async def test_a_payment_whose_time_is_up_is_released_without_waiting_for_anybody(
     loaded_network, dsn, make_engine, item

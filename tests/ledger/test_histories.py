@@ -137,6 +137,7 @@ def operation_from(drawn, number, now, payments, books):
         keywords |= invoice_from(number, chances)
         if keywords.get("invoice_number") is not None:
             keywords |= {"coins_max": [-1, 5, 100][chances.of(3)]}
+            keywords |= {"printed": keywords["coins_max"] > 0 and chances.of(2)}
     if kind == Kind.HOLD:
         keywords |= {"requested": ask["amount"], "reference": keywords["transaction_id"]}
         keywords |= {"hold_expires_at": now + LIFETIMES[chances.of(len(LIFETIMES))]}
@@ -502,7 +503,7 @@ class Books:
         assert list(row.lots) == sorted(row.lots)
         assert all(amount for amount in row.lots.values())
         assert all((amount < 0) == (day == DEBT_DAY) for (day, _), amount in row.lots.items())
-        assert not row.refusal or row.amount == 0 or row.refusal == Refusal.CODE_INVALID
+        assert not row.refusal or row.amount == 0 or row.kind == Kind.CAPTURE
         assert row.counter != Counter.NONE or row.amount + row.held_amount == 0
 
     def check_moves(self, row, open_lots, held_lots):

@@ -74,10 +74,12 @@ ROWS: Rows = {
         operation="voidInvoice",
         answers={200: VOIDED},
         query=OF_SALE,
-        problems=("invoice_not_found", "invoice_already_claimed"),
+        problems=("invoice_not_found", "invoice_already_claimed", "payment_captured"),
         summary="Void a printed sale that nobody has claimed; to repeat it is no harm (INV-5)",
         about="A sale that is claimed can be voided once its transaction is reversed with the cause"
-        " `mistake` or `wrong_customer`.",
+        " `mistake` or `wrong_customer`. Where coins are paid on the sale, the answer is"
+        " `payment_captured`: reverse the payment first. Coins that wait for a code are no"
+        " hindrance: the code is refused with `invoice_voided`, and the coins go back.",
     ),
     ("GET", INVOICES): Row(
         operation="listInvoices",

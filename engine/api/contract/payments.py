@@ -100,6 +100,7 @@ ROWS: Rows = {
             "code_exhausted",
             "payment_expired",
             "payment_captured",
+            "invoice_voided",
             "too_many_failed_codes",
         ),
         summary="Confirm a payment with the code that the customer was sent (COI-6)",
@@ -109,7 +110,13 @@ ROWS: Rows = {
         key="optional",
         body=Nothing(),
         answers={200: REQUIRES_CODE},
-        problems=("payment_expired", "code_exhausted", "payment_captured", "limit_reached"),
+        problems=(
+            "payment_expired",
+            "code_exhausted",
+            "payment_captured",
+            "invoice_voided",
+            "limit_reached",
+        ),
         summary="Send another code to the same person (COI-6)",
     ),
     ("POST", PAYMENT + "/void"): Row(

@@ -130,23 +130,48 @@ select case j.kind when 1 then 'invoice_claim' when 13 then 'reference_claim'
                     where f.customer_id = j.customer_id and f.transaction_id = j.transaction_id)
  limit 100
 
+-- claims_by_other_keys --
+-- References and orders that are claimed by another key than that of their posting (SYS-9, INV-8). Of
+-- a text in the details, what JSON escapes is no letter and no digit, and does not count in a key.
+-- That the details are as they were written, their hash says.
+with claims as (
+    select 'reference_claim' as claim, partner_id as owner, reference_key as key, customer_id,
+           transaction_id
+      from reference_claim
+     union all
+    select 'order_claim', brand_id, order_key, customer_id, transaction_id from order_claim)
+select c.claim, c.owner, c.key
+  from claims c
+  join journal j on j.customer_id = c.customer_id and j.transaction_id = c.transaction_id
+                and j.leg = 0 and j.kind in (13, 14)
+ where c.key <>
+       claim_key(substring(j.details from '"(?:reference|order)":"((?:[^"\\]|\\.)*)"'))
+ limit 100
+
 -- voids_unmatched --
--- What a point of sale has voided is claimed by nobody, and by nobody else (INV-5).
-select coalesce(i.store_id, c.store_id) as store_id,
-       coalesce(i.invoice_key, c.invoice_key) as invoice_key
-  from (select store_id, invoice_key from invoice where voided_at is not null) i
-  full join (select store_id, invoice_key from invoice_claim
+-- What a point of sale has voided is claimed by nobody, and by nobody else, and no coins are paid on
+-- it (INV-5).
+select store_id, invoice_key
+  from (select store_id, invoice_key, true as found from invoice where voided_at is not null) i
+  full join (select store_id, invoice_key, true as found from invoice_claim
               where transaction_id = '00000000-0000-0000-0000-000000000000') c
-    on c.store_id = i.store_id and c.invoice_key = i.invoice_key
- where i.store_id is null or c.store_id is null
+ using (store_id, invoice_key)
+  full join (select store_id, invoice_key, true as found from invoice_payment where voided) p
+ using (store_id, invoice_key)
+ where i.found is null or c.found is null or p.found is null
  limit 100
 
 -- invoice_payments_unbalanced --
 -- The coins of an invoice are those of its holds and payments (3, 12), less what voids, releases,
--- wrong codes (4, 5, 6) and reversals gave back (INV-8).
-with paid as (
+-- refused codes (4, 5, 6) and reversals gave back; those are paid that were paid at once or captured
+-- (INV-8). How many can pay it is what the bill of one of its payments is worth. It is no more than
+-- the smallest of those whose coins have not gone back, or than the printed amount.
+with payments as (
     select j.store_id, claim_key(j.invoice_number, j.invoice_scope) as invoice_key,
-           j.requested - coalesce(b.coins, 0) - coalesce(r.coins, 0) as coins
+           j.bill_amount / 100 as worth,
+           j.requested - coalesce(b.coins, 0) - coalesce(r.coins, 0) as coins,
+           case when j.kind = 12 or c.transaction_id is not null
+                then j.requested - coalesce(r.coins, 0) else 0 end as paid
       from journal j
       left join lateral (
            select sum(b.amount) as coins
@@ -154,22 +179,35 @@ with paid as (
             where b.customer_id = j.customer_id and b.reference = j.transaction_id and b.leg = 0
               and b.kind in (4, 5, 6) and b.amount > 0) b on true
       left join lateral (
+           select c.transaction_id
+             from journal c
+            where c.customer_id = j.customer_id and c.reference = j.transaction_id and c.leg = 0
+              and c.kind = 4 and c.refusal = 0
+            limit 1) c on true
+      left join lateral (
            select sum(r.amount) as coins
              from journal r
             where r.customer_id = j.customer_id and r.kind = 16 and r.leg = 0 and r.refusal = 0
-              and r.reference in (select j.transaction_id
-                                   union all
-                                  select c.transaction_id
-                                    from journal c
-                                   where c.customer_id = j.customer_id
-                                     and c.reference = j.transaction_id and c.leg = 0
-                                     and c.kind = 4 and c.refusal = 0)) r on true
+              and r.reference in (j.transaction_id, c.transaction_id)) r on true
      where j.kind in (3, 12) and j.refusal = 0 and j.leg = 0 and j.invoice_number is not null),
-sums as (select store_id, invoice_key, sum(coins)::bigint as coins from paid group by 1, 2)
-select store_id, invoice_key, coalesce(p.coins, 0) as coins, coalesce(s.coins, 0) as paid
+sums as (
+    select store_id, invoice_key, sum(coins)::bigint as coins, sum(paid)::bigint as paid,
+           array_agg(worth) filter (where worth is not null) as worths,
+           min(worth) filter (where coins > 0) as least
+      from payments
+     group by 1, 2)
+select store_id, invoice_key, coalesce(p.coins, 0) as coins, coalesce(p.paid, 0) as paid,
+       p.coins_max, coalesce(s.coins, 0) as journal_coins, coalesce(s.paid, 0) as journal_paid,
+       greatest(s.least, i.amount / 100) as journal_max
   from invoice_payment p
   full join sums s using (store_id, invoice_key)
+  left join invoice i using (store_id, invoice_key)
  where coalesce(p.coins, 0) <> coalesce(s.coins, 0)
+    or coalesce(p.paid, 0) <> coalesce(s.paid, 0)
+    or p.coins_max < p.coins
+    or (p.coins_max is not null and p.coins_max <> all (coalesce(s.worths, '{}')))
+    or (s.least is not null
+        and (p.coins_max is null or p.coins_max > greatest(s.least, i.amount / 100)))
  limit 100
 
 -- units_without_row --
@@ -203,6 +241,17 @@ select u.customer_id, u.issued_at, u.transaction_id
  where not exists (select from journal j
                     where j.customer_id = u.customer_id and j.transaction_id = u.transaction_id
                       and j.leg = 0 and j.kind = 12 and j.refusal = 0)
+ limit 100
+
+-- qr_look_ups_contradicted --
+-- A QR serves the store that looked it up (COI-10): it was not paid by at another one, and was made
+-- by now; the clocks of workers may be ahead by a little. Rows are deleted after an hour.
+select q.customer_id, q.issued_at, q.store_id
+  from qr_look_up q
+  left join qr_use u on u.customer_id = q.customer_id and u.issued_at = q.issued_at
+  left join journal j on j.customer_id = u.customer_id and j.transaction_id = u.transaction_id
+                     and j.leg = 0
+ where j.store_id <> q.store_id or to_timestamp(q.issued_at) > now() + interval '1 minute'
  limit 100
 
 -- funds_unbalanced --

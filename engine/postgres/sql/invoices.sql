@@ -31,7 +31,9 @@ select f.*, c.customer_id, c.transaction_id,
 
 -- void --
 -- Void an invoice that nobody has claimed, and notify those who listen: gives its row, nothing where
--- there is none, or it is claimed or voided. It arrives anew; see insert for the lock, $3.
+-- there is none, or it is claimed or voided. Violates invoice_payment_voided where coins are paid on
+-- it; those that wait for a code are not paid any more. It arrives anew; see insert for the lock, $3.
+-- Claims come before payments, as in an append, so that the two never deadlock.
 with turn as materialized (
     select pg_advisory_xact_lock($3)::text as taken
 ), claim as (
@@ -42,11 +44,16 @@ with turn as materialized (
      where turn.taken is not null and i.store_id = $1 and i.invoice_key = $2
         on conflict do nothing
     returning store_id, invoice_key
+), unpaid as (
+    insert into invoice_payment (store_id, invoice_key, voided)
+    select c.store_id, c.invoice_key, true from claim c
+        on conflict (store_id, invoice_key) do update set voided = true
+    returning store_id, invoice_key
 ), voided as (
     update invoice i
        set voided_at = clock_timestamp(), arrival = nextval('invoice_arrival')
-      from claim c
-     where i.store_id = c.store_id and i.invoice_key = c.invoice_key
+      from unpaid u
+     where i.store_id = u.store_id and i.invoice_key = u.invoice_key
     returning i.*
 )
 select v.*, null::uuid as customer_id, null::uuid as transaction_id,

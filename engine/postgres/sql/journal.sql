@@ -76,10 +76,20 @@ select k.transaction_id, 15
  where j.transaction_id <> k.transaction_id
 
 -- find_paid --
--- How many coins have paid invoices, and how many can. $1: stores, $2: keys.
-select p.store_id, p.invoice_key, p.coins_max, p.coins
+-- How many coins have paid invoices, how many can, and which are voided. $1: stores, $2: keys.
+select p.store_id, p.invoice_key, p.coins_max, p.coins, p.voided
   from unnest($1::integer[], $2::text[]) as k (store_id, invoice_key)
   join invoice_payment p on p.store_id = k.store_id and p.invoice_key = k.invoice_key
+
+-- find_voided --
+-- Which of these transactions are to capture a hold whose invoice is voided (INV-5).
+-- $1: transactions, $2: customers, $3: holds.
+select k.transaction_id
+  from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as k (transaction_id, customer_id, hold_id)
+  join journal j on j.customer_id = k.customer_id and j.transaction_id = k.hold_id and j.leg = 0
+  join invoice_payment p on p.store_id = j.store_id
+                        and p.invoice_key = claim_key(j.invoice_number, j.invoice_scope)
+ where p.voided
 
 -- find_taken --
 -- Which of these transactions want a unit or a turn that another transaction took, or coins of an

@@ -115,34 +115,45 @@ create table order_claim (
     primary key (brand_id, order_key)
 );
 
--- The coins that pay an invoice, all payments together, held ones too: never more than its amount is
--- worth (INV-8). `coins_max` is NULL where nobody has said what the amount is.
+-- The coins that pay an invoice, all payments together: never more than its amount is worth (INV-8).
+-- `coins_max` is NULL where nobody has said what the amount is. An invoice that its point of sale has
+-- voided has a row too, and no coins are paid on it (INV-5).
 create table invoice_payment (
     store_id    integer not null,
     invoice_key text collate "C" not null,
     coins_max   bigint,
-    coins       bigint not null,
+    coins       bigint not null default 0,
+    paid        bigint not null default 0,      -- of them; the others wait for a code
+    voided      boolean not null default false,
     primary key (store_id, invoice_key),
-    constraint invoice_payment_coins check (coins >= 0 and coins <= coalesce(coins_max, coins))
+    constraint invoice_payment_coins check (paid >= 0 and coins >= paid
+                                            and coins <= coalesce(coins_max, coins)),
+    constraint invoice_payment_voided check (not voided or paid = 0)
 );
 
--- Pay an invoice with `more` coins, or give them back where below zero. `most` is how many can pay
--- it in all, -1 where that is not known; while coins have paid it, what is known stays.
-create procedure pay_invoice(store integer, key text, most bigint, more bigint)
+-- Add to the coins of an invoice, or give them back where below zero: `more` coins, of which `settled`
+-- are paid and wait for no code. `most` is how many can pay it in all, -1 where that is not known.
+-- Where it is the amount that was `printed`, it alone counts. Of typed amounts the smallest does,
+-- while coins pay the invoice. On one that is voided no coins can be held.
+create procedure pay_invoice(store integer, key text, most bigint, more bigint,
+                             settled bigint default 0, printed boolean default false)
 language plpgsql as $$
 begin
-    update invoice_payment p
-       set coins = p.coins + more,
-           coins_max = case when p.coins = 0 then nullif(most, -1)
-                            else coalesce(p.coins_max, nullif(most, -1)) end
-     where p.store_id = store and p.invoice_key = key;
-    if not found then
-        insert into invoice_payment as p (store_id, invoice_key, coins_max, coins)
-        values (store, key, nullif(most, -1), more)
-            on conflict (store_id, invoice_key)
-            do update set coins = p.coins + excluded.coins,
-                          coins_max = coalesce(p.coins_max, excluded.coins_max);
-    end if;
+    loop
+        update invoice_payment p
+           set coins = p.coins + more,
+               paid = p.paid + settled,
+               coins_max = case when p.voided and more > 0 then 0
+                                when printed then most
+                                when p.coins = 0 then nullif(most, -1)
+                                else least(p.coins_max, nullif(most, -1)) end
+         where p.store_id = store and p.invoice_key = key;
+        exit when found;
+        insert into invoice_payment (store_id, invoice_key, coins_max, coins, paid)
+        values (store, key, nullif(most, -1), more, settled)
+            on conflict do nothing;
+        exit when found;
+    end loop;
 end $$;
 
 -- The codes of a customer's app that have paid (COI-6), by the second in which each was issued:
