@@ -25,7 +25,7 @@ from engine.api.shapes.transactions import Accumulation
 from engine.api.wire import Wire, fingerprint_fields
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
-from engine.network.invoice_names import number_or_none, scope_of
+from engine.network.invoice_names import scope_of
 from engine.network.invoices import Invoice
 from engine.people.keys import Principal
 from engine.programme.brands import Store
@@ -71,7 +71,7 @@ def accumulation_at_once(
     key = idempotency_key_of(request)
     body = WIRE.decode(sent)
     store = store_of(services.catalogue.now, principal, body.store_id)
-    if number_or_none(body.invoice_number) is not None and (
+    if body.invoice_number is not None and (
         body.amount is None or not services.invoices.prints_nothing(store.store_id)
     ):
         return None
@@ -85,7 +85,7 @@ async def _printed(services: Services, store: Store, body: Accumulation) -> Invo
 
     A store whose point of sale prints nothing is not asked for what it cannot have.
     """
-    number = number_or_none(body.invoice_number)
+    number = body.invoice_number
     if number is None:
         return None
     if body.amount is not None and not await services.invoices.prints(store.store_id):
@@ -110,7 +110,7 @@ def earn(
     """
     brand = store.brand
     amount, occurred_at, scope = body.amount, body.occurred_at, None
-    number = number_or_none(body.invoice_number)
+    number = body.invoice_number
     if printed is not None:
         # Of a claimed one the ledger says so, whatever amount was sent.
         check_printed(printed, amount if printed.transaction_id is None else None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.api.invoices import check_printed, find_printed, named
 from engine.api.services import Services
 from engine.api.shapes.transactions import Payment
-from engine.network.invoice_names import number_or_none, scope_of
+from engine.network.invoice_names import scope_of
 from engine.programme.brands import Store
 
 COIN_MINOR_UNITS = 100
@@ -44,7 +44,7 @@ async def bill_of(services: Services, store: Store, body: Payment) -> Bill:
     Raises Problem where the body says another amount, or the sale is voided.
     """
     amount = UNKNOWN if body.amount is None else body.amount
-    number = number_or_none(body.invoice_number)
+    number = body.invoice_number
     if number is None:
         return Bill(None, None, amount)
     printed = None

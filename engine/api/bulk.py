@@ -41,7 +41,6 @@ from engine.errors import CustomerNotFound, EngineError
 from engine.ledger.core import claim_key_of, uuid_bytes
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Refusal
-from engine.network.invoice_names import number_or_none
 from engine.network.invoices import Invoice
 from engine.people.keys import Principal
 from engine.programme.brands import Brand, Store
@@ -169,7 +168,7 @@ class Upload:
 
     def _claim_of(self, read: BulkItem) -> tuple[int, bytes] | None:
         store_id = self._principal.store_id if read.store_id is None else read.store_id
-        number = number_or_none(read.invoice_number)
+        number = read.invoice_number
         if store_id is None or number is None:
             return None
         return store_id, claim_key_of(number.encode())
@@ -278,7 +277,7 @@ class Upload:
         invoices = self._services.invoices
         keys: dict[int, tuple[int, str]] = {}
         for entry, store in placed:
-            number = number_or_none(entry.body.invoice_number)
+            number = entry.body.invoice_number
             asked = number is not None and (
                 entry.body.amount is None or await invoices.prints(store.store_id)
             )

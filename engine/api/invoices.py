@@ -25,13 +25,16 @@ from engine.api.texts import text_of
 from engine.api.wire import Wire, query_int
 from engine.ledger.receipts import microseconds
 from engine.ledger.vocabulary import Refusal
-from engine.network.invoice_names import InvoiceName, name_of, number_or_none, till_key_of
+from engine.network.invoice_names import InvoiceName, name_of, till_key_of
 from engine.network.invoices import Invoice, Printed
 from engine.programme.brands import Store
 from engine.programme.calendar import iso_moment
 
 WIRE = Wire(PrintedInvoice)
-NUMBER_ADVICE = "An invoice number has 1 to 128 printable ASCII characters, with letters or digits."
+NUMBER_ADVICE = (
+    "An invoice number has 1 to 128 printable ASCII characters, with letters or digits, and is not"
+    " N/A or the like."
+)
 STATUSES = ("unclaimed", "claimed", "voided", "all")
 
 
@@ -209,7 +212,7 @@ def store_named(services: Services, call: Call) -> Store:
 
 def _number_of(params: dict[str, str]) -> str | None:
     """Return the invoice number of the path, None for what no invoice is called."""
-    return number_or_none(text_of(InvoiceNumber, params["number"]))
+    return text_of(InvoiceNumber, params["number"])
 
 
 def _cursor_text(invoice: Invoice) -> str:

@@ -21,6 +21,7 @@ from unicodedata import category, normalize
 from msgspec import NODEFAULT, UNSET, Meta, Struct, UnsetType
 from msgspec.structs import fields, force_setattr
 
+from engine.ledger.claims import names_nothing
 from engine.people.unseen import INVISIBLE
 
 CONTROLS: Final = "\x00-\x1f\x7f-\x9f\u2028\u2029"
@@ -57,7 +58,8 @@ class TextRule:
     `sound` matches all of it; `words` says so in a sentence: "`x` is <words>". `quick` matches
     texts that need no more looking at, which most are. `characters_max` counts them after NFC.
     A text that is `shown` is normalised to NFC, has no invisible characters and marks of
-    direction, and has what it `needs`: a glyph (a letter, digit or picture) or a letter.
+    direction, and has what it `needs`: a glyph (a letter, digit or picture) or a letter. One that
+    is `claimed` happens once: what only stands for it, as N/A does, counts as empty.
     """
 
     sound: re.Pattern[str]
@@ -67,6 +69,7 @@ class TextRule:
     quick: re.Pattern[str] | None = None
     shown: bool = False
     needs: Needs = ""
+    claimed: bool = False
 
     def meta(self, description: str | None = None) -> Meta:
         """Return what makes `Annotated[str, …]` a text of this rule, and its JSON schema."""
@@ -87,6 +90,8 @@ class TextRule:
             kept = normalize("NFC", kept)
         if self.sound.fullmatch(kept) is None:
             raise ValueError(f"is {self.words}.")
+        if self.claimed and names_nothing(kept):
+            return ""
         if self.shown and has_unseen(kept):
             raise ValueError("has characters that cannot be seen. Type it again by hand.")
         kinds = {category(one) for one in kept}
