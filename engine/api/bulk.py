@@ -36,6 +36,7 @@ from engine.api.retries import recorded_of
 from engine.api.services import Services
 from engine.api.shapes.scalars import IdempotencyKey
 from engine.api.shapes.transactions import Accumulation, BulkItem
+from engine.api.texts import tidied
 from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, EngineError
 from engine.ledger.core import claim_key_of, uuid_bytes
@@ -381,7 +382,7 @@ def _lines_of(text: bytes) -> Iterator[bytes]:
 
 def _unreadable(item: bytes | Raw, problem: Problem) -> Problem:
     """Return the problem of an item that is none, or none that is taken in bulk."""
-    kind = _text_of(_label_of(item).type)
+    kind = tidied(_text_of(_label_of(item).type) or "")
     if kind in SPENDS:
         detail = "Money is spent only while the customer is there: use the single call."
         return Problem("not_in_bulk", detail)

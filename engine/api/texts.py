@@ -160,7 +160,7 @@ class Plans(dict[type[Struct], Plan]):
         hints = get_type_hints(shape, include_extras=True)
         plan: list[Any] = []
         for field in fields(shape):
-            bare = _without_null(hints[field.name])
+            bare = without_null(hints[field.name])
             rule, one = rule_in(bare), _element_of(bare)
             if rule is not None:
                 quick = rule.sound if rule.quick is None else rule.quick
@@ -206,11 +206,16 @@ def _kept(rule: TextRule, name: str, text: str) -> str:
         raise ValueError(f"Text `{name}` {error}") from None
 
 
-def _without_null(type_: Any) -> Any:
+def without_null(type_: Any) -> Any:
     """Return the type of a field where it is there and not null."""
     if get_origin(type_) in (Union, UnionType):
         return next(one for one in get_args(type_) if one not in (NoneType, UnsetType))
     return type_
+
+
+def bare_type(type_: Any) -> Any:
+    """Return a type without what is said of it."""
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
 def rule_in(type_: Any) -> TextRule | None:
@@ -226,5 +231,5 @@ def rule_in(type_: Any) -> TextRule | None:
 
 def _element_of(type_: Any) -> TextRule | None:
     """Return the rule of a list's texts, None for anything else."""
-    bare = get_args(type_)[0] if get_origin(type_) is Annotated else type_
+    bare = bare_type(type_)
     return rule_in(get_args(bare)[0]) if get_origin(bare) is list else None
