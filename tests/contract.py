@@ -20,6 +20,8 @@ from engine.api.texts import tidied
 DOCUMENT = "urn:leal:openapi"
 PROBLEM = "application/problem+json"
 JSON = "application/json"
+ENDS = (".", "?", "!")
+"""How a sentence ends."""
 SPELLED = {"enum", "const", "format", "anyOf"}
 """What a schema says of a word, a day or a moment; `anyOf` where it may be null."""
 NOT_ROUTED = {404: "not_found", 405: "method_not_allowed"}
@@ -84,6 +86,8 @@ class Contract:
         assert media_type in answer["content"], f"{about} with {media_type}"
         if media_type in (JSON, PROBLEM) and route.path != "/openapi.json":
             self._validate(f"{at}/content/{_escaped(media_type)}/schema", reply.json, about)
+        if media_type == PROBLEM:
+            assert reply.json["detail"].endswith(ENDS), f"{about}: {reply.json['detail']}"
         taken = list(operation.get("requestBody", {}).get("content", ()))
         if reply.status < 300 and sent and taken == [JSON]:  # an upload tells of each item instead
             body = orjson.loads(sent) if isinstance(sent, bytes) else sent

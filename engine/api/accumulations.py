@@ -127,7 +127,7 @@ def earn(
         scope = named(store, number, occurred_s, body.till).scope
     points, coins = programme.points_for(amount), programme.coins_for(amount)
     if max(points, coins) > AMOUNT_MAX:
-        raise Problem("invalid_request", f"`amount` earns more than {AMOUNT_MAX}.")
+        raise Problem("invalid_request", f"`amount` is too large: it earns more than {AMOUNT_MAX}.")
     return {
         "kind": Kind.ACCUMULATION,
         "customer_id": customer_id,

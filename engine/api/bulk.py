@@ -361,7 +361,9 @@ def items_of(body: bytes, items_max: int) -> Sequence[bytes | Raw]:
         try:
             items = ARRAY.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise Problem("malformed_json", f"The array broke off or is no JSON: {error}") from None
+            raise Problem(
+                "malformed_json", f"The array broke off or is not JSON. {error}."
+            ) from None
         if not items:
             raise Problem("invalid_request", "Send at least one item.")
     else:

@@ -92,8 +92,11 @@ def _conversion(snapshot: Snapshot, _principal: Principal, body: Conversion) -> 
         raise Problem("partner_not_found", f"There is no partner {body.partner_id}.")
     coins = rate.coins_for(body.partner_points)
     if not 1 <= coins <= AMOUNT_MAX:
-        per = f"{rate.points} of this partner's points are {rate.coins} coins"
-        raise Problem("invalid_request", f"{per}; `partner_points` are 1 to {AMOUNT_MAX} of them.")
+        raise Problem(
+            "invalid_request",
+            f"{rate.points} of this partner's points become {rate.coins} coins: send as many"
+            f" `partner_points` as become 1 to {AMOUNT_MAX} coins.",
+        )
     return {
         "party_id": body.partner_id,
         "claim_reference": body.reference.encode(),

@@ -67,7 +67,9 @@ async def put(services: Services, call: Call) -> Reply:
     else:
         kept, fresh = await services.invoices.put(printed)
     if not kept.says(printed):
-        detail = "This store has sent this number with another content, which stands; see members."
+        detail = (
+            "This number was sent before with the data that this answer has; they stay as they are."
+        )
         raise Problem("invoice_differs", detail, differing(kept))
     return answer(orjson.dumps(invoice_body(kept)), 201 if fresh else 200)
 
@@ -175,7 +177,9 @@ def check_printed(printed: Invoice, amount: int | None) -> None:
     if printed.status == "voided":
         raise refusal_problem(Refusal.INVOICE_VOIDED)
     if amount not in (None, printed.amount):
-        detail = "The point of sale has printed another amount: leave `amount` out."
+        detail = (
+            "The point of sale has printed another amount: send that one, or leave `amount` out."
+        )
         raise Problem("invoice_differs", detail, differing(printed))
 
 
@@ -231,4 +235,6 @@ def _cursor(text: str | None) -> tuple[datetime, str] | None:
             raise ValueError("no invoice is called so")
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(moment)), number
     except (ValueError, OverflowError):
-        raise Problem("invalid_request", "`cursor` is a `next_cursor` of this list.") from None
+        raise Problem(
+            "invalid_request", "`cursor` must be a `next_cursor` that this list gave."
+        ) from None

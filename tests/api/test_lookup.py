@@ -59,7 +59,7 @@ async def test_the_title_offers_a_registration_in_spanish(api):
         {"email": "nobody@example.com"},
         headers={"Accept-Language": "es-CO"},
     )
-    assert reply.json["title"] == "El usuario no se pudo encontrar ¿Te gustaría crear una cuenta?"
+    assert reply.json["title"] == "El usuario no se pudo encontrar. ¿Te gustaría crear una cuenta?"
 
 
 @pytest.mark.parametrize(
