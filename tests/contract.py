@@ -15,10 +15,15 @@ from engine.api.contract import CONTRACT
 from engine.api.door import Router
 from engine.api.openapi import document
 from engine.api.routes import OPEN_ROUTES, ROUTES
+from engine.api.texts import tidied
 
 DOCUMENT = "urn:leal:openapi"
 PROBLEM = "application/problem+json"
 JSON = "application/json"
+ENDS = (".", "?", "!")
+"""How a sentence ends."""
+SPELLED = {"enum", "const", "format", "anyOf"}
+"""What a schema says of a word, a day or a moment; `anyOf` where it may be null."""
 NOT_ROUTED = {404: "not_found", 405: "method_not_allowed"}
 """What is answered where no route has the path, or the method."""
 
@@ -81,19 +86,26 @@ class Contract:
         assert media_type in answer["content"], f"{about} with {media_type}"
         if media_type in (JSON, PROBLEM) and route.path != "/openapi.json":
             self._validate(f"{at}/content/{_escaped(media_type)}/schema", reply.json, about)
+        if media_type == PROBLEM:
+            assert reply.json["detail"].endswith(ENDS), f"{about}: {reply.json['detail']}"
         taken = list(operation.get("requestBody", {}).get("content", ()))
         if reply.status < 300 and sent and taken == [JSON]:  # an upload tells of each item instead
             body = orjson.loads(sent) if isinstance(sent, bytes) else sent
             at = f"{place}/requestBody/content/{_escaped(JSON)}/schema"
-            self._validate(at, body, f"{about} to {body}")
+            read = _read_as_documented(self._kept_validator(at), body)
+            self._validate(at, read, f"{about} to {body}")
 
     def _validate(self, at: str, value: Any, about: str) -> None:
         """Fail where `value` has not the schema that stands at this place of the document."""
+        found = self._kept_validator(at).iter_errors(value)
+        errors = [f"{error.json_path}: {error.message}" for error in found]
+        assert not errors, f"{about} with what its schema does not allow: {errors} in {value}"
+
+    def _kept_validator(self, at: str) -> Draft202012Validator:
         validator = self._validators.get(at)
         if validator is None:
             validator = self._validators[at] = self.validator(at)
-        errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
-        assert not errors, f"{about} with what its schema does not allow: {errors} in {value}"
+        return validator
 
     def validator(self, at: str) -> Draft202012Validator:
         """Return the validator of the schema at a place of the document (a JSON pointer)."""
@@ -110,6 +122,25 @@ class Contract:
         for step in pointer.split("/")[1:]:
             found = found[step.replace("~1", "/").replace("~0", "~")]
         return found
+
+
+def _read_as_documented(validator: Draft202012Validator, body: Any) -> Any:
+    """Return a body as the document says that it is read, in its paragraph on texts.
+
+    The ends of words, days and moments are dropped, and a blank one is left out.
+    """
+    read = orjson.loads(orjson.dumps(body))
+    for error in validator.iter_errors(body):
+        if not isinstance(error.instance, str) or error.validator not in SPELLED:
+            continue
+        *steps, last = error.absolute_path
+        holder = read
+        for step in steps:
+            holder = holder[step]
+        holder[last] = tidied(error.instance)
+        if holder[last] == "" and isinstance(holder, dict):
+            del holder[last]
+    return read
 
 
 def _escaped(step: str) -> str:

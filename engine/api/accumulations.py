@@ -26,7 +26,6 @@ from engine.api.shapes.transactions import Accumulation
 from engine.api.wire import Wire, fingerprint_fields
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
-from engine.network.invoice_names import number_or_none
 from engine.people.keys import Principal
 from engine.programme.brands import Store
 from engine.programme.calendar import (
@@ -71,7 +70,7 @@ def accumulation_at_once(
     key = idempotency_key_of(request)
     body = WIRE.decode(sent)
     store = store_of(services.catalogue.now, principal, body.store_id)
-    if number_or_none(body.invoice_number) is not None and (
+    if body.invoice_number is not None and (
         body.amount is None
         or store.earlier_scopes
         or not services.invoices.prints_nothing(store.store_id)
@@ -89,7 +88,7 @@ async def _sale(services: Services, store: Store, body: Accumulation) -> Sale:
 
     A store whose point of sale prints nothing is not asked for what it cannot have.
     """
-    number = number_or_none(body.invoice_number)
+    number = body.invoice_number
     if number is None or (
         body.amount is not None
         and not store.earlier_scopes
@@ -116,7 +115,7 @@ def earn(
     """
     brand, printed = store.brand, sale.printed
     amount, occurred_at, scope = body.amount, body.occurred_at, None
-    number = number_or_none(body.invoice_number)
+    number = body.invoice_number
     if printed is not None:
         # Of a claimed one the ledger says so, whatever amount was sent.
         check_printed(printed, amount if printed.transaction_id is None else None)
@@ -133,7 +132,7 @@ def earn(
         scope = sale.scope(store, number, occurred_s, body.till)
     points, coins = programme.points_for(amount), programme.coins_for(amount)
     if max(points, coins) > AMOUNT_MAX:
-        raise Problem("invalid_request", f"`amount` earns more than {AMOUNT_MAX}.")
+        raise Problem("invalid_request", f"`amount` is too large: it earns more than {AMOUNT_MAX}.")
     return {
         "kind": Kind.ACCUMULATION,
         "customer_id": customer_id,

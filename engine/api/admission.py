@@ -51,7 +51,8 @@ PROBLEMS_OF_CONNECTIONS = {
     ),
     "many_headers": Problem("headers_too_large", f"A request has at most {HEADERS_MAX} headers."),
     "repeated_header": Problem(
-        "invalid_request", "A header comes twice that may come once, as Content-Length and Host."
+        "invalid_request",
+        "A header that may come once, such as Content-Length or Host, comes twice.",
     ),
     "broken": Problem(
         "invalid_request", "This is no sound HTTP/1.1: look at the request line and the headers."

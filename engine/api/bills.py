@@ -9,7 +9,6 @@ from engine.api.invoices import check_printed
 from engine.api.sales import Asked, find_sale
 from engine.api.services import Services
 from engine.api.shapes.transactions import Payment
-from engine.network.invoice_names import number_or_none
 from engine.programme.brands import Store
 
 COIN_MINOR_UNITS = 100
@@ -50,7 +49,7 @@ async def bill_of(services: Services, store: Store, body: Payment) -> Bill:
     is not asked of what is remembered: its first printed sale counts at once.
     """
     amount = UNKNOWN if body.amount is None else body.amount
-    number = number_or_none(body.invoice_number)
+    number = body.invoice_number
     if number is None:
         return Bill(None, None, amount)
     # Every payment asks: the store may have printed its first sale a moment ago.

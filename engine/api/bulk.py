@@ -36,12 +36,12 @@ from engine.api.sales import NOT_KNOWN, Asked, Sale, find_earlier, named, sold_a
 from engine.api.services import Services
 from engine.api.shapes.scalars import IdempotencyKey
 from engine.api.shapes.transactions import Accumulation, BulkItem
+from engine.api.texts import tidied
 from engine.api.wire import Wire, one_of
 from engine.errors import CustomerNotFound, EngineError
 from engine.ledger.core import claim_key_of, uuid_bytes
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Refusal
-from engine.network.invoice_names import number_or_none
 from engine.people.keys import Principal
 from engine.programme.brands import Brand, Store
 
@@ -168,7 +168,7 @@ class Upload:
 
     def _claim_of(self, read: BulkItem) -> tuple[int, bytes] | None:
         store_id = self._principal.store_id if read.store_id is None else read.store_id
-        number = number_or_none(read.invoice_number)
+        number = read.invoice_number
         if store_id is None or number is None:
             return None
         return store_id, claim_key_of(number.encode())
@@ -276,7 +276,7 @@ class Upload:
         """Return by their place how the sales of the entries stand that are known already."""
         invoices, asked = self._services.invoices, {}
         for entry, store in placed:
-            number = number_or_none(entry.body.invoice_number)
+            number = entry.body.invoice_number
             if number is None or not (
                 entry.body.amount is None
                 or store.earlier_scopes
@@ -369,7 +369,9 @@ def items_of(body: bytes, items_max: int) -> Sequence[bytes | Raw]:
         try:
             items = ARRAY.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise Problem("malformed_json", f"The array broke off or is no JSON: {error}") from None
+            raise Problem(
+                "malformed_json", f"The array broke off or is not JSON. {error}."
+            ) from None
         if not items:
             raise Problem("invalid_request", "Send at least one item.")
     else:
@@ -390,7 +392,7 @@ def _lines_of(text: bytes) -> Iterator[bytes]:
 
 def _unreadable(item: bytes | Raw, problem: Problem) -> Problem:
     """Return the problem of an item that is none, or none that is taken in bulk."""
-    kind = _text_of(_label_of(item).type)
+    kind = tidied(_text_of(_label_of(item).type) or "")
     if kind in SPENDS:
         detail = "Money is spent only while the customer is there: use the single call."
         return Problem("not_in_bulk", detail)

@@ -21,7 +21,7 @@ from engine.api.services import Services
 from engine.api.shapes.scalars import AMOUNT_MAX
 from engine.api.shapes.transactions import Cashback, Conversion, Donation
 from engine.api.wire import Wire
-from engine.ledger.core import Operation, claim_key_of
+from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind, Refusal
 from engine.people.keys import Principal
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS, local_day
@@ -92,11 +92,14 @@ def _conversion(snapshot: Snapshot, _principal: Principal, body: Conversion) -> 
         raise Problem("partner_not_found", f"There is no partner {body.partner_id}.")
     coins = rate.coins_for(body.partner_points)
     if not 1 <= coins <= AMOUNT_MAX:
-        per = f"{rate.points} of this partner's points are {rate.coins} coins"
-        raise Problem("invalid_request", f"{per}; `partner_points` are 1 to {AMOUNT_MAX} of them.")
+        raise Problem(
+            "invalid_request",
+            f"{rate.points} of this partner's points become {rate.coins} coins: send as many"
+            f" `partner_points` as become 1 to {AMOUNT_MAX} coins.",
+        )
     return {
         "party_id": body.partner_id,
-        "claim_reference": _counted(body.reference, "reference"),
+        "claim_reference": body.reference.encode(),
         "requested": coins,
         "expires_day": _last_day(),
         "details": orjson.dumps(
@@ -117,7 +120,7 @@ def _cashback(snapshot: Snapshot, principal: Principal, body: Cashback) -> Facts
     return {
         "brand_id": store.brand.brand_id,
         "store_id": store.store_id,
-        "claim_reference": _counted(body.order, "order"),
+        "claim_reference": body.order.encode(),
         "requested": body.coins,
         "expires_day": _last_day(),
         "details": orjson.dumps({"order": body.order}),
@@ -137,13 +140,6 @@ def _donation(snapshot: Snapshot, principal: Principal, body: Donation) -> Facts
         "requested": body.coins,
         "details": orjson.dumps({"organisation_id": body.organisation_id}),
     }
-
-
-def _counted(text: str, name: str) -> bytes:
-    """Return a reference or an order that counts once; raises Problem where it names nothing."""
-    if claim_key_of(text.encode()) == b"":
-        raise Problem("invalid_request", f"`{name}` has at least one letter or digit.")
-    return text.encode()
 
 
 def _last_day() -> int:

@@ -162,7 +162,10 @@ async def _second_of_qr(services: Services, customer_id: bytes) -> int:
         if second is not None:
             return second
         await asyncio.sleep(1 - now % 1)
-    raise Problem("overloaded", "This customer's QRs are used as fast as they are made.")
+    raise Problem(
+        "overloaded",
+        "This customer's QRs are used as fast as they are made. Try again in a moment.",
+    )
 
 
 def customer_body(

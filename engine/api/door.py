@@ -211,7 +211,9 @@ class Door:
                 if principal is None:
                     principal = (await session_of(services, request)).principal
                 if principal.role not in route.roles:
-                    raise Problem("forbidden", f"This takes a key of {_listed(route.roles)}.")
+                    raise Problem(
+                        "forbidden", f"This call takes a key of the role {_listed(route.roles)}."
+                    )
                 check_query(request, route.query)
                 reply = await route.handler(services, Call(request, principal, params))
         except Exception as error:  # noqa: BLE001 - it is told, and logged where it is our fault

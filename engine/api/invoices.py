@@ -25,13 +25,16 @@ from engine.api.texts import text_of
 from engine.api.wire import Wire, query_int
 from engine.ledger.receipts import microseconds
 from engine.ledger.vocabulary import Refusal
-from engine.network.invoice_names import TILL_NEEDED, has_till, number_or_none, till_key_of
+from engine.network.invoice_names import TILL_NEEDED, has_till, till_key_of
 from engine.network.invoices import Invoice, Printed
 from engine.programme.brands import Store
 from engine.programme.calendar import iso_moment
 
 WIRE = Wire(PrintedInvoice)
-NUMBER_ADVICE = "An invoice number has 1 to 128 printable ASCII characters, with letters or digits."
+NUMBER_ADVICE = (
+    "An invoice number has 1 to 128 printable ASCII characters, with letters or digits, and is not"
+    " N/A or the like."
+)
 STREAM_ADVICE = (
     "The address of the number `stream` is that of the stream of sales: send it as `STREAM`, which"
     " is the same number."
@@ -90,7 +93,9 @@ def _differing_problem(kept: Invoice) -> Problem:
     """Return the problem of a sale that was sent before, with another content."""
     if kept.status == "voided":
         return Problem("invoice_voided", VOIDED_ADVICE)
-    detail = "This store has sent this number with another content, which stands; see members."
+    detail = (
+        "This number was sent before with the data that this answer has; they stay as they are."
+    )
     return Problem("invoice_differs", detail, differing(kept))
 
 
@@ -171,7 +176,9 @@ def check_printed(printed: Invoice, amount: int | None) -> None:
     if printed.status == "voided":
         raise refusal_problem(Refusal.INVOICE_VOIDED)
     if amount not in (None, printed.amount):
-        detail = "The point of sale has printed another amount: leave `amount` out."
+        detail = (
+            "The point of sale has printed another amount: send that one, or leave `amount` out."
+        )
         raise Problem("invoice_differs", detail, differing(printed))
 
 
@@ -208,7 +215,7 @@ def store_named(services: Services, call: Call) -> Store:
 
 def _number_of(params: dict[str, str]) -> str:
     """Return the invoice number of the path; raises Problem for what no invoice is called."""
-    number = number_or_none(text_of(InvoiceNumber, params["number"]))
+    number = text_of(InvoiceNumber, params["number"])
     if number is None:
         raise Problem("invalid_request", NUMBER_ADVICE)
     return number
@@ -230,4 +237,6 @@ def _cursor(text: str | None) -> tuple[datetime, str] | None:
             raise ValueError("no invoice is called so")
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(moment)), number
     except (ValueError, OverflowError):
-        raise Problem("invalid_request", "`cursor` is a `next_cursor` of this list.") from None
+        raise Problem(
+            "invalid_request", "`cursor` must be a `next_cursor` that this list gave."
+        ) from None

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from msgspec import Struct, UnsetType, ValidationError, inspect
+from msgspec import Struct, ValidationError, inspect
 
 from engine.api.shapes.scalars import IN_WORDS
-from engine.api.texts import rule_in
+from engine.api.texts import bare_type, rule_in, without_null
 
 PLACE = re.compile(r" - at `\$([\w.\[\]]*)`\Z", re.ASCII)
 """How msgspec ends a message about anything but the whole body."""
@@ -74,12 +73,12 @@ def _type_at(shape: type[Struct], path: str) -> Any:
     """Return the type at a place of a shape, with what is said of it; None for no such place."""
     type_: Any = shape
     for name in STEP.findall(path):
-        bare = _bare(type_)
+        bare = bare_type(type_)
         if name.startswith("["):
             type_ = get_args(bare)[0] if get_origin(bare) is list else None
         else:
-            type_ = _not_null(_fields_of(bare).get(name))
-    return _bare(type_) if get_origin(_bare(type_)) is Literal else type_
+            type_ = without_null(_fields_of(bare).get(name))
+    return bare_type(type_) if get_origin(bare_type(type_)) is Literal else type_
 
 
 def _fields_of(type_: Any) -> dict[str, Any]:
@@ -89,21 +88,9 @@ def _fields_of(type_: Any) -> dict[str, Any]:
     return {}
 
 
-def _not_null(type_: Any) -> Any:
-    """Return the type of a field where it is there and not null."""
-    if get_origin(type_) in (Union, UnionType):
-        return next(one for one in get_args(type_) if one not in (NoneType, UnsetType))
-    return type_
-
-
-def _bare(type_: Any) -> Any:
-    """Return a type without what is said of it."""
-    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
-
-
 def _kind_of(type_: Any) -> str:
     """Return what a type is in JSON, in words."""
-    bare = _bare(type_)
+    bare = bare_type(type_)
     if get_origin(bare) is list:
         return KINDS["array"]
     return {int: KINDS["int"], str: KINDS["str"]}.get(bare) or _taken_by(type_)

@@ -70,8 +70,10 @@ is unknown, or comes twice, is refused. `X-Request-Id` comes back (yours if it i
 `traceparent` reaches the log.
 * **Texts.** Blanks, control characters and invisible characters at the ends of a text are dropped,
 as scanners add them. What is empty then counts as absent where the field is optional, and is
-refused where it is required. Names are kept in Unicode NFC, and have no invisible characters and
-no marks of direction. `maxLength` counts what is left.
+refused where it is required. The same holds for words of a fixed set, days and moments, whose
+schemas say only how they are spelled. Passwords are taken as they are sent. Names are kept in
+Unicode NFC, and have no invisible characters and no marks of direction. `maxLength` counts what is
+left.
 """
 
 Json = dict[str, Any]

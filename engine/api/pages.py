@@ -29,7 +29,7 @@ def page_of(
     cursor = query_text(request, "cursor")
     after = "0" if cursor is None else cursor
     if not after.isascii() or not after.isdigit() or len(after) > 19:
-        raise Problem("invalid_request", "`cursor` is a `next_cursor` of this list.")
+        raise Problem("invalid_request", "`cursor` must be a `next_cursor` that this list gave.")
     wanted = (row for row in sorted(rows, key=id_of) if id_of(row) > int(after))
     page = list(islice(wanted, limit + 1))
     return page[:limit], str(id_of(page[limit - 1])) if len(page) > limit else None

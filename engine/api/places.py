@@ -70,7 +70,7 @@ def number_of(segment: int | str) -> int:
 def refuse_retired(thing: Brand | Store | Party | Item) -> None:
     """Raise Problem for a change of what is retired."""
     if thing.retired:
-        raise Problem("retired", "It can be read, and nothing of it changes any more.")
+        raise Problem("retired", "What has been retired can be read, and cannot be changed.")
 
 
 def item_of(snapshot: Snapshot, principal: Principal, kind: ItemKind, item_id: int) -> Item:

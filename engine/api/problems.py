@@ -64,7 +64,9 @@ PROBLEMS: dict[str, Row] = {
     "promotion_costs_coins": Row(
         400, "The promotion is paid for with coins", "La promoción se paga con coins"
     ),
-    "not_in_bulk": Row(400, "Not in a bulk upload", "No en una carga masiva"),
+    "not_in_bulk": Row(
+        400, "This cannot be sent in a bulk upload", "No se puede enviar en una carga masiva"
+    ),
     "idempotency_key_missing": Row(
         400, "An idempotency key is needed", "Falta la clave de idempotencia"
     ),
@@ -99,37 +101,39 @@ PROBLEMS: dict[str, Row] = {
     "payment_not_found": Row(404, "There is no such payment", "No existe ese pago"),
     "invoice_not_found": Row(404, "There is no such invoice", "No existe esa factura"),
     "transaction_not_found": Row(404, "There is no such transaction", "No existe esa transacción"),
-    "method_not_allowed": Row(405, "Not with this method", "No con este método"),
+    "method_not_allowed": Row(
+        405, "This path does not take this method", "Esta dirección no acepta este método"
+    ),
     "request_timeout": Row(408, "The request came too slowly", "La solicitud llegó muy despacio"),
     "customer_exists": Row(
-        409, "This person is registered already", "Esta persona ya está registrada"
+        409, "This person is already registered", "Esta persona ya está registrada"
     ),
     "programme_exists": Row(
-        409, "A version begins at that moment already", "Ya hay una versión desde ese momento"
+        409, "A version already begins at that moment", "Ya hay una versión desde ese momento"
     ),
     "programme_in_force": Row(
         409, "The version is in force or over", "La versión ya entró en vigencia"
     ),
-    "retired": Row(409, "It is retired", "Está retirado"),
+    "retired": Row(409, "This has been retired", "Ya está retirado"),
     "cashier_exists": Row(
         409, "The brand has a cashier with this user", "La marca ya tiene un cajero con ese usuario"
     ),
     "key_revoked": Row(409, "The key is revoked", "La clave está revocada"),
-    "key_limit_reached": Row(409, "Two keys are valid already", "Ya hay dos claves vigentes"),
+    "key_limit_reached": Row(409, "Two keys are already valid", "Ya hay dos claves vigentes"),
     "last_network_key": Row(
-        409, "It is the last key of the network", "Es la última clave de la red"
+        409, "This is the last key of the network", "Es la última clave de la red"
     ),
     "invoice_differs": Row(
-        409, "The invoice was sent with another content", "La factura se envió con otro contenido"
+        409, "The invoice was printed with other data", "La factura se imprimió con otros datos"
     ),
     "deposit_exists": Row(
         409, "This reference has been deposited already", "Esta referencia ya fue depositada"
     ),
-    "payment_captured": Row(409, "The payment is done", "El pago ya se hizo"),
+    "payment_captured": Row(409, "The payment has already been made", "El pago ya se hizo"),
     "too_many_items": Row(413, "There are too many items", "Hay demasiadas transacciones"),
     "body_too_large": Row(413, "The body is too large", "El cuerpo es demasiado grande"),
     "unsupported_encoding": Row(
-        415, "Compressed bodies are not taken", "No se reciben cuerpos comprimidos"
+        415, "Compressed bodies are not accepted", "No se aceptan cuerpos comprimidos"
     ),
     "idempotency_key_reused": Row(
         422,
@@ -144,16 +148,22 @@ PROBLEMS: dict[str, Row] = {
         429, "Too many look-ups found nobody", "Demasiadas búsquedas sin resultado"
     ),
     "too_many_sign_ins": Row(
-        429, "Too many sign in right now", "Demasiadas personas están ingresando en este momento"
+        429,
+        "Too many people are signing in right now",
+        "Demasiadas personas están ingresando en este momento",
     ),
     "headers_too_large": Row(
         431,
         "The request line or the headers are too large",
         "La línea de la solicitud o los encabezados son muy grandes",
     ),
-    "internal_error": Row(500, "Something is wrong here", "Algo falló en el servicio"),
-    "overloaded": Row(503, "Too much to do right now", "Demasiado trabajo en este momento"),
-    "read_only": Row(503, "The database takes no writes", "La base de datos no recibe escrituras"),
+    "internal_error": Row(500, "Something went wrong in the service", "Algo falló en el servicio"),
+    "overloaded": Row(
+        503, "The service is busy right now", "El servicio está ocupado en este momento"
+    ),
+    "read_only": Row(
+        503, "The database is read-only", "La base de datos está en modo de solo lectura"
+    ),
     "unavailable": Row(503, "The database is out of reach", "La base de datos no está disponible"),
     "outcome_unknown": Row(504, "The outcome is not known yet", "Aún no se conoce el resultado"),
 }

@@ -160,6 +160,6 @@ def _refuse_moment(begins: datetime, now: datetime, days_max: int) -> None:
     if not now <= begins <= now + timedelta(days=days_max):
         raise Problem(
             "invalid_request",
-            "`effective_from` lies ahead, by "
+            "`effective_from` must lie ahead, by "
             f"{days_max} days at most; leave it out for a version that begins now.",
         )

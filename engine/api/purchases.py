@@ -78,7 +78,7 @@ def purchase_of(snapshot: Snapshot, principal: Principal, body: Payment) -> Purc
         if coins not in (None, promotion.coins):
             raise Problem(
                 "invalid_request",
-                f"This promotion costs {promotion.coins} coins: send that as `coins`, or nothing.",
+                f"This promotion costs {promotion.coins} coins: send that, or leave `coins` out.",
             )
         coins = promotion.coins
     if coins is None:

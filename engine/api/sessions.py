@@ -39,7 +39,7 @@ async def sign_in(services: Services, request: web.BaseRequest) -> Reply:
     except SignInPaused as pause:
         raise Problem(
             "too_many_attempts",
-            f"After too many wrong tries the next one is looked at in {pause.seconds} s.",
+            f"There were too many wrong passwords. Try again in {pause.seconds} s.",
             headers={"Retry-After": str(pause.seconds)},
         ) from None
     told = shapes.SignedIn(token=token, **_facts(services, session))

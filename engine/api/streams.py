@@ -132,5 +132,7 @@ def _last_event_id(request: web.BaseRequest) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > CURSOR_DIGITS_MAX:
-        raise Problem("invalid_request", "`Last-Event-ID` is the id of an event of this stream.")
+        raise Problem(
+            "invalid_request", "`Last-Event-ID` must be the id of an event of this stream."
+        )
     return int(text)

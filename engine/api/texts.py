@@ -21,6 +21,7 @@ from unicodedata import category, normalize
 from msgspec import NODEFAULT, UNSET, Meta, Struct, UnsetType
 from msgspec.structs import fields, force_setattr
 
+from engine.ledger.claims import names_nothing
 from engine.people.unseen import INVISIBLE
 
 CONTROLS: Final = "\x00-\x1f\x7f-\x9f\u2028\u2029"
@@ -57,7 +58,8 @@ class TextRule:
     `sound` matches all of it; `words` says so in a sentence: "`x` is <words>". `quick` matches
     texts that need no more looking at, which most are. `characters_max` counts them after NFC.
     A text that is `shown` is normalised to NFC, has no invisible characters and marks of
-    direction, and has what it `needs`: a glyph (a letter, digit or picture) or a letter.
+    direction, and has what it `needs`: a glyph (a letter, digit or picture) or a letter. One that
+    is `claimed` happens once: what only stands for it, as N/A does, counts as empty.
     """
 
     sound: re.Pattern[str]
@@ -67,6 +69,7 @@ class TextRule:
     quick: re.Pattern[str] | None = None
     shown: bool = False
     needs: Needs = ""
+    claimed: bool = False
 
     def meta(self, description: str | None = None) -> Meta:
         """Return what makes `Annotated[str, …]` a text of this rule, and its JSON schema."""
@@ -87,6 +90,8 @@ class TextRule:
             kept = normalize("NFC", kept)
         if self.sound.fullmatch(kept) is None:
             raise ValueError(f"is {self.words}.")
+        if self.claimed and names_nothing(kept):
+            return ""
         if self.shown and has_unseen(kept):
             raise ValueError("has characters that cannot be seen. Type it again by hand.")
         kinds = {category(one) for one in kept}
@@ -155,7 +160,7 @@ class Plans(dict[type[Struct], Plan]):
         hints = get_type_hints(shape, include_extras=True)
         plan: list[Any] = []
         for field in fields(shape):
-            bare = _without_null(hints[field.name])
+            bare = without_null(hints[field.name])
             rule, one = rule_in(bare), _element_of(bare)
             if rule is not None:
                 quick = rule.sound if rule.quick is None else rule.quick
@@ -201,11 +206,16 @@ def _kept(rule: TextRule, name: str, text: str) -> str:
         raise ValueError(f"Text `{name}` {error}") from None
 
 
-def _without_null(type_: Any) -> Any:
+def without_null(type_: Any) -> Any:
     """Return the type of a field where it is there and not null."""
     if get_origin(type_) in (Union, UnionType):
         return next(one for one in get_args(type_) if one not in (NoneType, UnsetType))
     return type_
+
+
+def bare_type(type_: Any) -> Any:
+    """Return a type without what is said of it."""
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
 
 
 def rule_in(type_: Any) -> TextRule | None:
@@ -221,5 +231,5 @@ def rule_in(type_: Any) -> TextRule | None:
 
 def _element_of(type_: Any) -> TextRule | None:
     """Return the rule of a list's texts, None for anything else."""
-    bare = get_args(type_)[0] if get_origin(type_) is Annotated else type_
+    bare = bare_type(type_)
     return rule_in(get_args(bare)[0]) if get_origin(bare) is list else None

@@ -206,7 +206,9 @@ def _cursor(text: str | None) -> tuple[datetime, int, int] | None:
         seconds, fraction = divmod(moment, 1_000_000)
         return datetime.fromtimestamp(seconds, UTC).replace(microsecond=fraction), asset, seq
     except (ValueError, OverflowError, OSError):
-        raise Problem("invalid_request", "`cursor` is a `next_cursor` of this list.") from None
+        raise Problem(
+            "invalid_request", "`cursor` must be a `next_cursor` that this list gave."
+        ) from None
 
 
 async def refuse_unknown(services: Services, customer_id: bytes) -> None:

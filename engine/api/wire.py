@@ -15,6 +15,7 @@ from engine.api.mistakes import sentence_of
 from engine.api.plain import repeated_member
 from engine.api.problems import Problem
 from engine.api.shapes.transactions import Accumulation, Nothing, Payment, Redemption
+from engine.api.tidying import tidied_body
 
 Body = TypeVar("Body", bound=Struct)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -31,7 +32,8 @@ class Wire:
     def decode(self, body: bytes) -> Any:
         """Return the Struct; raises Problem `malformed_json` or `invalid_request`.
 
-        A byte order mark in front is dropped. A member that comes twice is refused, for a proxy or
+        A byte order mark in front is dropped, and so is what stands around words, days and moments
+        (engine.api.tidying). A member that comes twice is refused, for a proxy or
         a log may have read the other one.
         """
         if not body or body.isspace():
@@ -39,7 +41,13 @@ class Wire:
                 return Nothing()
             raise Problem("malformed_json", "Send a JSON object as the body.")
         try:
-            decoded = self._decoder.decode(body)
+            try:
+                decoded = self._decoder.decode(body)
+            except msgspec.ValidationError:
+                tidy = tidied_body(body, self._shape)
+                if tidy is None:
+                    raise
+                decoded = self._decoder.decode(tidy)
         except msgspec.ValidationError as error:
             raise Problem("invalid_request", sentence_of(error, self._shape)) from None
         except UnicodeDecodeError:
@@ -47,7 +55,7 @@ class Wire:
         except (msgspec.DecodeError, RecursionError) as error:
             if body.startswith(BYTE_ORDER_MARK):
                 return self.decode(body[len(BYTE_ORDER_MARK) :])
-            detail = f"The body must be one JSON object in UTF-8: {error}"
+            detail = f"The body must be one JSON object in UTF-8. {error}."
             raise Problem("malformed_json", detail) from None
         if (name := repeated_member(body)) is not None:
             _refuse_repeated(body, name)

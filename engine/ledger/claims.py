@@ -21,6 +21,8 @@ from engine.ledger.core import Batch, Operation, claim_key_of
 from engine.ledger.receipts import details_of
 from engine.ledger.vocabulary import Claim, Kind, Refusal
 
+PLACEHOLDERS = frozenset({b"NA", b"SN", b"NONE", b"NULL", b"NIL", b"UNDEFINED", b"SINNUMERO"})
+"""What tills and shops send where there is no number, as normal forms: they name nothing."""
 NOBODY = bytes(16)
 """The transaction by which an invoice is claimed that its point of sale has voided (INV-5)."""
 
@@ -57,6 +59,15 @@ CLAIM_TABLES = {
     ),
     Claim.ORDER: ClaimTable("order_claim", "brand_id", "order_key", Refusal.REFERENCE_ALREADY_USED),
 }
+
+
+def names_nothing(text: str) -> bool:
+    """Return whether a number, a reference or an order is none: signs alone, N/A, null.
+
+    If one of these were claimed, the next customer who has no number either would be refused.
+    """
+    key = claim_key_of(text.encode())
+    return key == b"" or key in PLACEHOLDERS
 
 
 def claim_of(row: Any, details: dict[str, Any]) -> tuple[int, int, bytes] | None:

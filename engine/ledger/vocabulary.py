@@ -187,7 +187,7 @@ REFUSALS: dict[Refusal, RefusalText] = {
     Refusal.LIMIT_REACHED: RefusalText(
         "The limit is reached",
         "Se alcanzó el límite",
-        "There was as much of this as is allowed; it cannot be done once more.",
+        "The limit for this has been reached, so it cannot be done once more.",
     ),
     Refusal.NOT_AVAILABLE: RefusalText(
         "Not available to this customer now",
@@ -197,7 +197,7 @@ REFUSALS: dict[Refusal, RefusalText] = {
     Refusal.CODE_INVALID: RefusalText(
         "The code is wrong",
         "El código no es correcto",
-        "`tries_left` says how often it may be typed again; at 0 the coins are back.",
+        "`tries_left` says how often it may be typed again; at 0 the coins go back to the wallet.",
     ),
     Refusal.CODE_EXHAUSTED: RefusalText(
         "The code was typed wrong too often",
@@ -205,9 +205,10 @@ REFUSALS: dict[Refusal, RefusalText] = {
         "The coins are back in the wallet; start another payment.",
     ),
     Refusal.PAYMENT_EXPIRED: RefusalText(
-        "The payment is over",
+        "The payment is no longer open",
         "El pago ya no está vigente",
-        "It was voided or its time was up, and the coins are back; start another payment.",
+        "It was voided or its time was up, and the coins went back to the wallet; start another"
+        " payment.",
     ),
     Refusal.REFERENCE_ALREADY_USED: RefusalText(
         "This reference has already been used",

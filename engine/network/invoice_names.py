@@ -15,10 +15,6 @@ from engine.ledger.core import claim_key_of
 from engine.programme.brands import Store
 from engine.programme.calendar import DAY_SECONDS, EPOCH, iso_day, local_day
 
-PLACEHOLDERS = frozenset({b"NA", b"SN", b"NONE", b"NULL", b"NIL", b"UNDEFINED", b"SINNUMERO"})
-"""What tills send where a receipt has no number, as normal forms: they name no invoice."""
-
-
 TILL_NEEDED = "Send `till`: each till of this store numbers its own receipts."
 
 
@@ -50,14 +46,6 @@ class EarlierName:
     until: datetime
     till_key: str | None
     paid: bool
-
-
-def number_or_none(text: str | None) -> str | None:
-    """Return an invoice number, None where there is none or where the text only stands for one."""
-    if text is None or "0" <= text[-1:] <= "9":  # as most do, and no placeholder
-        return text
-    key = claim_key_of(text.encode())
-    return None if key in PLACEHOLDERS or key == b"" else text
 
 
 def name_of(store: Store, number: str, sold_at_s: float, till: str | None) -> InvoiceName:

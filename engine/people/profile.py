@@ -71,4 +71,4 @@ def spell_name(field: str, name: str) -> str:
 def check_birth_date(birth_date: date, today: date) -> None:
     """Raise ValueError with a sentence for a day on which no customer was born (CUS-4)."""
     if not BORN_SINCE <= birth_date < today:
-        raise ValueError(f"`birth_date` lies in the past, and not before {BORN_SINCE.year}.")
+        raise ValueError(f"`birth_date` must lie in the past, and not before {BORN_SINCE.year}.")

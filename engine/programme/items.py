@@ -79,13 +79,13 @@ class Item:
             moment is not None and not MOMENT_MIN_S <= moment < MOMENT_MAX_S
             for moment in (self.starts_at, self.ends_at)
         ):
-            return "`starts_at` and `ends_at` lie between the years 2000 and 2200."
+            return "`starts_at` and `ends_at` must lie between the years 2000 and 2200."
         if (-inf if self.starts_at is None else self.starts_at) >= (
             inf if self.ends_at is None else self.ends_at
         ):
-            return "`ends_at` comes after `starts_at`."
+            return "`ends_at` must come after `starts_at`."
         if self.points and self.coins:
-            return "A promotion costs `points` or `coins`, not both."
+            return "A promotion costs either `points` or `coins`, not both."
         if self.coins:
             programme = self.brand.programme_at(moment_s)
             if self.brand.country != COINS_COUNTRY or programme is None or not programme.receiver:

@@ -38,7 +38,7 @@ class Segment(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=Tru
     def fault(self) -> str | None:
         """Return in a sentence why nobody could be one of them, else None."""
         if self.age_min is not None and self.age_max is not None and self.age_min > self.age_max:
-            return "`age_max` of the segment is at least its `age_min`."
+            return "`age_max` of the segment must be at least its `age_min`."
         return None
 
     @cached_property

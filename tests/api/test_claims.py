@@ -9,6 +9,8 @@ from uuid import uuid4
 import pytest
 from harness import assert_balanced
 
+from engine.ledger.claims import PLACEHOLDERS, names_nothing
+
 SALE = {"amount": 540_000, "currency": "COP"}
 SPELLINGS = [
     "fv-911711",
@@ -112,6 +114,30 @@ async def test_a_text_that_only_stands_for_a_number_is_no_invoice(api, two, numb
     ]
     results = (await api.store.upload(items)).json["results"]
     assert [one["status"] for one in results] == [201, 201]
+
+
+@pytest.mark.parametrize("text", ["-", "N/A", "n.a.", "S/N", "null", "none", "undefined"])
+async def test_a_text_that_only_stands_for_a_reference_or_an_order_is_refused(api, two, text):
+    for customer_id in two:
+        for reply, name in (
+            (await api.app.cash_back(customer_id, coins=1, order=text), "order"),
+            (await api.app.convert(customer_id, partner_points=1, reference=text), "reference"),
+            (await api.network.deposit(1, reference=text), "reference"),
+        ):
+            assert (reply.status, reply.code) == (400, "invalid_request")
+            assert reply.json["detail"] == (
+                f"`{name}` is text of 1 to 64 characters of printable ASCII, with letters or"
+                " digits, and not N/A or the like."
+            )
+        printed = await api.store.print(1, text)
+        assert (printed.status, printed.code) == (400, "invalid_request")
+        assert (await api.store.invoice(1, text)).code == "invoice_not_found"
+
+
+def test_what_has_a_digit_names_something():
+    assert not [one for one in PLACEHOLDERS if any(48 <= byte <= 57 for byte in one)]
+    assert names_nothing("s / n")
+    assert not names_nothing("S/N 1")
 
 
 async def test_a_number_as_long_as_an_electronic_invoice_has_is_taken(api, two):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from inspect import getdoc
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from engine.api.problems import PROBLEMS
-from engine.api.spanish import REVIEWED, SPANISH
+from engine.api.spanish import REVIEWED, SPANISH, detail_in_spanish
+from engine.errors import EngineError
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
 
 NOT_TESTED_HERE = {
@@ -35,6 +38,50 @@ def test_every_code_says_in_spanish_what_to_do():
     assert set(SPANISH) == set(TITLES)
     for code, said in SPANISH.items():
         assert said.endswith(".") == (code not in REVIEWED)
+        for detail in ("Send `amount`.", "Send something."):
+            assert is_sentences(detail_in_spanish(code, detail))
+
+
+def test_every_refusal_and_every_error_says_it_in_whole_sentences():
+    errors = {EngineError}
+    while more := {one for known in errors for one in known.__subclasses__()} - errors:
+        errors |= more
+    assert len(errors) > 15
+    texts = [text.advice for text in REFUSALS.values()]
+    texts += [getdoc(one) for one in errors if one.__module__.startswith("engine.")]
+    assert [text for text in texts if not is_sentences(text)] == []
+
+
+def test_every_detail_that_the_code_writes_is_whole_sentences():
+    """Those that are made of parts are looked at as they are answered (tests/contract.py)."""
+    written = {
+        (text, f"{file.name}:{node.lineno}")
+        for file in (TESTS.parent / "engine" / "api").glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for text in details_of(node)
+    }
+    assert len(written) > 100
+    assert [one for one in sorted(written) if not is_sentences(one[0])] == []
+
+
+def details_of(node):
+    """Give what a call of Problem, or an assignment of a detail, says in literal text."""
+    said = None
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "Problem" and len(node.args) > 1:
+        said = node.args[1]
+    elif isinstance(node, ast.Assign) and re.search(
+        r"detail$|ADVICE$", ast.unparse(node.targets[0])
+    ):
+        said = node.value
+    if isinstance(said, ast.Constant):
+        yield said.value
+    elif isinstance(said, ast.JoinedStr):
+        yield "".join(one.value if isinstance(one, ast.Constant) else "X" for one in said.values)
+
+
+def is_sentences(text):
+    """Return whether a text begins as a sentence does and ends as one."""
+    return re.match(r"[A-ZÁÉÍÓÚÑ¿¡`]|\d", text) is not None and text.endswith((".", "?", "!"))
 
 
 async def test_the_detail_follows_the_language_of_the_client(api, customer_id):
@@ -58,7 +105,10 @@ def test_titles_are_told_in_english_and_in_spanish(code):
     assert english
     assert spanish
     assert english != spanish
-    assert not english.endswith(".")
+    for title in (english, spanish):
+        assert title[0].isupper()
+        assert not title.endswith((".", "!"))
+        assert re.search(r"[^.?!] ¿", title) is None
     assert re.fullmatch(r"[a-z][a-z_]*[a-z]", code)
 
 

@@ -160,7 +160,7 @@ async def test_what_is_anothers_is_a_conflict_and_changes_nothing(api, engine, p
         {"gender": "female"},
         {"birth_date": "1899-12-31"},
         {"birth_date": "2999-01-01"},
-        {"birth_date": ""},
+        {"birth_date": "1990-02-30"},
         {"first_names": "."},
         {"country": "US"},
         {"status": "active"},

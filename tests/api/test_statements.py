@@ -154,7 +154,7 @@ BAD = {
     "from=2001-01-01": "at most 400 days",
     "limit=0": "`limit` is a whole number",
     "asset=gold": "`asset` is points or coins",
-    "cursor=x": "`cursor` is a `next_cursor`",
+    "cursor=x": "`cursor` must be a `next_cursor`",
 }
 
 

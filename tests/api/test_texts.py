@@ -10,7 +10,7 @@ from harness import connection_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api.shapes.scalars import InvoiceNumber, Name, PersonName, Text
+from engine.api.shapes.scalars import InvoiceNumber, Name, PersonName, Reference, Text
 from engine.api.texts import INVISIBLE, OUTER, rule_of, text_of, tidied
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
@@ -224,7 +224,7 @@ def test_tidying_twice_is_tidying_once(text):
     assert set(text.replace(kept, "", 1)) <= set(OUTER) if kept else set(text) <= set(OUTER)
 
 
-@given(st.sampled_from([Text, Name, PersonName, InvoiceNumber]), st.text(max_size=40))
+@given(st.sampled_from([Text, Name, PersonName, InvoiceNumber, Reference]), st.text(max_size=40))
 def test_what_passes_at_a_glance_is_what_is_kept(type_, text):
     rule = rule_of(type_)
     assert rule.quick is not None

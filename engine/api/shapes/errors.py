@@ -55,7 +55,7 @@ class CustomerExists(Problem, kw_only=True):
 
 
 class InvoiceDiffers(Problem, kw_only=True):
-    """The problem of an invoice that was sent with another content, and what stands (INV-1)."""
+    """The problem of an invoice that was printed with other data, which it has (INV-1)."""
 
     code: Literal["invoice_differs"]
     amount: Amount

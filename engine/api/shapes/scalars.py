@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Literal
 
@@ -61,6 +62,19 @@ def _ascii(characters_max: int) -> TextRule:
     )
 
 
+def _claimed(characters_max: int, name: str) -> TextRule:
+    """Return the rule of what happens once under a name; what has a digit names something."""
+    rule, inside_max = _ascii(characters_max), characters_max - 2
+    usual = f"[!-~][ -~]{{0,{inside_max - 1}}}[0-9][!-~]?"
+    any_digit = f"(?=[^0-9]*[0-9])[!-~](?:[ -~]{{0,{inside_max}}}[!-~])?"
+    return replace(
+        rule,
+        quick=re.compile(f"{usual}|{any_digit}"),
+        words=f"{rule.words}{name}",
+        claimed=True,
+    )
+
+
 def _spelled(pattern: str, words: str, characters_max: int | None = None) -> TextRule:
     """Return the rule of a text that is spelled in one way; what it is made of is published."""
     return TextRule(
@@ -73,6 +87,8 @@ def _spelled(pattern: str, words: str, characters_max: int | None = None) -> Tex
 
 IN_WORDS = {PRINTABLE_ASCII: " of printable ASCII"}
 """What a pattern takes that is no TextRule's, for those who sent something else."""
+NAMING = ", with letters or digits, and not N/A or the like"
+"""What a claimed text is besides, where one is required."""
 
 Amount = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Minor units of the currency.")]
 Coins = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, description="Whole coins.")]
@@ -110,13 +126,14 @@ CustomerId = Annotated[
 ]
 Code = Annotated[str, _spelled(r"[0-9]{4,6}", "4 to 6 digits").meta()]
 IdempotencyKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE_ASCII)]
-InvoiceNumber = Annotated[str, _ascii(128).meta()]
+InvoiceNumber = Annotated[str, _claimed(128, "").meta()]
+"""Where it is optional, N/A and the like are none."""
 Till = Annotated[
     str, _ascii(40).meta("As the shop names it; case, blanks and separators do not count.")
 ]
-Reference = Annotated[str, _ascii(64).meta()]
+Reference = Annotated[str, _claimed(64, NAMING).meta()]
 DepositReference = Annotated[
-    str, _ascii(64).meta("What the brand paid the coins by. Each is deposited once.")
+    str, _claimed(64, NAMING).meta("What the brand paid the coins by. Each is deposited once.")
 ]
 Currency = Literal["COP", "USD", "GTQ"]
 SentCurrency = Literal["COP", "USD", "GTQ", "PAB"]

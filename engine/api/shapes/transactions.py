@@ -35,7 +35,7 @@ class Accumulation(Sent, frozen=True, omit_defaults=True):
     """Body of an accumulation (PTS-3).
 
     `currency` may be left out: it is the store's, and another one is refused. So may `store_id`
-    where the key has a store of its own. A blank `invoice_number` is none.
+    where the key has a store of its own. A blank `invoice_number` is none, and so is N/A.
     """
 
     amount: Amount | None = None
