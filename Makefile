@@ -89,7 +89,7 @@ vulnerabilities: .venv/.dev ## ask pip-audit for what is known of the pinned ver
 	@$(BIN)/pip-audit --require-hashes -r requirements/run.lock
 
 clean: ## remove what was built, but no data
-	rm -rf .venv build *.egg-info ext/*.c engine/ledger/*.so engine/api/*.so
+	rm -rf .venv build *.egg-info ext/*.c engine/ledger/*.so engine/http/*.so
 
 .venv/.run: $(SOURCES) requirements/run.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

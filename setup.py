@@ -18,7 +18,7 @@ core = Extension(
     extra_compile_args=ARGUMENTS,
 )
 plain = Extension(
-    "engine.api.plain", ["ext/plain.pyx"], depends=PARTS, extra_compile_args=ARGUMENTS
+    "engine.http.plain", ["ext/plain.pyx"], depends=PARTS, extra_compile_args=ARGUMENTS
 )
 
 setup(

@@ -9,10 +9,10 @@ import pytest
 
 from bench.sales import NOW, sales_of
 from engine.api.answers import accumulation_answer
-from engine.api.identity import fingerprint
-from engine.api.shapes.transactions import Accumulation
-from engine.api.wire import Wire, fingerprint_fields
+from engine.commands.identity import fingerprint, fingerprint_fields
+from engine.http.bodies import BodyDecoder
 from engine.ledger.core import Ledger
+from engine.schemas.transactions import Accumulation
 
 BODY = b'{"amount":5400000,"currency":"COP","store_id":1,"invoice_number":"F2026-1"}'
 
@@ -20,7 +20,7 @@ BODY = b'{"amount":5400000,"currency":"COP","store_id":1,"invoice_number":"F2026
 @pytest.mark.benchmark(group="decode a sale")
 def bench_decode(benchmark: Any) -> None:
     """Decode and check the body of a sale."""
-    assert benchmark(Wire(Accumulation).decode, BODY).amount == 5_400_000
+    assert benchmark(BodyDecoder(Accumulation).decode, BODY).amount == 5_400_000
 
 
 @pytest.mark.benchmark(group="decode a sale")
@@ -32,7 +32,7 @@ def bench_decode_unchecked(benchmark: Any) -> None:
 @pytest.mark.benchmark(group="fingerprint of a sale")
 def bench_fingerprint(benchmark: Any) -> None:
     """Tell a request from another one under the same key."""
-    body = Wire(Accumulation).decode(BODY)
+    body = BodyDecoder(Accumulation).decode(BODY)
     benchmark(lambda: fingerprint("accumulation", fingerprint_fields(body), 1))
 
 

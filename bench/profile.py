@@ -46,7 +46,7 @@ PARTS: Final = {
     "encode": r"/engine/api/answers\.|(^|/)ext/answer\.pxi$|/orjson/",
     "decode": r"/engine/api/(wire|identity|plain|shapes/)|(^|/)ext/(plain|request)\.|/msgspec/",
     "ledger": r"/engine/ledger/|(^|/)ext/\w+\.(c|pyx|pxi)$",
-    "http": r"/engine/api/(reply|express)\.|/(aiohttp|multidict|yarl|propcache|frozenlist)/",
+    "http": r"/engine/http/(response|fast_path)\.|/(aiohttp|multidict|yarl|propcache|frozenlist)/",
     "handler": r"/engine/(?!__main__|cli|app)",
 }
 """Of which part a frame is, by the path of its file; the first that fits. Others are nobody's."""

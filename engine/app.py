@@ -23,14 +23,14 @@ import structlog
 from aiohttp import web
 
 from engine import database
-from engine.api.admission import HEAD_LINE_BYTES_MAX, connections_allowed
-from engine.api.door import Door, OpenRoute
-from engine.api.express import Express, ExpressServer
 from engine.api.operations import own_metrics, worker_socket
-from engine.api.routes import OPEN_ROUTES, PROMPTS, ROUTES
-from engine.api.services import Health, Services
-from engine.api.turns import Turns
+from engine.api.routes import FAST_ROUTES, OPEN_ROUTES, ROUTES
+from engine.commands.concurrency import ConcurrencyLimit
+from engine.commands.services import Health, Services
 from engine.errors import EngineError
+from engine.http.admission import HEAD_LINE_BYTES_MAX, connections_allowed
+from engine.http.dispatcher import Dispatcher, OpenRoute
+from engine.http.fast_path import EngineServer, FastPath
 from engine.keyfiles import chain_key, code_secret
 from engine.ledger.chain import adopt_chain_key
 from engine.ledger.committer import Committer
@@ -131,7 +131,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             administration=Administration(pool, catalogue, settings.answer_timeout_ms),
             invoices=Invoices(pool, settings.invoices_waiting_max, settings.printing_remembered_ms),
             events=events,
-            uploads=Turns(settings.bulk_uploads_max, settings.bulk_uploads_waiting_max),
+            uploads=ConcurrencyLimit(settings.bulk_uploads_max, settings.bulk_uploads_waiting_max),
             stock=Stock(pool, settings.stock_remembered_ms),
             funds=Funds(pool, settings),
             committer=committer,
@@ -252,11 +252,11 @@ async def serve(
     loop = asyncio.get_running_loop()
     async with services_of(settings, dsn) as services, contextlib.AsyncExitStack() as stack:
         _collect_seldom()
-        door = Door(services, ROUTES + OPEN_ROUTES)
+        dispatcher = Dispatcher(services, ROUTES + OPEN_ROUTES)
         runner = web.ServerRunner(
-            ExpressServer(
-                door,
-                Express(services, door, PROMPTS if settings.express else ()),
+            EngineServer(
+                dispatcher,
+                FastPath(services, dispatcher, FAST_ROUTES if settings.fast_path else ()),
                 connections_max=connections_allowed(settings.connections_max),
                 access_log=None,
                 keepalive_timeout=settings.keepalive_timeout_s,
@@ -333,7 +333,7 @@ async def _tell_of_itself(services: Services) -> web.ServerRunner:
     if path.parent != services.settings.data_dir.resolve():
         _make_private_folder(path.parent)
     runner = web.ServerRunner(
-        web.Server(Door(services, OWN_ROUTES), access_log=None), handle_signals=False
+        web.Server(Dispatcher(services, OWN_ROUTES), access_log=None), handle_signals=False
     )
     await runner.setup()
     await web.UnixSite(runner, str(path)).start()

@@ -61,12 +61,12 @@ class Metrics:
             LATENCY_BUCKETS,
         )
         self.registry.register(self.requests)
-        self.express = Tally(
+        self.fast_path = Tally(
             "leal_http_express",
-            "Requests that went to their lane by the express, by route.",
+            "Requests served on the fast path, by route.",
             ("route",),
         )
-        self.registry.register(self.express)
+        self.registry.register(self.fast_path)
         self.shed = Counter(
             "leal_http_shed_total",
             "Requests answered at once without doing anything, by reason.",

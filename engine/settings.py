@@ -107,7 +107,7 @@ class Settings:
     stream_heartbeat_s: Annotated[int, "silence on a stream before a sign of life"] = 15
     page_transactions_max: Annotated[int, "transactions on one page"] = 100
     read_connections_max: Annotated[int, "connections for look-ups"] = 4
-    express: Annotated[bool, "answer plain sales by the short way; off only to compare"] = True
+    fast_path: Annotated[bool, "answer plain sales by the fast path; off only to compare"] = True
     log_requests: Annotated[bool, "log every request, not only failures"] = False
 
     # Sums over the journal, and the reports that are read from them.

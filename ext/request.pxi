@@ -9,7 +9,7 @@
 #     header     name ":" *blank value CRLF        value: printable, no blank at its end
 #
 # So whoever counts bytes by what is read here and whoever reads them with aiohttp's parser agree
-# on where a request ends; `Connection` (engine/api/express.py) stands on that.
+# on where a request ends; `Connection` (engine/http/fast_path.py) stands on that.
 
 cdef enum:
     HEAD_BYTES_MAX = 2048           # aiohttp takes 4096 bytes for each line, and 128 headers

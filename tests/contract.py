@@ -12,10 +12,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from engine.api.contract import CONTRACT
-from engine.api.door import Router
 from engine.api.openapi import document
 from engine.api.routes import OPEN_ROUTES, ROUTES
-from engine.api.texts import tidied
+from engine.http.dispatcher import Router
+from engine.schemas.texts import tidied
 
 DOCUMENT = "urn:leal:openapi"
 PROBLEM = "application/problem+json"

@@ -28,7 +28,10 @@ MAY_IMPORT = {
     "programme": {"people", "postgres"},
     "ledger": {"postgres"},
     "network": {"ledger", "programme", "people", "postgres"},
-    "api": {"network", "ledger", "programme", "people", "postgres"},
+    "schemas": {"ledger", "programme", "people"},
+    "commands": {"schemas", "network", "ledger", "programme", "people", "postgres"},
+    "http": {"commands", "schemas", "network", "ledger", "programme", "people", "postgres"},
+    "api": {"http", "commands", "schemas", "network", "ledger", "programme", "people", "postgres"},
     "demo": {"people", "postgres"},
     "cli": {"app", "supervisor", "demo", "network", "ledger", "people", "postgres"},
 }

@@ -20,7 +20,7 @@ import asyncpg
 from harness import CHAIN_KEY, Api, Clients, Reply, until
 from history import history_faults, order_faults
 
-from engine.api.identity import transaction_id
+from engine.commands.identity import transaction_id
 from engine.ledger.audit import audit_journal
 from engine.ledger.core import claim_key_of
 from engine.ledger.vocabulary import REFUSALS, Kind

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from engine.api.answers import accumulation_answer, raise_refusal
-from engine.api.currencies import check_currency
-from engine.api.door import Call, answer, read_body
-from engine.api.identity import (
-    customer_id_of,
-    fingerprint,
-    idempotency_key_of,
-    transaction_id,
-)
-from engine.api.invoices import check_printed
-from engine.api.issues import Facts, issue, needs_funds
-from engine.api.moments import occurred_at_s
-from engine.api.places import store_of
-from engine.api.plain import PlainRequest
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.retries import retried
-from engine.api.sales import NOT_KNOWN, Asked, Sale, find_sale, sold_at_s
-from engine.api.services import Services
-from engine.api.shapes.scalars import AMOUNT_MAX
-from engine.api.shapes.transactions import Accumulation
-from engine.api.wire import Wire, fingerprint_fields
+from engine.api.answers import accumulation_answer
+from engine.api.replays import retried
+from engine.commands.currencies import check_currency
+from engine.commands.identity import fingerprint, fingerprint_fields, transaction_id
+from engine.commands.issuing import Facts, issue, needs_funds
+from engine.commands.moments import occurred_at_s
+from engine.commands.problem import Problem
+from engine.commands.refusals import raise_refusal
+from engine.commands.sales import NOT_KNOWN, Asked, Sale, check_printed, find_sale, sold_at_s
+from engine.commands.scope import store_of
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.parameters import customer_id_of, idempotency_key_of
+from engine.http.plain import PlainRequest
+from engine.http.response import Response
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind
 from engine.people.keys import Principal
@@ -34,11 +28,13 @@ from engine.programme.calendar import (
     local_day,
 )
 from engine.programme.earning import coins_expire
+from engine.schemas.scalars import AMOUNT_MAX
+from engine.schemas.transactions import Accumulation
 
-WIRE = Wire(Accumulation)
+WIRE = BodyDecoder(Accumulation)
 
 
-async def accumulate(services: Services, call: Call) -> Reply:
+async def accumulate(services: Services, call: Call) -> Response:
     """`POST /v1/customers/{customer_id}/accumulations`."""
     customer_id = customer_id_of(call.params)
     key = idempotency_key_of(call.request)

@@ -6,41 +6,33 @@ The same functions write the first answer and every retry's, so the two cannot d
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
-from engine.api.plain import accumulation_text
-from engine.api.problems import Problem, refusal_problem
-from engine.api.reply import REPLAYED
+from engine.commands.refusals import raise_refusal
+from engine.http.plain import accumulation_text
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Answer, details_of
-from engine.ledger.vocabulary import COINS, PAID_IN_FULL, Kind, Refusal
+from engine.ledger.vocabulary import COINS, Kind
 from engine.people.codes import CODE_DIGITS
-from engine.people.profile import names_of
 from engine.programme.calendar import iso_day, iso_moment
 from engine.programme.items import ItemKind
 
 iso_day_cached = lru_cache(maxsize=4096)(iso_day)
 
 
-def raise_refusal(decided: Answer, *, replayed: bool = False) -> None:
-    """Raise the Problem of a refused operation, with what its code promises; else do nothing."""
-    if decided.refusal:
-        _refuse(decided, replayed=replayed)
-
-
 def accumulation_answer(decided: Answer) -> bytes:
     """Return the body of an accumulation's 201."""
     if decided.refusal:
-        _refuse(decided)
+        raise_refusal(decided)
     return accumulation_text(decided)
 
 
 def redemption_answer(decided: Answer) -> bytes:
     """Return the body of a redemption's 201."""
     if decided.refusal:
-        _refuse(decided)
+        raise_refusal(decided)
     return orjson.dumps(
         _place(decided)
         | {
@@ -125,7 +117,7 @@ def _expiry_answer(decided: Answer) -> bytes:
 def _coins_answer(decided: Answer) -> bytes:
     """Return the body of coins that came or went at once: whose, whereby, and how many."""
     if decided.refusal:
-        _refuse(decided)
+        raise_refusal(decided)
     coins = _earned(decided.amount, decided.balance, decided.earned_expires_day)
     if decided.kind == Kind.DONATION:
         coins = {"spent": -decided.amount, "balance": decided.balance}
@@ -142,7 +134,7 @@ def _coins_answer(decided: Answer) -> bytes:
 def _reversal_answer(decided: Answer) -> bytes:
     """Return the body of a reversal: what it undid, and what each wallet got of it."""
     if decided.refusal:
-        _refuse(decided)
+        raise_refusal(decided)
     details = details_of(decided)
     first = _undone(decided.amount, decided.balance)
     second = _undone(decided.coins_amount, decided.coins_balance) if decided.has_coins else None
@@ -187,16 +179,6 @@ STANDING_KINDS = frozenset({Kind.BLOCK, Kind.UNBLOCK})
 COIN_KINDS = frozenset({Kind.CONVERSION, Kind.CASHBACK, Kind.DONATION})
 """What moves coins at once, and says whereby in its details."""
 
-FULL = "The customer has as much as a wallet can hold."
-TAKEN_ENOUGH = "This customer has taken it as often as its limit allows."
-ENOUGH = {
-    Kind.REDEMPTION: TAKEN_ENOUGH,
-    Kind.HOLD: TAKEN_ENOUGH,
-    Kind.PAYMENT: TAKEN_ENOUGH,
-    Kind.RESEND: "The code was sent again as often as is allowed.",
-}
-"""What there is enough of where a limit is reached, by what was asked for; else it is `FULL`."""
-
 PAYMENT_STATUS = {
     Kind.HOLD: "requires_code",
     Kind.CAPTURE: "succeeded",
@@ -215,29 +197,6 @@ def _place(decided: Answer) -> dict[str, Any]:
         "store_id": decided.store_id,
         "brand_id": decided.brand_id,
     }
-
-
-def _refuse(decided: Answer, *, replayed: bool = False) -> NoReturn:
-    refusal = Refusal(decided.refusal)
-    members: dict[str, Any] = {}
-    if refusal is Refusal.PROFILE_INCOMPLETE:
-        members = {"missing_fields": names_of(decided.missing_fields)}
-    elif refusal in (Refusal.INSUFFICIENT_POINTS, Refusal.INSUFFICIENT_COINS):
-        members = {"available": decided.balance, "required": decided.requested}
-    elif refusal is Refusal.CODE_INVALID:
-        members = {"tries_left": decided.tries_left}
-    elif refusal is Refusal.EXCEEDS_INVOICE:
-        members = {"left": details_of(decided).get("left", 0)}
-    problem: Problem = refusal_problem(refusal, **members)
-    if members.get("left") == 0:
-        problem.detail = PAID_IN_FULL
-    if refusal is Refusal.LIMIT_REACHED:
-        problem.detail = ENOUGH.get(Kind(decided.kind), FULL)
-    if refusal is Refusal.NOT_AVAILABLE and decided.kind == Kind.CASHBACK:
-        problem.detail = "The brand of this store issues no coins at this time."
-    if replayed:
-        problem.headers |= REPLAYED
-    raise problem
 
 
 def _earned(amount: int, balance: int, expires_day: int) -> dict[str, Any]:

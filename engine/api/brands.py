@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.api.door import Call, answer, read_body
-from engine.api.pages import page_of
-from engine.api.places import brand_of, sees
+from engine.api.pagination import page_of
 from engine.api.programmes import current_of
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes import administration as shapes
-from engine.api.wire import Wire
+from engine.commands.scope import brand_of, sees
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.response import Response
 from engine.programme.administration import SQL
 from engine.programme.brands import Brand
 from engine.programme.calendar import CURRENCIES
+from engine.schemas import administration as schemas
 
-NEW = Wire(shapes.NewBrand)
-CHANGE = Wire(shapes.BrandChange)
+NEW = BodyDecoder(schemas.NewBrand)
+CHANGE = BodyDecoder(schemas.BrandChange)
 
 
-async def listed(services: Services, call: Call) -> Reply:
+async def listed(services: Services, call: Call) -> Response:
     """`GET /v1/brands`: those that the principal sees."""
     seen = (
         brand
@@ -29,12 +29,12 @@ async def listed(services: Services, call: Call) -> Reply:
     )
     page, next_cursor = page_of(call.request, seen, lambda brand: brand.brand_id)
     brands = [_body(brand) for brand in page]
-    return answer(msgspec.json.encode(shapes.Brands(brands=brands, next_cursor=next_cursor)))
+    return answer(msgspec.json.encode(schemas.Brands(brands=brands, next_cursor=next_cursor)))
 
 
-async def create(services: Services, call: Call) -> Reply:
+async def create(services: Services, call: Call) -> Response:
     """`POST /v1/brands`: a brand without a programme yet."""
-    body: shapes.NewBrand = NEW.decode(await read_body(services, call.request))
+    body: schemas.NewBrand = NEW.decode(await read_body(services, call.request))
     async with services.administration.change(
         call.principal, "brand created", content=body
     ) as change:
@@ -44,15 +44,15 @@ async def create(services: Services, call: Call) -> Reply:
     return _told(services, change.subject, 201)
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET /v1/brands/{brand_id}`."""
     brand = brand_of(services.catalogue.now, call.principal, call.params["brand_id"])
     return answer(msgspec.json.encode(_body(brand)))
 
 
-async def change(services: Services, call: Call) -> Reply:
+async def change(services: Services, call: Call) -> Response:
     """`PATCH /v1/brands/{brand_id}`."""
-    body: shapes.BrandChange = CHANGE.decode(await read_body(services, call.request))
+    body: schemas.BrandChange = CHANGE.decode(await read_body(services, call.request))
     brand = brand_of(
         services.catalogue.now, call.principal, call.params["brand_id"], to_change=True
     )
@@ -65,7 +65,7 @@ async def change(services: Services, call: Call) -> Reply:
     return _told(services, brand.brand_id)
 
 
-async def retire(services: Services, call: Call) -> Reply:
+async def retire(services: Services, call: Call) -> Response:
     """`DELETE /v1/brands/{brand_id}`: nothing is earned or spent there any more."""
     brand = brand_of(services.catalogue.now, call.principal, call.params["brand_id"])
     if not brand.retired:
@@ -78,12 +78,12 @@ async def retire(services: Services, call: Call) -> Reply:
     return _told(services, brand.brand_id)
 
 
-def _told(services: Services, brand_id: int, status: int = 200) -> Reply:
+def _told(services: Services, brand_id: int, status: int = 200) -> Response:
     return answer(msgspec.json.encode(_body(services.catalogue.now.brands[brand_id])), status)
 
 
-def _body(brand: Brand) -> shapes.Brand:
-    return shapes.Brand(
+def _body(brand: Brand) -> schemas.Brand:
+    return schemas.Brand(
         brand_id=brand.brand_id,
         name=brand.name,
         country=brand.country,

@@ -22,28 +22,30 @@ import orjson
 from msgspec import Raw, Struct
 
 from engine.api.accumulations import earn
-from engine.api.answers import raise_refusal
 from engine.api.customers import identity_of
-from engine.api.door import Call, answer, read_body
-from engine.api.identity import bare_key
-from engine.api.issues import Facts, issue_many
-from engine.api.places import store_of
-from engine.api.plain import accumulation_text
-from engine.api.problems import Problem, error_problem, language_of
-from engine.api.reply import REPLAYED, Reply
-from engine.api.retries import recorded_of
-from engine.api.sales import NOT_KNOWN, Asked, Sale, find_earlier, named, sold_at_s
-from engine.api.services import Services
-from engine.api.shapes.scalars import IdempotencyKey
-from engine.api.shapes.transactions import Accumulation, BulkItem
-from engine.api.texts import tidied
-from engine.api.wire import Wire, one_of
+from engine.api.replays import recorded_of
+from engine.commands.choices import one_of
+from engine.commands.identity import bare_key
+from engine.commands.issuing import Facts, issue_many
+from engine.commands.problem import Problem
+from engine.commands.refusals import raise_refusal
+from engine.commands.sales import NOT_KNOWN, Asked, Sale, find_earlier, named, sold_at_s
+from engine.commands.scope import store_of
+from engine.commands.services import Services
 from engine.errors import CustomerNotFound, EngineError
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.plain import accumulation_text
+from engine.http.problems import detail_of, error_problem, language_of, status_of, title_of
+from engine.http.response import Response
 from engine.ledger.core import claim_key_of, uuid_bytes
 from engine.ledger.receipts import Answer
 from engine.ledger.vocabulary import Refusal
 from engine.people.keys import Principal
 from engine.programme.brands import Brand, Store
+from engine.schemas.scalars import IdempotencyKey
+from engine.schemas.texts import tidied
+from engine.schemas.transactions import Accumulation, BulkItem
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SLICE_S = 0.0005
@@ -73,12 +75,12 @@ class Label(Struct):
     idempotency_key: Raw = NOTHING
 
 
-ITEM = Wire(BulkItem)
+ITEM = BodyDecoder(BulkItem)
 LABEL = msgspec.json.Decoder(Label)
 ARRAY = msgspec.json.Decoder(list[Raw])
 
 
-async def upload(services: Services, call: Call) -> Reply:
+async def upload(services: Services, call: Call) -> Response:
     """`POST /v1/transactions`: accumulations, as NDJSON or as a JSON array."""
     settings = services.settings
     # A body that arrives slowly takes no place from the others.
@@ -88,7 +90,7 @@ async def upload(services: Services, call: Call) -> Reply:
     with services.uploads.place():
         items = items_of(body, settings.bulk_items_max)
         language = language_of(call.request.headers.get("Accept-Language"))
-        async with services.uploads.turn(settings.answer_timeout_ms / 1000):
+        async with services.uploads.run(settings.answer_timeout_ms / 1000):
             results = await Upload(services, call.principal, language).run(items)
     return answer(b'{"results":[%b]}' % b",".join(results))
 
@@ -338,15 +340,15 @@ class Upload:
 
     def _refuse(self, place: int, key: str | None, problem: Problem) -> None:
         """Keep a problem as the result of an item."""
-        replayed = {"replayed": True} if REPLAYED.items() <= problem.headers.items() else {}
+        replayed = {"replayed": True} if problem.replayed else {}
         told = {
             "idempotency_key": key,
             "index": place,
-            "status": problem.status,
+            "status": status_of(problem),
             **replayed,
             "code": problem.code,
-            "title": problem.title(self._language),
-            "detail": problem.detail_in(self._language),
+            "title": title_of(problem, self._language),
+            "detail": detail_of(problem, self._language),
             **problem.members,
         }
         self._results[place] = orjson.dumps(told)

@@ -7,14 +7,13 @@ from dataclasses import replace
 import msgspec
 from msgspec import UNSET
 
-from engine.api.door import Call, answer, read_body
-from engine.api.pages import page_of
-from engine.api.places import brand_of, number_of, store_of
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes import principals as shapes
-from engine.api.wire import Wire
+from engine.api.pagination import page_of
+from engine.commands.problem import Problem
+from engine.commands.scope import brand_of, number_of, store_of
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.response import Response
 from engine.people.cashiers import (
     Cashier,
     find_cashier,
@@ -26,24 +25,25 @@ from engine.people.cashiers import (
 from engine.people.passwords import refuse_weak
 from engine.postgres.connections import Pool, PooledConnection, UniqueViolation
 from engine.programme.brands import Brand
+from engine.schemas import principals as schemas
 
-NEW = Wire(shapes.NewCashier)
-CHANGE = Wire(shapes.CashierChange)
-RESET = Wire(shapes.PasswordReset)
+NEW = BodyDecoder(schemas.NewCashier)
+CHANGE = BodyDecoder(schemas.CashierChange)
+RESET = BodyDecoder(schemas.PasswordReset)
 
 
-async def listed(services: Services, call: Call) -> Reply:
+async def listed(services: Services, call: Call) -> Response:
     """`GET /v1/brands/{brand_id}/cashiers`: the disabled too."""
     brand = _brand(services, call)
     found = await list_cashiers(services.pool, brand.brand_id)
     page, next_cursor = page_of(call.request, found, lambda cashier: cashier.cashier_id)
     cashiers = [_body(cashier) for cashier in page]
-    return answer(msgspec.json.encode(shapes.Cashiers(cashiers=cashiers, next_cursor=next_cursor)))
+    return answer(msgspec.json.encode(schemas.Cashiers(cashiers=cashiers, next_cursor=next_cursor)))
 
 
-async def create(services: Services, call: Call) -> Reply:
+async def create(services: Services, call: Call) -> Response:
     """`POST /v1/brands/{brand_id}/cashiers`."""
-    body: shapes.NewCashier = NEW.decode(await read_body(services, call.request))
+    body: schemas.NewCashier = NEW.decode(await read_body(services, call.request))
     brand = _brand(services, call, to_change=True)
     if body.store_id is not None:
         _check_store(services, call, brand, body.store_id)
@@ -69,25 +69,25 @@ async def create(services: Services, call: Call) -> Reply:
     return _told(cashier, 201)
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET /v1/brands/{brand_id}/cashiers/{cashier_id}`."""
     return _told(await _find(services.pool, _brand(services, call), call))
 
 
-async def change(services: Services, call: Call) -> Reply:
+async def change(services: Services, call: Call) -> Response:
     """`PATCH /v1/brands/{brand_id}/cashiers/{cashier_id}`: what is left out stays as it is."""
-    body: shapes.CashierChange = CHANGE.decode(await read_body(services, call.request))
+    body: schemas.CashierChange = CHANGE.decode(await read_body(services, call.request))
     return await _change(services, call, body, "cashier changed")
 
 
-async def disable(services: Services, call: Call) -> Reply:
+async def disable(services: Services, call: Call) -> Response:
     """`DELETE /v1/brands/{brand_id}/cashiers/{cashier_id}`: they sign in no more."""
-    return await _change(services, call, shapes.CashierChange(disabled=True), "cashier disabled")
+    return await _change(services, call, schemas.CashierChange(disabled=True), "cashier disabled")
 
 
-async def reset_password(services: Services, call: Call) -> Reply:
+async def reset_password(services: Services, call: Call) -> Response:
     """`POST …/{cashier_id}/password`: their sessions end, and they need not wait any more."""
-    body: shapes.PasswordReset = RESET.decode(await read_body(services, call.request))
+    body: schemas.PasswordReset = RESET.decode(await read_body(services, call.request))
     brand = _brand(services, call, to_change=True)
     cashier = await _find(services.pool, brand, call)
     password_hash = await _hash(services, body.password, cashier.user_name)
@@ -98,7 +98,9 @@ async def reset_password(services: Services, call: Call) -> Reply:
     return _told(cashier)
 
 
-async def _change(services: Services, call: Call, body: shapes.CashierChange, action: str) -> Reply:
+async def _change(
+    services: Services, call: Call, body: schemas.CashierChange, action: str
+) -> Response:
     brand = _brand(services, call, to_change=True)
     if body.store_id is not UNSET and body.store_id is not None:
         _check_store(services, call, brand, body.store_id)
@@ -147,12 +149,12 @@ def _check_store(services: Services, call: Call, brand: Brand, store_id: int) ->
         raise Problem("store_not_found", f"This brand has no store {store_id}.")
 
 
-def _told(cashier: Cashier, status: int = 200) -> Reply:
+def _told(cashier: Cashier, status: int = 200) -> Response:
     return answer(msgspec.json.encode(_body(cashier)), status)
 
 
-def _body(cashier: Cashier) -> shapes.Cashier:
-    return shapes.Cashier(
+def _body(cashier: Cashier) -> schemas.Cashier:
+    return schemas.Cashier(
         cashier_id=cashier.cashier_id,
         brand_id=cashier.brand_id,
         store_id=cashier.store_id,

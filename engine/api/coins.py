@@ -9,41 +9,43 @@ from typing import Any
 import msgspec
 import orjson
 
-from engine.api.answers import raise_refusal, recorded_answer
-from engine.api.door import Call, answer, read_body
-from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of, transaction_id
-from engine.api.issues import Facts, issue
-from engine.api.places import store_of
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.retries import recorded_under
-from engine.api.services import Services
-from engine.api.shapes.scalars import AMOUNT_MAX
-from engine.api.shapes.transactions import Cashback, Conversion, Donation
-from engine.api.wire import Wire
+from engine.api.answers import recorded_answer
+from engine.api.replays import recorded_under
+from engine.commands.identity import fingerprint, transaction_id
+from engine.commands.issuing import Facts, issue
+from engine.commands.problem import Problem
+from engine.commands.refusals import raise_refusal
+from engine.commands.scope import store_of
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.parameters import customer_id_of, idempotency_key_of
+from engine.http.response import Response
 from engine.ledger.core import Operation
 from engine.ledger.vocabulary import Kind, Refusal
 from engine.people.keys import Principal
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS, local_day
 from engine.programme.catalogue import Snapshot
 from engine.programme.earning import coins_expire
+from engine.schemas.scalars import AMOUNT_MAX
+from engine.schemas.transactions import Cashback, Conversion, Donation
 
-CONVERSION = Wire(Conversion)
-CASHBACK = Wire(Cashback)
-DONATION = Wire(Donation)
+CONVERSION = BodyDecoder(Conversion)
+CASHBACK = BodyDecoder(Cashback)
+DONATION = BodyDecoder(Donation)
 
 
-async def convert(services: Services, call: Call) -> Reply:
+async def convert(services: Services, call: Call) -> Response:
     """`POST /v1/customers/{customer_id}/conversions`: a partner's points become coins (SYS-9)."""
     return await _post(services, call, Kind.CONVERSION, CONVERSION, _conversion)
 
 
-async def give_cashback(services: Services, call: Call) -> Reply:
+async def give_cashback(services: Services, call: Call) -> Response:
     """`POST /v1/customers/{customer_id}/cashbacks`: coins for an online purchase (COI-2)."""
     return await _post(services, call, Kind.CASHBACK, CASHBACK, _cashback)
 
 
-async def donate(services: Services, call: Call) -> Reply:
+async def donate(services: Services, call: Call) -> Response:
     """`POST /v1/customers/{customer_id}/donations`: coins for a social organisation (COI-8)."""
     return await _post(services, call, Kind.DONATION, DONATION, _donation)
 
@@ -52,13 +54,13 @@ async def _post(
     services: Services,
     call: Call,
     kind: Kind,
-    wire: Wire,
+    decoder: BodyDecoder[Any],
     facts_of: Callable[[Snapshot, Principal, Any], Facts],
-) -> Reply:
+) -> Response:
     """Post what a body asks for; a retry is answered from the books where it cannot be any more."""
     customer_id = customer_id_of(call.params)
     key = str(idempotency_key_of(call.request))
-    body = wire.decode(await read_body(services, call.request))
+    body = decoder.decode(await read_body(services, call.request))
     own_id = transaction_id(call.principal, customer_id, key)
     place = 0 if call.principal.store_id is None else call.principal.store_id
     meaning = fingerprint(kind.name.lower(), msgspec.json.encode(body), place)

@@ -13,17 +13,16 @@ import orjson
 from msgspec import UNSET
 from uuid_utils import uuid7
 
-from engine.api.door import Call, answer, read_body
-from engine.api.identity import customer_id_of
-from engine.api.presences import found_by_qr
-from engine.api.problems import Problem, refusal_problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes.people import Document, Lookup, ProfileChange, Registration
-from engine.api.shapes.transactions import Nothing
 from engine.api.wallets import wallets_of
-from engine.api.wire import Wire, one_of
+from engine.commands.choices import one_of
+from engine.commands.presences import found_by_qr
+from engine.commands.problem import Problem, refusal_problem
+from engine.commands.services import Services
 from engine.errors import CustomerNotFound, OutcomeUnknown
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.parameters import customer_id_of
+from engine.http.response import Response
 from engine.ledger.vocabulary import Refusal
 from engine.people.contacts import mask_email, mask_tail, normalise_email, read_phone
 from engine.people.customers import PROFILE_FIELDS, AlreadyRegistered, Customer, Profile
@@ -35,11 +34,13 @@ from engine.people.sender import Message
 from engine.people.texts import read_text
 from engine.postgres.connections import OUT_OF_REACH
 from engine.programme.calendar import iso_moment
+from engine.schemas.people import Document, Lookup, ProfileChange, Registration
+from engine.schemas.transactions import Nothing
 
-REGISTRATION = Wire(Registration)
-CHANGE = Wire(ProfileChange)
-LOOKUP = Wire(Lookup)
-NOTHING = Wire(Nothing)
+REGISTRATION = BodyDecoder(Registration)
+CHANGE = BodyDecoder(ProfileChange)
+LOOKUP = BodyDecoder(Lookup)
+NOTHING = BodyDecoder(Nothing)
 
 SEES_DOCUMENTS = frozenset({Role.NETWORK, Role.APP})
 SPEAKS_FOR_CUSTOMERS = frozenset({Role.NETWORK, Role.APP})
@@ -49,7 +50,7 @@ NOTICE_LIFETIME_S = 3600
 """How long it is tried to tell the holder of an old contact."""
 
 
-async def register(services: Services, call: Call) -> Reply:
+async def register(services: Services, call: Call) -> Response:
     """`POST /v1/customers`: quick or full registration (CUS-3, CUS-4)."""
     body = REGISTRATION.decode(await read_body(services, call.request))
     home, city = _home(services, call.principal)
@@ -73,7 +74,7 @@ async def register(services: Services, call: Call) -> Reply:
     return answer(json_of(customer_body(customer, call.principal)), 201)
 
 
-async def lookup(services: Services, call: Call) -> Reply:
+async def lookup(services: Services, call: Call) -> Response:
     """`POST /v1/customers/lookup`: in a body, so that personal data stays out of URLs and logs."""
     body = LOOKUP.decode(await read_body(services, call.request))
     kind = one_of(body, "document", "phone", "email", "qr", "text")
@@ -97,7 +98,7 @@ async def lookup(services: Services, call: Call) -> Reply:
     return answer(json_of(body_out | {"wallets": wallets.listed}))
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET /v1/customers/{customer_id}`."""
     customer_id = customer_id_of(call.params)
     customer = await services.customers.get(UUID(bytes=customer_id))
@@ -107,7 +108,7 @@ async def get(services: Services, call: Call) -> Reply:
     return answer(json_of(customer_body(customer, call.principal, blocked=wallets.blocked)))
 
 
-async def change(services: Services, call: Call) -> Reply:
+async def change(services: Services, call: Call) -> Response:
     """`PATCH /v1/customers/{customer_id}`: *Actualizar* (CUS-6).
 
     Who loses a phone or an e-mail is told at the old one. Where a till has changed it, codes go
@@ -138,7 +139,7 @@ async def change(services: Services, call: Call) -> Reply:
     return answer(json_of(customer_body(after, call.principal, blocked=wallets.blocked)))
 
 
-async def show(services: Services, call: Call) -> Reply:
+async def show(services: Services, call: Call) -> Response:
     """`POST /v1/customers/{customer_id}/qr`: what the customer's app shows now (COI-6)."""
     NOTHING.decode(await read_body(services, call.request))
     customer_id = customer_id_of(call.params)

@@ -18,10 +18,10 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from engine.api.door import OpenRoute, Route
 from engine.api.openapi import document
-from engine.api.problems import Problem
-from engine.api.services import Services
+from engine.commands.problem import Problem
+from engine.commands.services import Services
+from engine.http.dispatcher import OpenRoute, Route
 
 OPENAPI = "/openapi.json"
 DOCS = "/docs"

@@ -7,31 +7,32 @@ from uuid import UUID
 
 import msgspec
 
-from engine.api.door import Call, answer, read_body
-from engine.api.identity import fingerprint, idempotency_key_of, transaction_id
-from engine.api.places import brand_of, refuse_retired
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes.funds import Deposit, Fund, FundChange, NewDeposit
-from engine.api.wire import Wire
+from engine.commands.identity import fingerprint, transaction_id
+from engine.commands.problem import Problem
+from engine.commands.scope import brand_of, refuse_retired
+from engine.commands.services import Services
 from engine.errors import KeyReused
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.parameters import idempotency_key_of
+from engine.http.response import Response
 from engine.postgres.connections import UniqueViolation
 from engine.programme.brands import Brand
 from engine.programme.calendar import COINS_COUNTRY
 from engine.programme.funds import SQL
+from engine.schemas.funds import Deposit, Fund, FundChange, NewDeposit
 
-CHANGE = Wire(FundChange)
-DEPOSIT = Wire(NewDeposit)
+CHANGE = BodyDecoder(FundChange)
+DEPOSIT = BodyDecoder(NewDeposit)
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET /v1/brands/{brand_id}/fund`."""
     brand = brand_of(services.catalogue.now, call.principal, call.params["brand_id"])
     return await _told(services, brand)
 
 
-async def change(services: Services, call: Call) -> Reply:
+async def change(services: Services, call: Call) -> Response:
     """`PATCH /v1/brands/{brand_id}/fund`: prepaid or postpaid from now on, on every worker."""
     body: FundChange = CHANGE.decode(await read_body(services, call.request))
     brand = _issuer(services, call)
@@ -45,7 +46,7 @@ async def change(services: Services, call: Call) -> Reply:
     return await _told(services, brand)
 
 
-async def deposit(services: Services, call: Call) -> Reply:
+async def deposit(services: Services, call: Call) -> Response:
     """`POST /v1/brands/{brand_id}/fund/deposits`: coins that were paid for, once by a reference."""
     key = str(idempotency_key_of(call.request))
     body: NewDeposit = DEPOSIT.decode(await read_body(services, call.request))
@@ -97,7 +98,7 @@ async def _recorded(services: Services, deposit_id: UUID, meaning: int) -> Depos
     return Deposit(row["brand_id"], row["coins"], row["reference"], row["deposited_at"])
 
 
-async def _told(services: Services, brand: Brand) -> Reply:
+async def _told(services: Services, brand: Brand) -> Response:
     """Answer with the fund as it is; a brand that never had one is postpaid."""
     row: Any = await services.pool.fetchrow(SQL["fund"], brand.brand_id)  # network op
     prepaid, deposited, balance = (False, 0, 0) if row is None else row

@@ -8,29 +8,28 @@ from typing import Any
 
 import orjson
 
-from engine.api.currencies import check_currency
-from engine.api.door import Call, answer, read_body
-from engine.api.heads import query_text
-from engine.api.moments import occurred_at_s
-from engine.api.pages import LISTED, LISTED_MAX
-from engine.api.periods import YEARS, query_day, query_moment
-from engine.api.places import number_of, store_of
-from engine.api.problems import Problem, refusal_problem
-from engine.api.reply import Reply
-from engine.api.sales import Asked, find_earlier, find_sale, named, printed_on
-from engine.api.services import Services
-from engine.api.shapes.invoices import PrintedInvoice
-from engine.api.shapes.scalars import InvoiceNumber, Till
-from engine.api.texts import text_of
-from engine.api.wire import Wire, query_int
+from engine.api.date_ranges import YEARS, query_day, query_moment
+from engine.api.pagination import LISTED, LISTED_MAX
+from engine.commands.currencies import check_currency
+from engine.commands.moments import occurred_at_s
+from engine.commands.problem import Problem
+from engine.commands.sales import Asked, differing, find_earlier, find_sale, named, printed_on
+from engine.commands.scope import number_of, store_of
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder, query_int
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.headers import query_text
+from engine.http.response import Response
 from engine.ledger.receipts import microseconds
-from engine.ledger.vocabulary import Refusal
 from engine.network.invoice_names import TILL_NEEDED, has_till, till_key_of
 from engine.network.invoices import Invoice, Printed
 from engine.programme.brands import Store
 from engine.programme.calendar import iso_moment
+from engine.schemas.invoices import PrintedInvoice
+from engine.schemas.scalars import InvoiceNumber, Till
+from engine.schemas.texts import text_of
 
-WIRE = Wire(PrintedInvoice)
+WIRE = BodyDecoder(PrintedInvoice)
 NUMBER_ADVICE = (
     "An invoice number has 1 to 128 printable ASCII characters, with letters or digits, and is not"
     " N/A or the like."
@@ -50,7 +49,7 @@ CLAIMED_ADVICE_ES = "Esta venta ya acumuló. Primero reversa esa transacción y 
 STATUSES = ("unclaimed", "claimed", "voided", "all")
 
 
-async def put(services: Services, call: Call) -> Reply:
+async def put(services: Services, call: Call) -> Response:
     """`PUT /v1/stores/{store_id}/invoices/{number}`: a sale was printed (INV-1)."""
     store, number = store_named(services, call), _number_of(call.params)
     if call.params["number"] == "stream":
@@ -99,13 +98,13 @@ def _differing_problem(kept: Invoice) -> Problem:
     return Problem("invoice_differs", detail, differing(kept))
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET /v1/stores/{store_id}/invoices/{number}`."""
     invoice = await _printed(services, call)
     return answer(orjson.dumps(invoice_body(invoice)))
 
 
-async def void(services: Services, call: Call) -> Reply:
+async def void(services: Services, call: Call) -> Response:
     """`DELETE /v1/stores/{store_id}/invoices/{number}`: the sale is annulled (INV-5)."""
     printed = await _printed(services, call)
     kept = await services.invoices.void(printed.key) or printed
@@ -133,7 +132,7 @@ async def _printed(services: Services, call: Call) -> Invoice:
     return found
 
 
-async def listed(services: Services, call: Call) -> Reply:
+async def listed(services: Services, call: Call) -> Response:
     """`GET /v1/stores/{store_id}/invoices`: by when they were issued, the newest first (INV-2)."""
     store = store_named(services, call)
     status = query_text(call.request, "status")
@@ -157,29 +156,6 @@ async def listed(services: Services, call: Call) -> Reply:
         "next_cursor": _cursor_text(page[-1]) if len(rows) > limit else None,
     }
     return answer(orjson.dumps(body))
-
-
-def differing(kept: Printed) -> dict[str, Any]:
-    """Return the members of a problem of an invoice that says something else."""
-    return {
-        "amount": kept.amount,
-        "currency": kept.currency,
-        "issued_at": iso_moment(microseconds(kept.issued_at)),
-    }
-
-
-def check_printed(printed: Invoice, amount: int | None) -> None:
-    """Raise Problem where a printed sale is voided, or was sent with another `amount` than it has.
-
-    `amount` in minor units, None where none was sent.
-    """
-    if printed.status == "voided":
-        raise refusal_problem(Refusal.INVOICE_VOIDED)
-    if amount not in (None, printed.amount):
-        detail = (
-            "The point of sale has printed another amount: send that one, or leave `amount` out."
-        )
-        raise Problem("invoice_differs", detail, differing(printed))
 
 
 def invoice_body(invoice: Invoice) -> dict[str, Any]:

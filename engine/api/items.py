@@ -12,21 +12,21 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Struct
 
-from engine.api.door import Call, answer, read_body
-from engine.api.heads import query_text
-from engine.api.pages import page_of
-from engine.api.places import brand_of, number_of, refuse_retired, sees
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes import items as shapes
-from engine.api.wire import Wire
+from engine.api.pagination import page_of
+from engine.commands.problem import Problem
+from engine.commands.scope import brand_of, number_of, refuse_retired, sees
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.headers import query_text
+from engine.http.response import Response
 from engine.people.keys import Principal, Role
 from engine.postgres.connections import PooledConnection
 from engine.postgres.sql import queries
 from engine.programme.brands import Brand
 from engine.programme.items import Item, ItemKind, item_from
 from engine.programme.segments import Segment
+from engine.schemas import items as schemas
 
 SQL = queries("items")
 ADMINISTRATORS = frozenset({Role.NETWORK, Role.BRAND})
@@ -39,13 +39,13 @@ class Items:
     """The calls about one kind of item; `shown` names what an answer tells besides what all do."""
 
     kind: ItemKind
-    new: Wire
-    changed: Wire
+    new: BodyDecoder[Any]
+    changed: BodyDecoder[Any]
     body: type[Struct]
     page: type[Struct]
     shown: tuple[str, ...]
 
-    async def listed(self, services: Services, call: Call) -> Reply:
+    async def listed(self, services: Services, call: Call) -> Response:
         """`GET` of all: those that are not retired, with `?retired=true` these too."""
         snapshot = services.catalogue.now
         brand = brand_of(snapshot, call.principal, call.params["brand_id"])
@@ -63,7 +63,7 @@ class Items:
         body = self.page(**{f"{self.kind}s": told, "next_cursor": next_cursor})
         return answer(msgspec.json.encode(body))
 
-    async def create(self, services: Services, call: Call) -> Reply:
+    async def create(self, services: Services, call: Call) -> Response:
         """`POST`: a new one."""
         body = self.new.decode(await read_body(services, call.request))
         brand = brand_of(
@@ -79,12 +79,12 @@ class Items:
             await _name_customers(change.connection, change.subject, body)
         return await self._told(services, call.principal, change.subject, 201)
 
-    async def get(self, services: Services, call: Call) -> Reply:
+    async def get(self, services: Services, call: Call) -> Response:
         """`GET` of one."""
         item = self._item(services, call)
         return await self._told(services, call.principal, item.item_id)
 
-    async def change(self, services: Services, call: Call) -> Reply:
+    async def change(self, services: Services, call: Call) -> Response:
         """`PATCH`: what is left out stays as it is."""
         body = self.changed.decode(await read_body(services, call.request))
         item = self._item(services, call)
@@ -102,7 +102,7 @@ class Items:
             await _name_customers(change.connection, item.item_id, body)
         return await self._told(services, call.principal, item.item_id)
 
-    async def retire(self, services: Services, call: Call) -> Reply:
+    async def retire(self, services: Services, call: Call) -> Response:
         """`DELETE`: nobody takes it any more; what was taken stays."""
         item = self._item(services, call)
         if not item.retired:
@@ -130,10 +130,10 @@ class Items:
 
     async def _told(
         self, services: Services, principal: Principal, item_id: int, status: int = 200
-    ) -> Reply:
+    ) -> Response:
         item = services.catalogue.now.items[item_id]
         body = self._body(item, await _taken(services, [item]))
-        if isinstance(body, shapes.Gift) and principal.role in ADMINISTRATORS:
+        if isinstance(body, schemas.Gift) and principal.role in ADMINISTRATORS:
             rows = await services.pool.fetch(SQL["gift_customers"], item_id)  # network op
             body.customer_ids = [str(row["customer_id"]) for row in rows]
         return answer(msgspec.json.encode(body), status)
@@ -160,33 +160,33 @@ SHOWN: dict[str, Callable[[Item], Any]] = {
     "segment": lambda item: (
         None
         if item.segment is None
-        else shapes.ShownSegment(**msgspec.structs.asdict(item.segment))
+        else schemas.ShownSegment(**msgspec.structs.asdict(item.segment))
     ),
 }
 """What an answer tells of some kinds of items only."""
 
 REWARDS = Items(
     ItemKind.REWARD,
-    Wire(shapes.NewReward),
-    Wire(shapes.RewardChange),
-    shapes.Reward,
-    shapes.Rewards,
+    BodyDecoder(schemas.NewReward),
+    BodyDecoder(schemas.RewardChange),
+    schemas.Reward,
+    schemas.Rewards,
     ("points", "customer_limit"),
 )
 PROMOTIONS = Items(
     ItemKind.PROMOTION,
-    Wire(shapes.NewPromotion),
-    Wire(shapes.PromotionChange),
-    shapes.Promotion,
-    shapes.Promotions,
+    BodyDecoder(schemas.NewPromotion),
+    BodyDecoder(schemas.PromotionChange),
+    schemas.Promotion,
+    schemas.Promotions,
     ("points", "coins", "starts_at", "ends_at", "segment", "customer_limit"),
 )
 GIFTS = Items(
     ItemKind.GIFT,
-    Wire(shapes.NewGift),
-    Wire(shapes.GiftChange),
-    shapes.Gift,
-    shapes.Gifts,
+    BodyDecoder(schemas.NewGift),
+    BodyDecoder(schemas.GiftChange),
+    schemas.Gift,
+    schemas.Gifts,
     ("starts_at", "ends_at"),
 )
 
@@ -245,7 +245,7 @@ def _changed(item: Item, body: Struct) -> Item:
     return changed
 
 
-def _segment(told: shapes.Segment) -> Segment | None:
+def _segment(told: schemas.Segment) -> Segment | None:
     """Return the segment that is asked for; without a condition it is everybody."""
     segment = msgspec.convert(msgspec.to_builtins(told), Segment)
     return None if segment == Segment() else segment

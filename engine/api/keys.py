@@ -10,14 +10,13 @@ from typing import Any
 
 import msgspec
 
-from engine.api.door import Call, answer, read_body
-from engine.api.pages import page_of
-from engine.api.places import brand_of, store_of
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes import principals as shapes
-from engine.api.wire import Wire
+from engine.api.pagination import page_of
+from engine.commands.problem import Problem
+from engine.commands.scope import brand_of, store_of
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.response import Response
 from engine.people.keys import (
     Key,
     NewKey,
@@ -29,24 +28,25 @@ from engine.people.keys import (
     revoke_key,
     rotate_key,
 )
+from engine.schemas import principals as schemas
 
-NEW = Wire(shapes.NewKey)
+NEW = BodyDecoder(schemas.NewKey)
 OF_BRANDS = frozenset({Role.BRAND, Role.STORE})
 
 
-async def listed(services: Services, call: Call) -> Reply:
+async def listed(services: Services, call: Call) -> Response:
     """`GET /v1/keys`: without their secrets, the revoked ones too."""
     found = await list_keys(services.pool)
     # Keys are never deleted, so a key's place among all is as good as a number of its own.
     seen = [(at, key) for at, key in enumerate(found, 1) if _sees(call.principal, key)]
     page, next_cursor = page_of(call.request, seen, itemgetter(0))
-    keys = [shapes.Key(**_facts(key)) for _, key in page]
-    return answer(msgspec.json.encode(shapes.Keys(keys=keys, next_cursor=next_cursor)))
+    keys = [schemas.Key(**_facts(key)) for _, key in page]
+    return answer(msgspec.json.encode(schemas.Keys(keys=keys, next_cursor=next_cursor)))
 
 
-async def create(services: Services, call: Call) -> Reply:
+async def create(services: Services, call: Call) -> Response:
     """`POST /v1/keys`: the key is told this once."""
-    body: shapes.NewKey = NEW.decode(await read_body(services, call.request))
+    body: schemas.NewKey = NEW.decode(await read_body(services, call.request))
     role = Role(body.role)
     if call.principal.role is Role.BRAND and role is not Role.STORE:
         raise Problem("forbidden", "A brand's key makes keys of its stores only.")
@@ -66,12 +66,12 @@ async def create(services: Services, call: Call) -> Reply:
     return _made(new, key)
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET /v1/keys/{key_id}`."""
     return _told(await _find(services, call))
 
 
-async def rotate(services: Services, call: Call) -> Reply:
+async def rotate(services: Services, call: Call) -> Response:
     """`POST /v1/keys/{key_id}/rotate`: another key of the same principal, told this once.
 
     Idempotency keys stay what they were. The old key is valid until it is revoked.
@@ -85,7 +85,7 @@ async def rotate(services: Services, call: Call) -> Reply:
     return _made(new, key)
 
 
-async def revoke(services: Services, call: Call) -> Reply:
+async def revoke(services: Services, call: Call) -> Response:
     """`DELETE /v1/keys/{key_id}`: one that is revoked already stays as it is."""
     key = await _find(services, call)
     if key.revoked_at is None:
@@ -98,7 +98,7 @@ async def revoke(services: Services, call: Call) -> Reply:
 
 
 def _place(
-    services: Services, principal: Principal, body: shapes.NewKey
+    services: Services, principal: Principal, body: schemas.NewKey
 ) -> tuple[int | None, int | None]:
     """Return the brand and the store of a new key; raises Problem where its role has others."""
     snapshot = services.catalogue.now
@@ -131,12 +131,12 @@ def _sees(principal: Principal, key: Key) -> bool:
     return principal.role is Role.NETWORK or own
 
 
-def _told(key: Key) -> Reply:
-    return answer(msgspec.json.encode(shapes.Key(**_facts(key))))
+def _told(key: Key) -> Response:
+    return answer(msgspec.json.encode(schemas.Key(**_facts(key))))
 
 
-def _made(new: NewKey, key: Key) -> Reply:
-    return answer(msgspec.json.encode(shapes.MadeKey(key=new.key, **_facts(key))), 201)
+def _made(new: NewKey, key: Key) -> Response:
+    return answer(msgspec.json.encode(schemas.MadeKey(key=new.key, **_facts(key))), 201)
 
 
 def _facts(key: Key) -> dict[str, Any]:

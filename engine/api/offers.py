@@ -10,20 +10,20 @@ from uuid import UUID
 
 import msgspec
 
-from engine.api.door import Call, answer
-from engine.api.identity import customer_id_of
 from engine.api.items import moment
-from engine.api.places import store_of
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes.items import Offer, Offers, Reason
 from engine.api.wallets import wallets_of
-from engine.api.wire import query_int
+from engine.commands.scope import store_of
+from engine.commands.services import Services
 from engine.errors import CustomerNotFound
+from engine.http.bodies import query_int
+from engine.http.dispatcher import Call, answer
+from engine.http.parameters import customer_id_of
+from engine.http.response import Response
 from engine.ledger.vocabulary import Refusal
 from engine.people.customers import Customer
 from engine.programme.items import Item, ItemKind
 from engine.programme.stock import Standing
+from engine.schemas.items import Offer, Offers, Reason
 
 ID_MAX = 2**31 - 1
 REASONS: dict[Refusal, Reason] = {Refusal[code.upper()]: code for code in get_args(Reason)}
@@ -60,7 +60,7 @@ class Buyer:
         return Refusal.LIMIT_REACHED if standing.limit_reached else None
 
 
-async def offers(services: Services, call: Call) -> Reply:
+async def offers(services: Services, call: Call) -> Response:
     """`GET /v1/customers/{customer_id}/offers`: the brand's table, as this customer sees it."""
     customer_id = customer_id_of(call.params)
     now = time.time()

@@ -2,7 +2,7 @@
 
 Nothing is written here twice. Who may call what stands in engine.api.routes; what is sent and
 answered in engine.api.contract, as examples whose types are the schemas; what goes wrong in
-engine.api.problems and engine.ledger.vocabulary.
+engine.http.problems and engine.ledger.vocabulary.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from engine.api.contract.problems import (
     title_of,
 )
 from engine.api.contract.row import Row, Shown
-from engine.api.door import OpenRoute, Route
-from engine.api.problems import CONTENT_TYPE, PROBLEMS
-from engine.api.reply import JSON
-from engine.api.shapes.errors import WITH_MEMBERS, Problem
-from engine.api.shapes.scalars import Id, IdempotencyKey, InvoiceNumber
-from engine.api.shapes.transactions import Nothing
-from engine.api.texts import Sent
+from engine.http.dispatcher import OpenRoute, Route
+from engine.http.problems import CONTENT_TYPE, PROBLEMS
+from engine.http.response import JSON
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED
 from engine.people.keys import Role
+from engine.schemas.errors import WITH_MEMBERS, Problem
+from engine.schemas.scalars import Id, IdempotencyKey, InvoiceNumber
+from engine.schemas.texts import Sent
+from engine.schemas.transactions import Nothing
 
 REFERENCE = "#/components/schemas/{name}"
 PLACE = re.compile(r"\s*`[A-Z]+ [^`]*`[:.]?\s*")

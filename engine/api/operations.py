@@ -13,8 +13,8 @@ from aiohttp import ClientError, ClientSession, UnixConnector, web
 from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from engine.api.reply import Reply
-from engine.api.services import Services
+from engine.commands.services import Services
+from engine.http.response import Response
 from engine.metrics import merged
 
 DATABASE_PROBE_S_MAX = 1.0
@@ -24,12 +24,12 @@ RUNTIME_FOLDERS = ("/tmp", "/dev/shm", "/run")  # noqa: S108 - the owner of what
 """Where the sockets of workers go whose data folder is read-only, or has too long a name."""
 
 
-async def livez(_services: Services, _request: web.BaseRequest) -> Reply:
+async def livez(_services: Services, _request: web.BaseRequest) -> Response:
     """The event loop turns. Never touches the database."""
     return _told(None)
 
 
-async def readyz(services: Services, _request: web.BaseRequest) -> Reply:
+async def readyz(services: Services, _request: web.BaseRequest) -> Response:
     """A sale can be made durable here: started, not draining, and the database takes appends."""
     reason = services.health.not_ready
     if reason is None:
@@ -42,7 +42,7 @@ async def readyz(services: Services, _request: web.BaseRequest) -> Reply:
     return _told(reason)
 
 
-async def startupz(services: Services, _request: web.BaseRequest) -> Reply:
+async def startupz(services: Services, _request: web.BaseRequest) -> Response:
     """Migrations are done and the catalogue is loaded."""
     return _told(None if services.health.started else "starting")
 
@@ -92,6 +92,6 @@ async def _told_by(socket: Path) -> str | None:
         return None
 
 
-def _told(reason: str | None) -> Reply:
+def _told(reason: str | None) -> Response:
     body = orjson.dumps({"status": "ok" if reason is None else "unavailable", "reason": reason})
-    return Reply(body, 200 if reason is None else 503)
+    return Response(body, 200 if reason is None else 503)

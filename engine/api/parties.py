@@ -10,13 +10,19 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from engine.api.door import Call, answer, read_body
-from engine.api.pages import page_of
-from engine.api.places import number_of, refuse_retired
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes.administration import (
+from engine.api.pagination import page_of
+from engine.commands.problem import Problem
+from engine.commands.scope import number_of, refuse_retired
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.response import Response
+from engine.people.keys import Principal, Role
+from engine.programme import parties
+from engine.programme.administration import SQL, Change
+from engine.programme.catalogue import Snapshot
+from engine.programme.parties import Party
+from engine.schemas.administration import (
     NewPartner,
     NewParty,
     Organisation,
@@ -26,12 +32,6 @@ from engine.api.shapes.administration import (
     Partners,
     Rate,
 )
-from engine.api.wire import Wire
-from engine.people.keys import Principal, Role
-from engine.programme import parties
-from engine.programme.administration import SQL, Change
-from engine.programme.catalogue import Snapshot
-from engine.programme.parties import Party
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class Parties:
     """The calls about one sort of party; `noun` names it in paths, problems and statements."""
 
     noun: str
-    new: Wire
-    changed: Wire
+    new: BodyDecoder[Any]
+    changed: BodyDecoder[Any]
     all_of: Callable[[Snapshot], Mapping[int, Party]]
     body_of: Callable[[Any], Struct]
     page: Callable[[list[Any], str | None], Struct]
 
-    async def listed(self, services: Services, call: Call) -> Reply:
+    async def listed(self, services: Services, call: Call) -> Response:
         """`GET` of all: for the network, retired ones too."""
         parties = self.all_of(services.catalogue.now).values()
         seen = (party for party in parties if _sees(call.principal, party))
@@ -53,7 +53,7 @@ class Parties:
         told = [self.body_of(party) for party in page]
         return answer(msgspec.json.encode(self.page(told, next_cursor)))
 
-    async def create(self, services: Services, call: Call) -> Reply:
+    async def create(self, services: Services, call: Call) -> Response:
         """`POST`: a new one."""
         body = self.new.decode(await read_body(services, call.request))
         async with services.administration.change(
@@ -65,11 +65,11 @@ class Parties:
             await _set_rate(change, body)
         return self._told(services, change.subject, 201)
 
-    async def get(self, services: Services, call: Call) -> Reply:
+    async def get(self, services: Services, call: Call) -> Response:
         """`GET` of one."""
         return answer(msgspec.json.encode(self.body_of(self._party(services, call))))
 
-    async def change(self, services: Services, call: Call) -> Reply:
+    async def change(self, services: Services, call: Call) -> Response:
         """`PATCH`: another name, or from now on another rate."""
         body = self.changed.decode(await read_body(services, call.request))
         if body == PartnerChange():
@@ -87,7 +87,7 @@ class Parties:
             await _set_rate(change, body)
         return self._told(services, party.party_id)
 
-    async def retire(self, services: Services, call: Call) -> Reply:
+    async def retire(self, services: Services, call: Call) -> Response:
         """`DELETE`: no coins come from it or go to it any more."""
         party = self._party(services, call)
         if not party.retired:
@@ -106,7 +106,7 @@ class Parties:
             raise Problem(f"{self.noun}_not_found", f"There is no such {self.noun}.")
         return party
 
-    def _told(self, services: Services, party_id: int, status: int = 200) -> Reply:
+    def _told(self, services: Services, party_id: int, status: int = 200) -> Response:
         party = self.all_of(services.catalogue.now)[party_id]
         return answer(msgspec.json.encode(self.body_of(party)), status)
 
@@ -136,16 +136,16 @@ def _partner_body(partner: parties.Partner) -> Partner:
 
 PARTNERS = Parties(
     "partner",
-    Wire(NewPartner),
-    Wire(PartnerChange),
+    BodyDecoder(NewPartner),
+    BodyDecoder(PartnerChange),
     lambda snapshot: snapshot.partners,
     _partner_body,
     lambda partners, next_cursor: Partners(partners=partners, next_cursor=next_cursor),
 )
 ORGANISATIONS = Parties(
     "organisation",
-    Wire(NewParty),
-    Wire(NewParty),
+    BodyDecoder(NewParty),
+    BodyDecoder(NewParty),
     lambda snapshot: snapshot.organisations,
     lambda party: Organisation(
         organisation_id=party.party_id, name=party.name, retired=party.retired

@@ -14,26 +14,22 @@ from uuid import UUID
 import orjson
 from uuid_utils import uuid7
 
-from engine.api.answers import PAYMENT_STATUS, payment_answer, raise_refusal, recorded_answer
-from engine.api.bills import bill_of
-from engine.api.codes import authorised_by, digits_of, masked, send_code
-from engine.api.door import Call, answer, read_body
-from engine.api.identity import (
-    customer_id_of,
-    fingerprint,
-    idempotency_key_of,
-    payment_id_of,
-    transaction_id,
-)
-from engine.api.presences import proof_of
-from engine.api.problems import Problem, error_problem, refusal_problem
-from engine.api.purchases import Purchase, purchase_of
-from engine.api.reply import Reply
-from engine.api.retries import retried
-from engine.api.services import Services
-from engine.api.shapes.transactions import Confirmation, Nothing, Payment
-from engine.api.wire import Wire, fingerprint_fields
+from engine.api.answers import PAYMENT_STATUS, payment_answer, recorded_answer
+from engine.api.replays import retried
+from engine.commands.bills import bill_of
+from engine.commands.codes import authorised_by, digits_of, masked, send_code
+from engine.commands.identity import fingerprint, fingerprint_fields, transaction_id
+from engine.commands.presences import proof_of
+from engine.commands.problem import Problem, refusal_problem
+from engine.commands.purchases import Purchase, purchase_of
+from engine.commands.refusals import raise_refusal
+from engine.commands.services import Services
 from engine.errors import CustomerNotFound, KeyReused, PaymentNotFound
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.parameters import customer_id_of, idempotency_key_of, payment_id_of
+from engine.http.problems import error_problem
+from engine.http.response import Response
 from engine.ledger.core import Operation, uuid_text
 from engine.ledger.receipts import Answer, Receipt, details_of
 from engine.ledger.vocabulary import COINS, Kind, Refusal
@@ -44,16 +40,17 @@ from engine.people.keys import Principal
 from engine.programme.brands import Store
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.stock import UNLIMITED, Pick
+from engine.schemas.transactions import Confirmation, Nothing, Payment
 
-PAYMENT = Wire(Payment)
-CONFIRMATION = Wire(Confirmation)
-NOTHING = Wire(Nothing)
+PAYMENT = BodyDecoder(Payment)
+CONFIRMATION = BodyDecoder(Confirmation)
+NOTHING = BodyDecoder(Nothing)
 
 
 CHECK_ADVICE = "Check the customer's physical document, then send `document_checked: true`."
 
 
-async def pay(services: Services, call: Call) -> Reply:
+async def pay(services: Services, call: Call) -> Response:
     """`POST /v1/customers/{customer_id}/payments`: by a code, or at once by the QR (COI-6)."""
     customer_id = customer_id_of(call.params)
     key = idempotency_key_of(call.request)
@@ -124,7 +121,7 @@ async def pay(services: Services, call: Call) -> Reply:
     return answer(body_out, 201, replayed=replayed)
 
 
-async def confirm(services: Services, call: Call) -> Reply:
+async def confirm(services: Services, call: Call) -> Response:
     """`POST …/payments/{payment_id}/confirm`: capture the hold with the code that was typed."""
     body = CONFIRMATION.decode(await read_body(services, call.request))
     hold = await _payment(services, call)
@@ -144,7 +141,7 @@ async def confirm(services: Services, call: Call) -> Reply:
     return answer(payment_answer(decided, "succeeded"), replayed=replayed)
 
 
-async def resend(services: Services, call: Call) -> Reply:
+async def resend(services: Services, call: Call) -> Response:
     """`POST …/payments/{payment_id}/resend`: a new code to the same person (*Reenviar código*)."""
     NOTHING.decode(await read_body(services, call.request))
     hold = await _payment(services, call)
@@ -162,7 +159,7 @@ async def resend(services: Services, call: Call) -> Reply:
     return answer(payment_answer(decided, "requires_code", hold=hold), replayed=replayed)
 
 
-async def void(services: Services, call: Call) -> Reply:
+async def void(services: Services, call: Call) -> Response:
     """`POST …/payments/{payment_id}/void`: the held coins go back."""
     NOTHING.decode(await read_body(services, call.request))
     hold = await _payment(services, call)
@@ -174,7 +171,7 @@ async def void(services: Services, call: Call) -> Reply:
     return answer(payment_answer(decided, "voided"), replayed=replayed)
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET …/payments/{payment_id}`: how the payment stands."""
     first = await _begun(services, call)
     postings = await services.statements.payment(first.customer_id, first.transaction_id)
@@ -334,7 +331,7 @@ async def _over(
     asked: Operation,
     *,
     while_open: TooManyFailedCodes | None = None,
-) -> Reply:
+) -> Response:
     """Answer for a payment that is not open any more: it is told the same for ever.
 
     A retry under its key gets what was recorded; without one, the code that paid tells a retry.

@@ -8,33 +8,33 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec import UNSET
 
-from engine.api.door import Call, answer, read_body
-from engine.api.places import brand_of, number_of
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes.administration import NewProgramme, Programme, Programmes
-from engine.api.wire import Wire
+from engine.commands.problem import Problem
+from engine.commands.scope import brand_of, number_of
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.response import Response
 from engine.postgres.connections import PooledConnection, UniqueViolation
 from engine.programme import earning
 from engine.programme.administration import SQL
 from engine.programme.brands import Brand
 from engine.programme.calendar import COINS_COUNTRY
+from engine.schemas.administration import NewProgramme, Programme, Programmes
 
-NEW = Wire(NewProgramme)
+NEW = BodyDecoder(NewProgramme)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_COINS = {"coins": 0, "coins_amount": 100_000, "issuer": False, "receiver": False}
 """What a brand begins with."""
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET /v1/brands/{brand_id}/programme`: the version in force, and all of them."""
     brand = brand_of(services.catalogue.now, call.principal, call.params["brand_id"])
     versions = [_body(brand, programme) for programme in brand.programmes]
     return answer(msgspec.json.encode(Programmes(current=current_of(brand), versions=versions)))
 
 
-async def create(services: Services, call: Call) -> Reply:
+async def create(services: Services, call: Call) -> Response:
     """`POST /v1/brands/{brand_id}/programme`: a version from now on, or from a moment to come.
 
     Nothing begins in the past: a sale that is claimed days later earns what it would have earned.
@@ -68,7 +68,7 @@ async def create(services: Services, call: Call) -> Reply:
     return answer(msgspec.json.encode(_body(brand, _version_of(brand, version))), 201)
 
 
-async def withdraw(services: Services, call: Call) -> Reply:
+async def withdraw(services: Services, call: Call) -> Response:
     """`DELETE /v1/brands/{brand_id}/programme/{version}`: a version that is not in force yet.
 
     The others keep their numbers, and no other one ever gets this number.

@@ -8,32 +8,36 @@ from uuid import UUID
 
 import orjson
 
-from engine.api.answers import raise_refusal, redemption_answer
-from engine.api.door import Call, answer, read_body
-from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of, transaction_id
-from engine.api.places import item_of, store_of
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.retries import recorded_of
-from engine.api.services import Services
-from engine.api.shapes.transactions import Redemption
-from engine.api.wire import Wire, fingerprint_fields, one_of
+from engine.api.answers import redemption_answer
+from engine.api.replays import recorded_of
+from engine.commands.choices import one_of
+from engine.commands.identity import fingerprint, fingerprint_fields, transaction_id
+from engine.commands.problem import Problem
+from engine.commands.purchases import refusal_of
+from engine.commands.refusals import raise_refusal
+from engine.commands.scope import item_of, store_of
+from engine.commands.services import Services
 from engine.errors import CustomerNotFound
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.parameters import customer_id_of, idempotency_key_of
+from engine.http.response import Response
 from engine.ledger.core import Operation
 from engine.ledger.receipts import Answer
-from engine.ledger.vocabulary import Kind, Refusal
+from engine.ledger.vocabulary import Kind
 from engine.people.keys import Principal
 from engine.programme.brands import Store
 from engine.programme.catalogue import Snapshot
 from engine.programme.items import Item, ItemKind
 from engine.programme.stock import Pick
+from engine.schemas.transactions import Redemption
 
-WIRE = Wire(Redemption)
+WIRE = BodyDecoder(Redemption)
 
 KINDS = {kind.id_name: kind for kind in ItemKind}
 
 
-async def redeem(services: Services, call: Call) -> Reply:
+async def redeem(services: Services, call: Call) -> Response:
     """`POST /v1/customers/{customer_id}/redemptions`."""
     customer_id = customer_id_of(call.params)
     key = idempotency_key_of(call.request)
@@ -85,15 +89,6 @@ async def take(
         return services.committer.submit(operation)
 
     return await services.stock.take(item, customer_id, services.settings.tries_max, submit)
-
-
-def refusal_of(pick: Pick, *, on_offer: bool) -> int:
-    """Return why the item is not to be had, in the ledger's order of precedence; 0 if it is."""
-    if pick.out_of_stock:
-        return Refusal.OUT_OF_STOCK
-    if pick.limit_reached:
-        return Refusal.LIMIT_REACHED
-    return 0 if on_offer and pick.named else Refusal.NOT_AVAILABLE
 
 
 def _wanted(

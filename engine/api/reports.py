@@ -13,13 +13,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from engine.api.door import Call, answer
-from engine.api.heads import query_text
-from engine.api.periods import query_as_of, query_period
-from engine.api.places import brand_of
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
+from engine.api.date_ranges import query_as_of, query_period
+from engine.commands.problem import Problem
+from engine.commands.scope import brand_of
+from engine.commands.services import Services
+from engine.http.dispatcher import Call, answer
+from engine.http.headers import query_text
+from engine.http.response import Response
 from engine.ledger.receipts import microseconds
 from engine.ledger.vocabulary import COINS, DEBT_DAY, Counter
 from engine.network.reports import Account, AssetBooks, Party, Position, Reach
@@ -51,7 +51,7 @@ class Aged:
     owed: int
 
 
-async def settlement(services: Services, call: Call) -> Reply:
+async def settlement(services: Services, call: Call) -> Response:
     """`GET /v1/settlements`: whose coins went where, and who owes whom (COI-9)."""
     as_csv = _wants_csv(call.request)
     days_max = services.settings.settlement_days_max
@@ -92,7 +92,7 @@ async def settlement(services: Services, call: Call) -> Reply:
     return answer(orjson.dumps(body))
 
 
-async def liability(services: Services, call: Call) -> Reply:
+async def liability(services: Services, call: Call) -> Response:
     """`GET /v1/brands/{brand_id}/liability`: what a brand owes its customers, by month (PTS-4)."""
     brand = brand_of(services.catalogue.now, call.principal, call.params["brand_id"])
     as_of = query_as_of(call.request, brand.utc_offset)
@@ -112,7 +112,7 @@ async def liability(services: Services, call: Call) -> Reply:
     return answer(orjson.dumps(body))
 
 
-async def trial_balance(services: Services, call: Call) -> Reply:
+async def trial_balance(services: Services, call: Call) -> Response:
     """`GET /v1/trial-balance`: the balance of every account."""
     as_of = query_as_of(call.request, COINS_OFFSET)
     books, reach = await services.reports.trial_balance(as_of.cut)
@@ -216,13 +216,13 @@ def _wants_csv(request: web.BaseRequest) -> bool:
     return asked == "csv" or (asked is None and accepted.strip().lower() == CSV)
 
 
-def _csv_reply(found: Settled, snapshot: Snapshot, name: str) -> Reply:
+def _csv_reply(found: Settled, snapshot: Snapshot, name: str) -> Response:
     """Return the flows as a table that a spreadsheet opens, one row each."""
     text = StringIO(BYTE_ORDER_MARK)
     text.seek(0, 2)
     csv.writer(text).writerows(_csv_rows(found, snapshot))
     headers = {"Content-Disposition": f'attachment; filename="{name.replace(":", "")}"'}
-    return Reply(text.getvalue().encode(), content_type=f"{CSV}; charset=utf-8", headers=headers)
+    return Response(text.getvalue().encode(), content_type=f"{CSV}; charset=utf-8", headers=headers)
 
 
 def _csv_rows(found: Settled, snapshot: Snapshot) -> Iterator[list[Any]]:

@@ -7,26 +7,28 @@ from typing import Any
 
 import orjson
 
-from engine.api.answers import raise_refusal, recorded_answer
-from engine.api.door import Call, answer, read_body
-from engine.api.identity import customer_id_of, fingerprint, idempotency_key_of, transaction_id
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes.transactions import Reversal
+from engine.api.answers import recorded_answer
 from engine.api.wallets import sees_transaction
-from engine.api.wire import Wire
+from engine.commands.identity import fingerprint, transaction_id
+from engine.commands.problem import Problem
+from engine.commands.refusals import raise_refusal
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.parameters import customer_id_of, idempotency_key_of
+from engine.http.response import Response
 from engine.ledger.claims import claim_of, invoice_paid_by
 from engine.ledger.core import Operation, uuid_bytes, uuid_text
 from engine.ledger.receipts import Once, Receipt, details_of, legs_of, receipt_of
 from engine.ledger.vocabulary import Cause, Kind
 from engine.people.keys import Principal
 from engine.programme.items import ItemKind
+from engine.schemas.transactions import Reversal
 
-WIRE = Wire(Reversal)
+WIRE = BodyDecoder(Reversal)
 
 
-async def reverse(services: Services, call: Call) -> Reply:
+async def reverse(services: Services, call: Call) -> Response:
     """`POST /v1/customers/{customer_id}/reversals`: what was spent by then is owed."""
     customer_id = customer_id_of(call.params)
     key = str(idempotency_key_of(call.request))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.api import (
     accumulations,
+    blocks,
     brands,
     bulk,
     cashiers,
@@ -20,7 +21,6 @@ from engine.api import (
     reports,
     reversals,
     sessions,
-    standing,
     statements,
     stores,
     streams,
@@ -29,10 +29,10 @@ from engine.api import (
 from engine.api.answers import accumulation_answer
 from engine.api.contract import CONTRACT
 from engine.api.documentation import Documentation
-from engine.api.door import Handler, OpenRoute, Route
-from engine.api.express import Prompt
 from engine.api.items import GIFTS, PROMOTIONS, REWARDS
 from engine.api.parties import ORGANISATIONS, PARTNERS
+from engine.http.dispatcher import Handler, OpenRoute, Route
+from engine.http.fast_path import FastRoute
 from engine.people.keys import Role
 
 CASHIERS = frozenset({Role.NETWORK, Role.BRAND, Role.STORE, Role.CASHIER})
@@ -81,8 +81,8 @@ ROUTES: tuple[Route, ...] = (
     _route("POST", "/v1/customers", EVERYONE, customers.register),
     _route("GET", CUSTOMER, EVERYONE, customers.get),
     _route("PATCH", CUSTOMER, EVERYONE, customers.change),
-    _route("POST", CUSTOMER + "/block", NETWORK, standing.block),
-    _route("POST", CUSTOMER + "/unblock", NETWORK, standing.unblock),
+    _route("POST", CUSTOMER + "/block", NETWORK, blocks.block),
+    _route("POST", CUSTOMER + "/unblock", NETWORK, blocks.unblock),
     _route("POST", CUSTOMER + "/qr", APP, customers.show),
     _route("GET", "/v1/brands", EVERYONE, brands.listed),
     _route("POST", "/v1/brands", NETWORK, brands.create),
@@ -151,10 +151,17 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-PROMPTS: tuple[Prompt, ...] = (
-    Prompt(ROUTES[0], accumulations.accumulation_at_once, accumulation_answer),
+def _route_of(handler: Handler) -> Route:
+    """Return the route of a handler."""
+    return next(route for route in ROUTES if route.handler is handler)
+
+
+FAST_ROUTES: tuple[FastRoute, ...] = (
+    FastRoute(
+        _route_of(accumulations.accumulate), accumulations.accumulation_at_once, accumulation_answer
+    ),
 )
-"""The calls that the express takes where nothing about them is unusual."""
+"""The calls that the fast path takes where nothing about them is unusual."""
 
 OPEN_ROUTES: tuple[OpenRoute, ...] = (
     OpenRoute("GET", "/livez", operations.livez),

@@ -7,23 +7,23 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from engine.api.door import Call, answer, read_body, session_of
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes import principals as shapes
-from engine.api.wire import Wire
+from engine.commands.problem import Problem
+from engine.commands.services import Services
 from engine.errors import OutcomeUnknown
+from engine.http.bodies import BodyDecoder
+from engine.http.dispatcher import Call, answer, read_body, session_of
+from engine.http.response import Response
 from engine.people.sessions import Session, SignInFailed
 from engine.people.tries import SignInPaused
 from engine.postgres.connections import OUT_OF_REACH
+from engine.schemas import principals as schemas
 
-SIGN_IN = Wire(shapes.SignIn)
+SIGN_IN = BodyDecoder(schemas.SignIn)
 
 
-async def sign_in(services: Services, request: web.BaseRequest) -> Reply:
+async def sign_in(services: Services, request: web.BaseRequest) -> Response:
     """`POST /v1/sessions`: no key is needed; whatever is wrong is told in the same words."""
-    body: shapes.SignIn = SIGN_IN.decode(await read_body(services, request))
+    body: schemas.SignIn = SIGN_IN.decode(await read_body(services, request))
     store = services.catalogue.now.stores.get(body.store_id)
     brand_id = None if store is None or store.retired else store.brand.brand_id
     try:
@@ -34,32 +34,31 @@ async def sign_in(services: Services, request: web.BaseRequest) -> Reply:
         raise Problem(
             "sign_in_failed",
             "No user has this password at this store. The brand's administrator can reset it.",
-            headers={"WWW-Authenticate": "Bearer"},
         ) from None
     except SignInPaused as pause:
         raise Problem(
             "too_many_attempts",
             f"There were too many wrong passwords. Try again in {pause.seconds} s.",
-            headers={"Retry-After": str(pause.seconds)},
+            retry_after_s=pause.seconds,
         ) from None
-    told = shapes.SignedIn(token=token, **_facts(services, session))
+    told = schemas.SignedIn(token=token, **_facts(services, session))
     return answer(msgspec.json.encode(told), 201)
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET /v1/sessions/current`: who is signed in, and where."""
     session = await session_of(services, call.request)
-    return answer(msgspec.json.encode(shapes.Session(**_facts(services, session))))
+    return answer(msgspec.json.encode(schemas.Session(**_facts(services, session))))
 
 
-async def end(services: Services, call: Call) -> Reply:
+async def end(services: Services, call: Call) -> Response:
     """`DELETE /v1/sessions/current`: sign out, on every worker within seconds."""
     session = await session_of(services, call.request)
     try:
         await services.sessions.end(call.request.headers["Authorization"], session)
     except OUT_OF_REACH:
         raise OutcomeUnknown("Whether this was done is not known: send it again.") from None
-    return answer(msgspec.json.encode(shapes.Session(**_facts(services, session))))
+    return answer(msgspec.json.encode(schemas.Session(**_facts(services, session))))
 
 
 def _facts(services: Services, session: Session) -> dict[str, Any]:

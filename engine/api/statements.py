@@ -8,12 +8,12 @@ from typing import Any
 
 import orjson
 
-from engine.api.door import Call, answer
-from engine.api.identity import customer_id_of
-from engine.api.periods import query_days
-from engine.api.reply import Reply
-from engine.api.services import Services
+from engine.api.date_ranges import query_days
 from engine.api.wallets import page_body, page_wanted, refuse_unknown
+from engine.commands.services import Services
+from engine.http.dispatcher import Call, answer
+from engine.http.parameters import customer_id_of
+from engine.http.response import Response
 from engine.ledger.core import uuid_text
 from engine.ledger.statements import Page, State, WalletSpan
 from engine.ledger.vocabulary import COINS, Kind
@@ -30,7 +30,7 @@ STATEMENT_DAYS = 30
 EXPIRING_DAYS = (30, 60, 90)
 
 
-async def statement(services: Services, call: Call) -> Reply:
+async def statement(services: Services, call: Call) -> Response:
     """`GET /v1/customers/{customer_id}/statement`: balances, totals, postings, what expires."""
     customer_id = customer_id_of(call.params)
     today = local_date(time(), UTC_OFFSETS[COINS_COUNTRY])

@@ -7,25 +7,25 @@ import time
 import msgspec
 from msgspec import UNSET
 
-from engine.api.door import Call, answer, read_body
-from engine.api.pages import page_of
-from engine.api.places import brand_of, number_of, refuse_retired, sees
-from engine.api.problems import Problem
+from engine.api.pagination import page_of
 from engine.api.programmes import current_of
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.shapes import administration as shapes
-from engine.api.wire import Wire, query_int
+from engine.commands.problem import Problem
+from engine.commands.scope import brand_of, number_of, refuse_retired, sees
+from engine.commands.services import Services
+from engine.http.bodies import BodyDecoder, query_int
+from engine.http.dispatcher import Call, answer, read_body
+from engine.http.response import Response
 from engine.people.keys import Principal
 from engine.programme.administration import SQL
 from engine.programme.brands import Store
+from engine.schemas import administration as schemas
 
-NEW = Wire(shapes.NewStore)
-CHANGE = Wire(shapes.StoreChange)
+NEW = BodyDecoder(schemas.NewStore)
+CHANGE = BodyDecoder(schemas.StoreChange)
 ID_MAX = 2**31 - 1
 
 
-async def listed(services: Services, call: Call) -> Reply:
+async def listed(services: Services, call: Call) -> Response:
     """`GET /v1/stores`: those that the principal sees, of one brand with `?brand_id=`."""
     snapshot = services.catalogue.now
     brand_id = query_int(call.request, "brand_id", 0, ID_MAX)
@@ -38,12 +38,12 @@ async def listed(services: Services, call: Call) -> Reply:
     )
     page, next_cursor = page_of(call.request, seen, lambda store: store.store_id)
     stores = [_body(store) for store in page]
-    return answer(msgspec.json.encode(shapes.Stores(stores=stores, next_cursor=next_cursor)))
+    return answer(msgspec.json.encode(schemas.Stores(stores=stores, next_cursor=next_cursor)))
 
 
-async def create(services: Services, call: Call) -> Reply:
+async def create(services: Services, call: Call) -> Response:
     """`POST /v1/stores`: a store of the brand that is named, or that the key belongs to."""
-    body: shapes.NewStore = NEW.decode(await read_body(services, call.request))
+    body: schemas.NewStore = NEW.decode(await read_body(services, call.request))
     brand_id = call.principal.brand_id if body.brand_id is None else body.brand_id
     if brand_id is None:
         raise Problem("invalid_request", "This key has no brand of its own; send `brand_id`.")
@@ -62,14 +62,14 @@ async def create(services: Services, call: Call) -> Reply:
     return _told(services, change.subject, 201)
 
 
-async def get(services: Services, call: Call) -> Reply:
+async def get(services: Services, call: Call) -> Response:
     """`GET /v1/stores/{store_id}`."""
     return answer(msgspec.json.encode(_body(_store(services, call))))
 
 
-async def change(services: Services, call: Call) -> Reply:
+async def change(services: Services, call: Call) -> Response:
     """`PATCH /v1/stores/{store_id}`: what is left out stays as it is."""
-    body: shapes.StoreChange = CHANGE.decode(await read_body(services, call.request))
+    body: schemas.StoreChange = CHANGE.decode(await read_body(services, call.request))
     store = _store(services, call)
     refuse_retired(store)
     async with services.administration.change(
@@ -85,7 +85,7 @@ async def change(services: Services, call: Call) -> Reply:
     return _told(services, store.store_id)
 
 
-async def retire(services: Services, call: Call) -> Reply:
+async def retire(services: Services, call: Call) -> Response:
     """`DELETE /v1/stores/{store_id}`: nothing is earned or spent there any more."""
     store = _store(services, call)
     if not store.retired:
@@ -112,12 +112,12 @@ def _sees(principal: Principal, store: Store) -> bool:
     return own and sees(principal, store.brand.brand_id, retired=store.retired)
 
 
-def _told(services: Services, store_id: int, status: int = 200) -> Reply:
+def _told(services: Services, store_id: int, status: int = 200) -> Response:
     return answer(msgspec.json.encode(_body(services.catalogue.now.stores[store_id])), status)
 
 
-def _body(store: Store) -> shapes.Store:
-    return shapes.Store(
+def _body(store: Store) -> schemas.Store:
+    return schemas.Store(
         store_id=store.store_id,
         brand_id=store.brand.brand_id,
         brand_name=store.brand.name,

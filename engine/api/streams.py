@@ -12,13 +12,13 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from engine.api.door import Call, session_of
+from engine.api.date_ranges import query_moment
 from engine.api.invoices import invoice_body, query_till, store_named
-from engine.api.periods import query_moment
-from engine.api.places import store_of
-from engine.api.problems import Problem
-from engine.api.reply import CLOSE, Reply, date_header, head_of
-from engine.api.services import Services
+from engine.commands.problem import Problem
+from engine.commands.scope import store_of
+from engine.commands.services import Services
+from engine.http.dispatcher import Call, session_of
+from engine.http.response import CLOSE, Response, date_header, head_of
 from engine.network.events import Event, Feed
 from engine.network.invoice_names import till_key_of
 from engine.postgres.connections import OUT_OF_REACH
@@ -32,7 +32,7 @@ CURSOR_DIGITS_MAX = 18
 RECHECK_S_MIN = 0.1
 
 
-async def stream(services: Services, call: Call) -> Reply:
+async def stream(services: Services, call: Call) -> Response:
     """`GET /v1/stores/{store_id}/invoices/stream`: unclaimed sales, as they are printed."""
     store = store_named(services, call)
     since = query_moment(call.request, "since")
@@ -42,7 +42,7 @@ async def stream(services: Services, call: Call) -> Reply:
     return EventStream(services, feed)
 
 
-class EventStream(Reply):
+class EventStream(Response):
     """An answer that goes on until its client hangs up, may not read any more, or does not read."""
 
     __slots__ = ("_feed", "_services")

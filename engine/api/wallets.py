@@ -12,14 +12,14 @@ import orjson
 from aiohttp import web
 
 from engine.api.answers import STANDING_KINDS, recorded_answer, redeemed_item
-from engine.api.door import Call, answer
-from engine.api.heads import query_text
-from engine.api.identity import customer_id_of, transaction_of
-from engine.api.problems import Problem
-from engine.api.reply import Reply
-from engine.api.services import Services
-from engine.api.wire import query_int
+from engine.commands.problem import Problem
+from engine.commands.services import Services
 from engine.errors import CustomerNotFound
+from engine.http.bodies import query_int
+from engine.http.dispatcher import Call, answer
+from engine.http.headers import query_text
+from engine.http.parameters import customer_id_of, transaction_of
+from engine.http.response import Response
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Receipt, microseconds
 from engine.ledger.statements import Page
@@ -61,7 +61,7 @@ async def wallets_of(services: Services, principal: Principal, customer_id: byte
     )
 
 
-async def wallets(services: Services, call: Call) -> Reply:
+async def wallets(services: Services, call: Call) -> Response:
     """`GET /v1/customers/{customer_id}/wallets`."""
     customer_id = customer_id_of(call.params)
     seen = await wallets_of(services, call.principal, customer_id)
@@ -70,7 +70,7 @@ async def wallets(services: Services, call: Call) -> Reply:
     return answer(orjson.dumps({"wallets": seen.listed, "as_of": seen.as_of}))
 
 
-async def transactions(services: Services, call: Call) -> Reply:
+async def transactions(services: Services, call: Call) -> Response:
     """`GET /v1/customers/{customer_id}/transactions`: postings, newest first."""
     customer_id = customer_id_of(call.params)
     page = page_wanted(services, call)
@@ -114,7 +114,7 @@ def page_body(page: Page, rows: list[Any]) -> dict[str, Any]:
     }
 
 
-async def transaction(services: Services, call: Call) -> Reply:
+async def transaction(services: Services, call: Call) -> Response:
     """`GET …/transactions/{transaction_id}`: the recorded answer, or the recorded refusal."""
     transaction_id = transaction_of(call.params)
     receipt = await services.statements.receipt(customer_id_of(call.params), transaction_id)

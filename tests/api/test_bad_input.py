@@ -13,20 +13,20 @@ from contract import examples_of
 from harness import Reply, connection_to, raw_request
 
 from engine.api.contract import CONTRACT
-from engine.api.problems import Problem
-from engine.api.shapes.administration import NewParty
-from engine.api.shapes.items import NewGift, PromotionChange
-from engine.api.shapes.people import Registration
-from engine.api.shapes.principals import NewCashier, PasswordReset
-from engine.api.shapes.transactions import (
+from engine.commands.problem import Problem
+from engine.http.bodies import BodyDecoder
+from engine.schemas.administration import NewParty
+from engine.schemas.items import NewGift, PromotionChange
+from engine.schemas.people import Registration
+from engine.schemas.principals import NewCashier, PasswordReset
+from engine.schemas.texts import Sent
+from engine.schemas.transactions import (
     Accumulation,
     BulkItem,
     Confirmation,
     Nothing,
     Payment,
 )
-from engine.api.texts import Sent
-from engine.api.wire import Wire
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
 numbers = count(1)
@@ -277,7 +277,7 @@ MISTAKES = [
 def test_a_mistake_is_told_by_what_is_taken_there(shape, body, sentence):
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(Problem) as told:
-        Wire(shape).decode(sent)
+        BodyDecoder(shape).decode(sent)
     assert told.value.code == "invalid_request"
     if sentence.endswith("."):
         assert told.value.detail == sentence

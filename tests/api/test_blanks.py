@@ -15,13 +15,13 @@ import pytest
 from msgspec import Meta, Struct
 from msgspec.structs import fields
 
-from engine.api.problems import Problem
-from engine.api.shapes.items import PromotionChange
-from engine.api.shapes.people import ProfileChange, Registration
-from engine.api.shapes.transactions import Accumulation, BulkItem
-from engine.api.texts import Sent, bare_type, rule_in, without_null
-from engine.api.tidying import has_format, tidied_body
-from engine.api.wire import Wire
+from engine.commands.problem import Problem
+from engine.http.bodies import BodyDecoder
+from engine.http.tidying import has_format, tidied_body
+from engine.schemas.items import PromotionChange
+from engine.schemas.people import ProfileChange, Registration
+from engine.schemas.texts import Sent, bare_type, rule_in, without_null
+from engine.schemas.transactions import Accumulation, BulkItem
 
 BLANKS = ["", " ", "\t\r\n", "\u00a0", "\ufeff", "\x00\x02\x03", "\u200b"]
 ENDS = [" ", "\r\n", "\t", "\x02", "\x1d", "\u00a0", "\ufeff"]
@@ -124,7 +124,7 @@ def place_of(path):
 
 
 def decoded(shape, body):
-    return Wire(shape).decode(json.dumps(body).encode())
+    return BodyDecoder(shape).decode(json.dumps(body).encode())
 
 
 def named(one):
@@ -207,14 +207,14 @@ def test_all_else_of_a_tidied_body_stays_as_it_was_sent():
 def test_a_field_that_comes_twice_is_refused_though_one_of_them_is_blank():
     for body in (b'{"currency":"COP","currency":""}', b'{"currency":" ","currency":"COP"}'):
         with pytest.raises(Problem) as told:
-            Wire(Accumulation).decode(body)
+            BodyDecoder(Accumulation).decode(body)
         assert told.value.code == "invalid_request"
 
 
 @pytest.mark.parametrize("rest", [b"", b"[[[", b'"x":}', b'"till":"\xff"}', b'"till":"\\ud800"}'])
 def test_what_is_no_json_behind_a_blank_is_malformed(rest):
     with pytest.raises(Problem) as told:
-        Wire(Accumulation).decode(b'{"currency":" ",' + rest)
+        BodyDecoder(Accumulation).decode(b'{"currency":" ",' + rest)
     assert told.value.code == "malformed_json"
 
 

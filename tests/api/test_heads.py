@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 
 from engine.api.contract import CONTRACT
-from engine.api.door import OpenRoute, Route
-from engine.api.heads import DECIDING
 from engine.api.routes import OPEN_ROUTES, ROUTES
+from engine.http.dispatcher import OpenRoute, Route
+from engine.http.headers import DECIDING
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
 STRICT = [one for one in ROUTES + OPEN_ROUTES if isinstance(one, Route) or one.counted]

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from harness import assert_balanced, connection_to
 
-from engine.api.spanish import OF_DETAIL
+from engine.http.spanish import OF_DETAIL
 from engine.ledger.vocabulary import PAID_IN_FULL, REFUSALS, Refusal
 
 IN_SPANISH = {"Accept-Language": "es-CO"}

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from harness import numbered, raw_request
 
-from engine.api.door import Route, Router
+from engine.http.dispatcher import Route, Router
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
 

@@ -13,15 +13,15 @@ from contract import CONTRACT_OF_ENGINE
 from harness import Reply
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from engine.api import shapes
+from engine import schemas
 from engine.api.contract import CONTRACT, SECTIONS
 from engine.api.contract.problems import CODES, EXAMPLES, OF_ANY_ADDRESS
-from engine.api.door import Route
 from engine.api.openapi import document
-from engine.api.problems import PROBLEMS
 from engine.api.routes import OPEN_ROUTES, ROUTES
-from engine.api.shapes.errors import WITH_MEMBERS, Problem
+from engine.http.dispatcher import Route
+from engine.http.problems import PROBLEMS
 from engine.ledger.vocabulary import REFUSALS
+from engine.schemas.errors import WITH_MEMBERS, Problem
 
 ALL_ROUTES = {(route.method, route.path): route for route in ROUTES + OPEN_ROUTES}
 DOCUMENT = CONTRACT_OF_ENGINE.document
@@ -31,8 +31,8 @@ OPERATIONS = {
     for method, operation in methods.items()
 }
 MODULES = [
-    importlib.import_module(f"{shapes.__name__}.{found.name}")
-    for found in pkgutil.iter_modules(shapes.__path__)
+    importlib.import_module(f"{schemas.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(schemas.__path__)
 ]
 OF_AN_ITEM = {"not_in_bulk"}
 """Codes that are told of an item within an answer, and of no request."""
@@ -254,7 +254,7 @@ def schemas():
 
 def test_every_schema_is_described_and_closed():
     for name, schema in schemas():
-        assert re.fullmatch(r"[A-Z][A-Za-z]+", name), "two shapes have this name"
+        assert re.fullmatch(r"[A-Z][A-Za-z]+", name), "two schemas have this name"
         assert schema["description"], name
         assert "\n " not in schema["description"]
         if "properties" in schema:

@@ -11,7 +11,7 @@ from aiohttp.http import HttpRequestParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api.plain import accumulation_text, plain_request
+from engine.http.plain import accumulation_text, plain_request
 from engine.ledger.core import uuid_text
 from engine.programme.calendar import iso_day, iso_moment
 

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from engine.api.problems import PROBLEMS
-from engine.api.spanish import REVIEWED, SPANISH, detail_in_spanish
 from engine.errors import EngineError
+from engine.http.problems import PROBLEMS
+from engine.http.spanish import REVIEWED, SPANISH, detail_in_spanish
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
 
 NOT_TESTED_HERE = {

@@ -10,8 +10,8 @@ from harness import connection_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.api.shapes.scalars import InvoiceNumber, Name, PersonName, Reference, Text
-from engine.api.texts import INVISIBLE, OUTER, rule_of, text_of, tidied
+from engine.schemas.scalars import InvoiceNumber, Name, PersonName, Reference, Text
+from engine.schemas.texts import INVISIBLE, OUTER, rule_of, text_of, tidied
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
 BLANK = ["", " ", "\t\r\n", "\u00a0", "\ufeff", "\x00\x02\x03", "\u200b\u2060", "\u3164"]

@@ -1,7 +1,7 @@
 """A sale that waits for the database keeps its connection: nothing overtakes it or cuts it off.
 
 The journal is locked meanwhile, so that the request stays under way for as long as a test likes.
-With the express or without it a connection behaves the same.
+With the fast path or without it a connection behaves the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness import People, clients_of, connection_to, until
 LOCK = "lock table journal in exclusive mode"
 
 
-@pytest.fixture(params=["--express", "--no-express"])
+@pytest.fixture(params=["--fast-path", "--no-fast-path"])
 async def engine(request, loaded_network, dsn, make_engine):
     engine = make_engine(loaded_network, dsn, request.param, "--keepalive-timeout-s", "1")
     await asyncio.to_thread(engine.start)

@@ -410,7 +410,7 @@ GROWING = {
 
 @pytest.mark.parametrize("value", GROWING.values(), ids=GROWING)
 async def test_what_grows_is_refused_wherever_it_comes(api, engine, sale, sold, value):
-    """By the express, by a handler, and as a line of an upload, which may have 4 MiB."""
+    """By the fast path, by a handler, and as a line of an upload, which may have 4 MiB."""
     body = b'{"currency": "COP", "amount": %b}' % value
     for more in ((), (b"X-Not-Plain: a",)):
         reply = await raw_request(engine.url, sale("growing", *more, body=body))

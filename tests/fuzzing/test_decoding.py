@@ -18,10 +18,10 @@ from torture import size
 
 from engine.api.bulk import items_of
 from engine.api.contract import CONTRACT
-from engine.api.plain import plain_request
-from engine.api.problems import Problem
-from engine.api.shapes.transactions import BulkItem
-from engine.api.wire import Wire
+from engine.commands.problem import Problem
+from engine.http.bodies import BodyDecoder
+from engine.http.plain import plain_request
+from engine.schemas.transactions import BulkItem
 
 CASES = size(300, 20_000)
 REFUSALS = {"malformed_json", "invalid_request"}
@@ -30,8 +30,8 @@ ITEMS_MAX = 10
 
 EXAMPLES = list(chain.from_iterable(examples_of(row.body) for row in CONTRACT.values()))
 SHAPES = sorted({type(one) for one in EXAMPLES}, key=lambda shape: shape.__name__)
-ITEM = Wire(BulkItem)
-WIRES = [Wire(shape) for shape in SHAPES]
+ITEM = BodyDecoder(BulkItem)
+WIRES = [BodyDecoder(shape) for shape in SHAPES]
 BODIES = sorted({msgspec.json.encode(one) for one in EXAMPLES})
 PIECES = (
     *(b"", b"{", b"}", b"[", b"]", b'"', b",", b":", b"\\", b"\\u0000", b"\\ud800", b"\\u", b" "),

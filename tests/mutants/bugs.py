@@ -92,7 +92,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "lets brands meet in their keys",
-        "engine/api/identity.py",
+        "engine/commands/identity.py",
         "return transaction_id_of(principal.scope, customer_id, key.encode())",
         "return transaction_id_of(bytes(16), customer_id, key.encode())",
         ("tests/api/test_accumulations.py", "tests/api/test_transactions.py"),

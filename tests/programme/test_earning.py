@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.api.shapes.scalars import AMOUNT_MAX
 from engine.programme.brands import Brand
 from engine.programme.calendar import UTC_OFFSETS, add_months, iso_day, local_day
 from engine.programme.earning import Programme, coins_expire
+from engine.schemas.scalars import AMOUNT_MAX
 
 EPOCH = date(1970, 1, 1)
 AMOUNTS = st.integers(1, AMOUNT_MAX)

@@ -10,9 +10,9 @@ engine.api.routes:
         problems=("limit_reached",),
     ),
 
-Bodies and answers are told by an example, which is a Struct of engine.api.shapes: its type is the
+Bodies and answers are told by an example, which is a Struct of engine.schemas: its type is the
 schema. Where there are several, each has a name: `{"quick": Registration(…), "full": …}`. A problem
-that promises members of its own has its shape in engine.api.shapes.errors and its example in
+that promises members of its own has its shape in engine.schemas.errors and its example in
 engine.api.contract.problems. Roles, path and summary come from the route and its handler.
 tests/api/test_openapi.py fails for a route without a row, and tests/contract.py holds every answer
 that a test gets against it.

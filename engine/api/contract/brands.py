@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from engine.api.contract.invented import BRAND_ID, REGISTERED, STORE_ID
 from engine.api.contract.resource import Resource
 from engine.api.contract.row import Row, Rows
-from engine.api.shapes.administration import (
+from engine.schemas.administration import (
     Brand,
     BrandChange,
     Brands,
@@ -31,7 +31,7 @@ from engine.api.shapes.administration import (
     StoreChange,
     Stores,
 )
-from engine.api.shapes.scalars import Id
+from engine.schemas.scalars import Id
 
 PROGRAMME_PATH = "/v1/brands/{brand_id}/programme"
 

@@ -13,7 +13,7 @@ from engine.api.contract.invented import (
     TRANSACTION_ID,
 )
 from engine.api.contract.row import Row, Rows
-from engine.api.shapes.transactions import (
+from engine.schemas.transactions import (
     Cashback,
     CashedBack,
     Conversion,

@@ -19,7 +19,7 @@ from engine.api.contract.invented import (
     TRANSACTION_ID,
 )
 from engine.api.contract.row import Row, Rows
-from engine.api.shapes.people import (
+from engine.schemas.people import (
     Customer,
     Document,
     Found,
@@ -31,16 +31,16 @@ from engine.api.shapes.people import (
     ShownQr,
     Standing,
 )
-from engine.api.shapes.reports import (
+from engine.schemas.reports import (
     ExpiringSoon,
     Statement,
     StatementTotals,
     StatementWallet,
     WalletState,
 )
-from engine.api.shapes.scalars import Asset, Day, Id
-from engine.api.shapes.transactions import Nothing
-from engine.api.shapes.wallets import Expiring, Posting, Postings, Wallet, Wallets
+from engine.schemas.scalars import Asset, Day, Id
+from engine.schemas.transactions import Nothing
+from engine.schemas.wallets import Expiring, Posting, Postings, Wallet, Wallets
 
 CUSTOMERS = "/v1/customers"
 CUSTOMER = CUSTOMERS + "/{customer_id}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.api.contract.invented import BRAND_ID, REGISTERED
 from engine.api.contract.row import Row, Rows
-from engine.api.shapes.funds import Deposit, Fund, FundChange, NewDeposit
+from engine.schemas.funds import Deposit, Fund, FundChange, NewDeposit
 
 FUND_PATH = "/v1/brands/{brand_id}/fund"
 FUND = Fund(brand_id=BRAND_ID, prepaid=True, deposited=500_000, issued=54_000, balance=446_000)

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from engine.api.contract.invented import CUSTOMER_ID, NOW, STORE_ID, TRANSACTION_ID
 from engine.api.contract.resource import PAGE
 from engine.api.contract.row import Row, Rows, Text
-from engine.api.shapes.invoices import Invoice, Invoices, PrintedInvoice
-from engine.api.shapes.scalars import Day, Moment, Till
+from engine.schemas.invoices import Invoice, Invoices, PrintedInvoice
+from engine.schemas.scalars import Day, Moment, Till
 
 INVOICES = "/v1/stores/{store_id}/invoices"
 INVOICE = INVOICES + "/{number}"

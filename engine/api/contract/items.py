@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from engine.api.contract.invented import BRAND_ID, CUSTOMER_ID, NOW
 from engine.api.contract.resource import Resource
 from engine.api.contract.row import Row, Rows
-from engine.api.shapes.items import (
+from engine.schemas.items import (
     Gift,
     GiftChange,
     Gifts,
@@ -29,7 +29,7 @@ from engine.api.shapes.items import (
     Segment,
     ShownSegment,
 )
-from engine.api.shapes.scalars import Id
+from engine.schemas.scalars import Id
 
 BRAND = "/v1/brands/{brand_id}"
 RETIRED = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.api.contract.row import Row, Rows, Text
-from engine.api.shapes.probes import Probe
+from engine.schemas.probes import Probe
 
 OK = Probe(status="ok", reason=None)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from engine.api.contract.invented import BRAND_ID, NOW, REGISTERED, STORE_ID
 from engine.api.contract.resource import PAGE, Resource
 from engine.api.contract.row import Row, Rows
-from engine.api.shapes.principals import (
+from engine.schemas.principals import (
     Cashier,
     CashierChange,
     Cashiers,

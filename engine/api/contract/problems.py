@@ -9,11 +9,11 @@ from msgspec import convert
 
 from engine.api.contract.invented import CUSTOMER_ID, NOW, REQUEST_ID
 from engine.api.contract.row import Row
-from engine.api.door import OpenRoute, Route
-from engine.api.problems import PROBLEMS
-from engine.api.shapes.errors import WITH_MEMBERS, Problem
+from engine.http.dispatcher import OpenRoute, Route
+from engine.http.problems import PROBLEMS
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS
 from engine.people.keys import Role
+from engine.schemas.errors import WITH_MEMBERS, Problem
 
 OF_ANY_ADDRESS = ("not_found", "method_not_allowed", "headers_too_large")
 """The answer where no route was found or looked for, so that no route has it in its list."""

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from engine.api.contract.invented import BRAND_ID, NOW
 from engine.api.contract.row import Row, Rows, Text
-from engine.api.shapes.reports import (
+from engine.schemas.reports import (
     AssetBooks,
     CoinsOutstanding,
     CustomersSide,

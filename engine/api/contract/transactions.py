@@ -16,9 +16,10 @@ from engine.api.contract.invented import (
 )
 from engine.api.contract.payments import SUCCEEDED
 from engine.api.contract.row import Row, Rows, Text
-from engine.api.shapes.items import RedeemedItem
-from engine.api.shapes.people import StandingChange
-from engine.api.shapes.transactions import (
+from engine.ledger.vocabulary import Refusal
+from engine.schemas.items import RedeemedItem
+from engine.schemas.people import StandingChange
+from engine.schemas.transactions import (
     Accumulated,
     Accumulation,
     BulkItem,
@@ -29,7 +30,6 @@ from engine.api.shapes.transactions import (
     Redemption,
     Spent,
 )
-from engine.ledger.vocabulary import Refusal
 
 CUSTOMER = "/v1/customers/{customer_id}"
 

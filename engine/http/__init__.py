@@ -1,0 +1,1 @@
+"""HTTP: connections, the fast path, the dispatcher, problems, and the document of the contract."""
