@@ -131,7 +131,7 @@ async def test_a_text_that_only_stands_for_a_reference_or_an_order_is_refused(ap
             )
         printed = await api.store.print(1, text)
         assert (printed.status, printed.code) == (400, "invalid_request")
-        assert (await api.store.invoice(1, text)).code == "invoice_not_found"
+        assert (await api.store.invoice(1, text)).code == "invalid_request"
 
 
 def test_what_has_a_digit_names_something():

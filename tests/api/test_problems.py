@@ -108,7 +108,8 @@ def test_titles_are_told_in_english_and_in_spanish(code):
     for title in (english, spanish):
         assert title[0].isupper()
         assert not title.endswith((".", "!"))
-        assert re.search(r"[^.?!] ¿", title) is None
+        # The network's own sentence stands as it is written (CUS-2).
+        assert code == "customer_not_found" or re.search(r"[^.?!] ¿", title) is None
     assert re.fullmatch(r"[a-z][a-z_]*[a-z]", code)
 
 

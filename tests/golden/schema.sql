@@ -86,22 +86,25 @@ select f.unit
  cross join lateral free_units($1, r.low, r.high) as f (unit)
 $_$;
 
-CREATE PROCEDURE public.pay_invoice(IN store integer, IN key text, IN most bigint, IN more bigint)
+CREATE PROCEDURE public.pay_invoice(IN store integer, IN key text, IN most bigint, IN more bigint, IN settled bigint DEFAULT 0, IN printed boolean DEFAULT false)
     LANGUAGE plpgsql
     AS $$
 begin
-    update invoice_payment p
-       set coins = p.coins + more,
-           coins_max = case when p.coins = 0 then nullif(most, -1)
-                            else coalesce(p.coins_max, nullif(most, -1)) end
-     where p.store_id = store and p.invoice_key = key;
-    if not found then
-        insert into invoice_payment as p (store_id, invoice_key, coins_max, coins)
-        values (store, key, nullif(most, -1), more)
-            on conflict (store_id, invoice_key)
-            do update set coins = p.coins + excluded.coins,
-                          coins_max = coalesce(p.coins_max, excluded.coins_max);
-    end if;
+    loop
+        update invoice_payment p
+           set coins = p.coins + more,
+               paid = p.paid + settled,
+               coins_max = case when p.voided and more > 0 then 0
+                                when printed then most
+                                when p.coins = 0 then nullif(most, -1)
+                                else least(p.coins_max, nullif(most, -1)) end
+         where p.store_id = store and p.invoice_key = key;
+        exit when found;
+        insert into invoice_payment (store_id, invoice_key, coins_max, coins, paid)
+        values (store, key, nullif(most, -1), more, settled)
+            on conflict do nothing;
+        exit when found;
+    end loop;
 end $$;
 
 CREATE TABLE public.journal (
@@ -327,8 +330,11 @@ CREATE TABLE public.invoice_payment (
     store_id integer NOT NULL,
     invoice_key text NOT NULL COLLATE pg_catalog."C",
     coins_max bigint,
-    coins bigint NOT NULL,
-    CONSTRAINT invoice_payment_coins CHECK (((coins >= 0) AND (coins <= COALESCE(coins_max, coins))))
+    coins bigint DEFAULT 0 NOT NULL,
+    paid bigint DEFAULT 0 NOT NULL,
+    voided boolean DEFAULT false NOT NULL,
+    CONSTRAINT invoice_payment_coins CHECK (((paid >= 0) AND (coins >= paid) AND (coins <= COALESCE(coins_max, coins)))),
+    CONSTRAINT invoice_payment_voided CHECK (((NOT voided) OR (paid = 0)))
 );
 
 CREATE TABLE public.invoice_scope_change (
