@@ -22,6 +22,7 @@ from engine.http.dispatcher import Route
 from engine.http.problems import PROBLEMS
 from engine.ledger.vocabulary import REFUSALS
 from engine.schemas.errors import WITH_MEMBERS, Problem
+from engine.schemas.texts import Sent
 
 ALL_ROUTES = {(route.method, route.path): route for route in ROUTES + OPEN_ROUTES}
 DOCUMENT = CONTRACT_OF_ENGINE.document
@@ -261,10 +262,11 @@ def test_every_schema_is_described_and_closed():
             assert schema["additionalProperties"] is False, name
 
 
-def test_every_shape_is_in_the_document():
+def test_every_schema_is_in_the_document():
     for module in MODULES:
         for name, shape in inspect.getmembers(module, inspect.isclass):
-            if issubclass(shape, msgspec.Struct) and shape.__module__ == module.__name__:
+            ours = issubclass(shape, msgspec.Struct) and shape.__module__ == module.__name__
+            if ours and shape is not Sent:  # the base of all bodies
                 assert name in DOCUMENT["components"]["schemas"], f"{name} is taken by no row"
 
 

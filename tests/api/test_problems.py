@@ -56,7 +56,8 @@ def test_every_detail_that_the_code_writes_is_whole_sentences():
     """Those that are made of parts are looked at as they are answered (tests/contract.py)."""
     written = {
         (text, f"{file.name}:{node.lineno}")
-        for file in (TESTS.parent / "engine" / "api").glob("*.py")
+        for package in ("api", "commands", "http")
+        for file in (TESTS.parent / "engine" / package).glob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         for text in details_of(node)
     }
