@@ -68,6 +68,11 @@ def explained() -> Iterator[None]:
     """Tell an expected error as one sentence instead of a traceback."""
     try:
         yield
+    except ConnectionError as error:
+        said = error.strerror or type(error).__name__
+        raise click.ClickException(
+            f"PostgreSQL is out of reach: {said}. Does it run, and is its address right?"
+        ) from error
     except EXPLAINED as error:
         raise click.ClickException(str(error)) from error
     except NoSuchServer as error:

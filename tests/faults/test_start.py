@@ -117,6 +117,14 @@ def test_a_url_that_cannot_be_used_is_told_in_a_sentence(dsn, tmp_path, more, se
     assert re.search(sentence, said), said
 
 
+def test_a_server_that_does_not_listen_is_named_in_a_sentence(tmp_path):
+    url = "postgresql://leal@127.0.0.1:1/leal"
+    status, said = run("serve", "--database-url", url, "--data-dir", str(tmp_path))
+    assert status == 1
+    assert "Traceback" not in said
+    assert "PostgreSQL is out of reach" in said, said
+
+
 @pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252", "SQL_ASCII"])
 async def test_a_database_of_another_encoding_is_refused(loaded_network, tmp_path, encoding):
     name = f"encoded_{encoding.lower()}"
