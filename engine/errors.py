@@ -4,14 +4,14 @@ from __future__ import annotations
 
 
 class EngineError(Exception):
-    """Something went wrong in the engine."""
+    """The engine failed."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or self.__doc__)
 
 
 class Overloaded(EngineError):
-    """The engine has more work than it takes on; nothing was done. Try again in a moment."""
+    """The engine is overloaded; nothing was done. Try again in a moment."""
 
 
 class Unavailable(EngineError):
@@ -25,7 +25,7 @@ class NotDurable(Unavailable):
         """`settings` are those that are to blame, like `fsync = off`."""
         super().__init__(
             f"The database runs with {settings} and could lose what it confirms, so nothing was"
-            " done. Try again with the same idempotency key once that is put right."
+            " done. Try again with the same idempotency key once this is corrected."
         )
         self.settings = settings
 
@@ -35,7 +35,7 @@ class ReadOnly(Unavailable):
 
 
 class OutcomeUnknown(EngineError):
-    """It is not known yet whether this was done; retry with the same idempotency key to learn."""
+    """Whether this was done is not known yet. Retry with the same idempotency key to find out."""
 
 
 class KeyReused(EngineError):
@@ -67,16 +67,16 @@ class FundBusy(EngineError):
 
 
 class Quarantined(EngineError):
-    """The database refused this operation; it was taken out of its batch and not done."""
+    """The database refused this operation, so it was not done. The rest of its batch was."""
 
 
 class Unaudited(EngineError):
-    """The audit was broken off, so nothing is known of the books. Run it again."""
+    """The audit did not complete, so it says nothing of the books. Run it again."""
 
     @classmethod
     def by(cls, error: BaseException) -> Unaudited:
-        """Say that the database was out of reach, and in whose words."""
+        """Return the error of a database that is out of reach, with its message."""
         return cls(
-            f"PostgreSQL is out of reach ({str(error) or type(error).__name__}), so the audit was"
-            " broken off and nothing is known of the books. Run it again once the server is back."
+            f"PostgreSQL is out of reach ({str(error) or type(error).__name__}), so the audit did"
+            " not complete and says nothing of the books. Run it again once the server is back."
         )

@@ -56,7 +56,7 @@ class Metrics:
         """The HTTP side: rate, errors, duration."""
         self.requests = PlainHistogram(
             "leal_http_request_duration_seconds",
-            "Time from a request's head to its answer, by route and status; its count is the rate.",
+            "Time from the head of a request to its answer, by route and status.",
             ("method", "route", "status"),
             LATENCY_BUCKETS,
         )
@@ -69,19 +69,19 @@ class Metrics:
         self.registry.register(self.fast_path)
         self.shed = Counter(
             "leal_http_shed_total",
-            "Requests answered at once without doing anything, by reason.",
+            "Requests refused without doing anything, by reason.",
             ["reason"],
             registry=self.registry,
         )
         self.connections_cut = Counter(
             "leal_http_connections_cut_total",
-            "Connections closed by the engine: full, or a head that is slow, too large or broken.",
+            "Connections closed by the engine, by reason: full, or a slow, large or malformed head.",
             ["reason"],
             registry=self.registry,
         )
         self.replays = Counter(
             "leal_idempotency_total",
-            "Requests whose key was seen before: replay (same request) or reused (another one).",
+            "Requests whose idempotency key was seen before: replay (same request) or reused (another).",
             ["outcome"],
             registry=self.registry,
         )
@@ -108,46 +108,46 @@ class Metrics:
         )
         self.operations = Tally(
             "leal_operations",
-            "Operations answered by the ledger, by kind and by refusal code ('none': done).",
+            "Operations decided by the ledger, by kind and refusal code ('none': posted).",
             ("kind", "refusal"),
         )
         self.registry.register(self.operations)
         self.tries = Tally(
             "leal_operation_tries",
-            "Operations that were decided more than once before they were durable, by how often.",
+            "Operations decided more than once before they were durable, by number of decisions.",
             ("tries",),
         )
         self.registry.register(self.tries)
         self.conflicts = Counter(
             "leal_batch_conflicts_total",
-            "Batches decided again because another writer had moved a wallet on.",
+            "Batches decided again because another writer had changed a wallet.",
             registry=self.registry,
         )
         self.put_off = Counter(
             "leal_operations_put_off_total",
-            "Operations left to the next batch, each time, for another worker had their account.",
+            "Operations deferred to the next batch because another worker held the account's lock.",
             registry=self.registry,
         )
         self.retries = Counter(
             "leal_append_failures_total",
-            "Appends that did not end in a plain commit, by SQLSTATE or name of the error.",
+            "Failed appends, by SQLSTATE or name of the error.",
             ["sqlstate"],
             registry=self.registry,
         )
         self.ambiguous = Counter(
             "leal_batch_ambiguous_total",
-            "Batches whose outcome was unknown and was settled by appending them again.",
+            "Batches of unknown outcome, settled by appending them again.",
             registry=self.registry,
         )
         self.timeline_changes = Counter(
             "leal_timeline_changes_total",
-            "Failovers and restores met by a lane: was its newest answer kept or lost, by outcome.",
+            "Failovers and restores seen by a lane, by whether its newest commit was kept or lost.",
             ["outcome"],
             registry=self.registry,
         )
         self.last_commit = Gauge(
             "leal_last_commit_timestamp_seconds",
-            "When the last batch was committed, as a Unix time.",
+            "Unix time of the last committed batch.",
             registry=self.registry,
         )
 
@@ -155,22 +155,22 @@ class Metrics:
         """The sweep of what is due."""
         self.swept_wallets = Counter(
             "leal_swept_wallets_total",
-            "Wallets that the sweep has looked at.",
+            "Wallets checked by the sweep.",
             registry=self.registry,
         )
         self.swept_due = Counter(
             "leal_swept_due_total",
-            "Wallets in which the sweep found lots or holds whose time was up.",
+            "Wallets in which the sweep found expired lots or holds.",
             registry=self.registry,
         )
         self.breakage_postings = Counter(
             "leal_breakage_postings_total",
-            "Postings of expired lots that the sweep has written down.",
+            "Expiry postings written by the sweep.",
             registry=self.registry,
         )
         self.last_sweep = Gauge(
             "leal_last_sweep_timestamp_seconds",
-            "When this worker last came to the end of a sweep, as a Unix time.",
+            "Unix time at which this worker last completed a sweep.",
             registry=self.registry,
         )
 
@@ -178,7 +178,7 @@ class Metrics:
         """Prepaid issuers."""
         self.coins_not_issued = Counter(
             "leal_coins_not_issued_total",
-            "Coins not issued because the fund of a prepaid issuer had not so many.",
+            "Coins not issued because a prepaid fund was exhausted.",
             registry=self.registry,
         )
 
@@ -186,25 +186,25 @@ class Metrics:
         """The event loop, and what is sent to customers."""
         self.loop_lag = Histogram(
             "leal_event_loop_lag_seconds",
-            "How much later than asked for the event loop runs a timer.",
+            "Delay of a timer on the event loop.",
             buckets=STAGE_BUCKETS,
             registry=self.registry,
         )
         self.codes_sent = Counter(
             "leal_codes_sent_total",
-            "Payment codes handed to the sender, by outcome; retried ones come to another one yet.",
+            "Attempts to send payment codes, by outcome; a retried one has another outcome later.",
             ["outcome"],
             registry=self.registry,
         )
         self.notices_sent = Counter(
             "leal_notices_sent_total",
-            "Notices of changed contacts handed to the sender, by outcome like codes.",
+            "Attempts to send notices of changed contacts, by outcome.",
             ["outcome"],
             registry=self.registry,
         )
         self.failed_codes_refused = Counter(
             "leal_failed_codes_refused_total",
-            "Payments and codes refused for too many wrong codes before, by whose cap was reached.",
+            "Payments and codes refused by a limit of wrong codes, by whose limit it was.",
             ["reason"],
             registry=self.registry,
         )
@@ -224,27 +224,27 @@ class Metrics:
         """The sums over the journal: how far behind they are, and what brings them on."""
         self.fold_waiting = Gauge(
             "leal_fold_waiting_rows",
-            "Rows of the journal that are not in the sums yet, as far as a step looks.",
+            "Rows of the journal that are not in the rollups yet, as far as one step looks.",
             registry=self.registry,
         )
         self.fold_lag = Gauge(
             "leal_fold_lag_seconds",
-            "Age of the oldest row that is not in the sums yet, when a worker last looked.",
+            "Age of the oldest row that is not in the rollups yet.",
             registry=self.registry,
         )
         self.fold_steps = Counter(
             "leal_fold_steps_total",
-            "Steps that brought the sums on.",
+            "Completed steps of the rollup.",
             registry=self.registry,
         )
         self.fold_rows = Counter(
             "leal_fold_rows_total",
-            "Rows of the journal that were added to the sums.",
+            "Rows of the journal added to the rollups.",
             registry=self.registry,
         )
         self.fold_failures = Counter(
             "leal_fold_failures_total",
-            "Steps that failed and changed nothing.",
+            "Failed steps of the rollup; they changed nothing.",
             registry=self.registry,
         )
 

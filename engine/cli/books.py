@@ -1,4 +1,4 @@
-"""`leal-engine audit | sweep`: what keeps the books, and what holds them against themselves."""
+"""`leal-engine audit | sweep`: verify the books, and post what has expired."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def audit_command(**options: Any) -> None:
 @click.command("sweep")
 @settings_options
 def sweep_command(**options: Any) -> None:
-    """Write down what is due in all wallets, beside a working engine or without one.
+    """Post expired lots and release expired holds, with or without a running engine.
 
     It goes on where a sweep was left off; the engine sweeps by itself in the background.
     """

@@ -1,4 +1,4 @@
-"""`leal-engine customers`: what the network holds of a person, told or erased."""
+"""`leal-engine customers`: export or erase the personal data of a customer."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from engine.settings import Settings
 
 @click.group("customers")
 def customers_group() -> None:
-    """Tell what the network holds of a person, or erase it (Ley 1581)."""
+    """Export or erase the personal data of a customer (Ley 1581)."""
 
 
 @customers_group.command("export")
 @click.argument("customer_id", type=click.UUID)
 @settings_options
 def export_customer(customer_id: UUID, **options: Any) -> None:
-    """Write everything personal that the network holds of a customer, as JSON."""
+    """Print all personal data of a customer as JSON."""
     settings = settings_from(options)
     with explained(), data(settings) as dsn:
         held = run(with_connection(dsn, lambda connection: rights.export(connection, customer_id)))
@@ -53,14 +53,14 @@ def export_customer(customer_id: UUID, **options: Any) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @settings_options
 def erase_customer(customer_id: UUID, yes: bool, **options: Any) -> None:
-    """Erase everything personal of a customer; it cannot be undone.
+    """Erase all personal data of a customer; this cannot be undone.
 
     Document, e-mail, phone, names, gender, birth date, country, city and gifts go, and the customer
     is blocked. The journal stays: amounts, stores, invoice numbers, masked phones and e-mails in
     the details of payments, and the reasons of blocks and reversals.
     """
     if not yes:
-        click.confirm(f"Erase everything personal of customer {customer_id}?", abort=True)
+        click.confirm(f"Erase all personal data of customer {customer_id}?", abort=True)
     settings = settings_from(options)
     logs.configure()
     with explained(), data(settings) as dsn:

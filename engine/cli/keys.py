@@ -1,4 +1,4 @@
-"""`leal-engine keys`: make, rotate, list and revoke API keys."""
+"""`leal-engine keys`: create, rotate, list and revoke API keys."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEY_ROLES = tuple(role.value for role in Role if role is not Role.CASHIER)
 
 @click.group("keys")
 def keys_group() -> None:
-    """Make, rotate, list and revoke API keys; workers follow within seconds."""
+    """Create, rotate, list and revoke API keys; workers follow within seconds."""
 
 
 @keys_group.command("create")
@@ -41,7 +41,7 @@ def keys_group() -> None:
 def create_key(
     role: str, brand_id: int | None, store_id: int | None, name: str, **options: Any
 ) -> None:
-    """Make a key and show it: it is shown this once."""
+    """Create a key and print it; it cannot be shown again."""
     if role == "brand" and brand_id is None:
         raise click.UsageError("A key of a brand needs --brand-id.")
     if role not in ("brand", "store") and brand_id is not None:
@@ -63,7 +63,7 @@ def create_key(
 @click.argument("key_id")
 @settings_options
 def rotate_key(key_id: str, **options: Any) -> None:
-    """Make another key for whoever has this one, and show it: it is shown this once.
+    """Create a second key for the holder of this one and print it; it cannot be shown again.
 
     The old one is valid until it is revoked.
     """
@@ -116,7 +116,7 @@ def _change_keys(
     action: str,
     work: Callable[[Connection, datetime], Awaitable[tuple[str, Key]]],
 ) -> str:
-    """Change a key in a transaction that is recorded; return what `work` has to tell."""
+    """Change a key in a recorded transaction; return what `work` returns."""
 
     async def change(connection: Connection) -> str:
         at = datetime.now(UTC)

@@ -65,7 +65,7 @@ def settings_from(options: dict[str, Any]) -> Settings:
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Tell an expected error as one sentence instead of a traceback."""
+    """Report an expected error as one sentence, without a traceback."""
     try:
         yield
     except ConnectionError as error:

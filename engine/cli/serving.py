@@ -32,7 +32,7 @@ from engine.supervisor import Supervisor
 @click.command("serve")
 @settings_options
 def serve_command(**options: Any) -> None:
-    """Start the engine, and PostgreSQL with it unless --database-url names another."""
+    """Start the engine, and the embedded PostgreSQL unless --database-url names a server."""
     settings, announce = settings_from(options), None
     logs.configure()
     with explained():
@@ -52,7 +52,7 @@ def serve_command(**options: Any) -> None:
 @click.command("demo")
 @settings_options
 def demo_command(**options: Any) -> None:
-    """Load the demo network into an empty database, and write demo.json."""
+    """Load the demo network into an empty database and write demo.json."""
     settings = dataclasses.replace(settings_from(options), demo=True)
     with explained(), database(settings, shared=True) as dsn:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def demo_command(**options: Any) -> None:
 @click.command("migrate")
 @settings_options
 def migrate_command(**options: Any) -> None:
-    """Bring the database's tables up to this version."""
+    """Migrate the database to this version."""
     settings = settings_from(options)
     with explained(), database(settings) as dsn:
         applied = run(with_connection(dsn, _migrate))
@@ -128,7 +128,7 @@ async def _prepare(settings: Settings, dsn: str) -> bool:
 
 
 def _announce(settings: Settings, port: int) -> None:
-    """Tell on standard output what to try."""
+    """Print what to try next."""
     url = url_of(settings.host, port)
     demo = demo_network.tell_url(settings.data_dir, url)
     keys = demo["keys"]
