@@ -75,13 +75,13 @@ class Metrics:
         )
         self.connections_cut = Counter(
             "leal_http_connections_cut_total",
-            "Connections closed by the engine, by reason: full, or a slow, large or malformed head.",
+            "Connections closed by the engine, by reason: full, or a bad head.",
             ["reason"],
             registry=self.registry,
         )
         self.replays = Counter(
             "leal_idempotency_total",
-            "Requests whose idempotency key was seen before: replay (same request) or reused (another).",
+            "Requests with a known idempotency key: replay (same request) or reused (another).",
             ["outcome"],
             registry=self.registry,
         )
