@@ -8,7 +8,7 @@ SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make lock'
 
-.PHONY: help lock vulnerabilities run test nightly fuzz torture mutants lint docs bench bench-full load load-ui audit clean
+.PHONY: help lock vulnerabilities run test nightly fuzz torture mutants lint bench bench-full load load-ui audit clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,7 @@ lint: .venv/.dev ## style and types, as the house rules have them
 	$(BIN)/mypy
 	$(BIN)/cython-lint ext
 
+.PHONY: docs
 docs: .venv/.dev ## write the pages of docs/reference from the code
 	@exec $(BIN)/python docs/reference/generate.py
 
