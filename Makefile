@@ -44,7 +44,11 @@ lint: .venv/.dev ## style and types, as the house rules have them
 	$(BIN)/cython-lint ext
 	$(BIN)/codespell
 
-bench: .venv/.bench ## the benchmarks in short rounds, about a quarter of an hour; figures go to bench/README.md
+.PHONY: docs
+docs: .venv/.dev ## write the pages of docs/reference from the code
+	@exec $(BIN)/python docs/reference/generate.py
+
+bench: .venv/.bench ## the benchmarks in short rounds, about a quarter of an hour; figures go to bench/REPORT.md
 	$(BIN)/python -m bench.micro
 	$(BIN)/python -m bench.side_by_side --seconds 2
 	$(BIN)/python -m bench.open_loop --rounds 2 --seconds 1.5

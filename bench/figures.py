@@ -1,4 +1,4 @@
-"""Puts the figures of the last runs into the READMEs of bench and load, between their marks.
+"""Writes the figures of the last runs into bench/REPORT.md and load/README.md, between their marks.
 
 Each benchmark does it for itself at its end; all at once: python -m bench.figures
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final
 
 import orjson
@@ -15,6 +16,7 @@ import orjson
 BENCH: Final = Path(__file__).parent
 RESULTS: Final = BENCH / "results"
 LOAD: Final = BENCH.parent / "load"
+COLUMNS_MAX: Final = 120
 
 
 def side_by_side(found: dict[str, Any]) -> Iterator[str]:
@@ -308,34 +310,38 @@ def _time(seconds: float) -> str:
 
 
 SECTIONS: Final[dict[str, tuple[Path, Callable[[dict[str, Any]], Iterator[str]]]]] = {
-    "side_by_side": (BENCH / "README.md", side_by_side),
-    "open_loop": (BENCH / "README.md", open_loop),
-    "bulk": (BENCH / "README.md", bulk),
-    "profile": (BENCH / "README.md", profile),
-    "growth": (BENCH / "README.md", growth),
-    "workers": (BENCH / "README.md", workers),
-    "micro": (BENCH / "README.md", micro),
-    "audit": (BENCH / "README.md", audit),
-    "settlement": (BENCH / "README.md", settlement),
-    "memory": (BENCH / "README.md", memory),
-    "decide": (BENCH / "README.md", decide),
+    "side_by_side": (BENCH / "REPORT.md", side_by_side),
+    "open_loop": (BENCH / "REPORT.md", open_loop),
+    "bulk": (BENCH / "REPORT.md", bulk),
+    "profile": (BENCH / "REPORT.md", profile),
+    "growth": (BENCH / "REPORT.md", growth),
+    "workers": (BENCH / "REPORT.md", workers),
+    "micro": (BENCH / "REPORT.md", micro),
+    "audit": (BENCH / "REPORT.md", audit),
+    "settlement": (BENCH / "REPORT.md", settlement),
+    "memory": (BENCH / "REPORT.md", memory),
+    "decide": (BENCH / "REPORT.md", decide),
     "load": (LOAD / "README.md", load),
 }
 
 
 def update(name: str) -> None:
     """Write the section of one benchmark by its last result."""
-    readme, lines = SECTIONS[name]
-    put(readme, name, lines(orjson.loads((RESULTS / f"{name}.json").read_bytes())))
+    page, lines = SECTIONS[name]
+    put(page, name, lines(orjson.loads((RESULTS / f"{name}.json").read_bytes())))
 
 
-def put(readme: Path, name: str, lines: Iterator[str]) -> None:
-    """Replace what stands between the marks of `name`."""
+def put(page: Path, name: str, lines: Iterator[str]) -> None:
+    """Replace what stands between the marks of `name`; lines outside tables are wrapped."""
     begin, end = f"<!-- figures: {name} -->", f"<!-- end: {name} -->"
-    text = readme.read_text()
+    text = page.read_text()
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    block = "\n".join((begin, "", *lines, "", end))
-    readme.write_text(pattern.sub(lambda _: block, text))
+    wrapped = (
+        line if line.startswith("|") else fill(line, COLUMNS_MAX, break_on_hyphens=False)
+        for line in lines
+    )
+    block = "\n".join((begin, "", *wrapped, "", end))
+    page.write_text(pattern.sub(lambda _: block, text))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The micro-benchmarks in one command, and their figures into the README.
+"""The micro-benchmarks in one command, and their figures into bench/REPORT.md.
 
 python -m bench.micro
 """

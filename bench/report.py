@@ -155,7 +155,7 @@ def serving_cpu(run: Mapping[str, Any]) -> float:
 
 
 def save(name: str, found: Mapping[str, Any], folder: Path, console: Console) -> None:
-    """Write a result; where it goes to the usual folder, the README tells of it too.
+    """Write a result; if it goes to the usual folder, its page is updated too.
 
     Ends the program where the books did not balance.
     """

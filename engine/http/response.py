@@ -2,8 +2,8 @@
 
 aiohttp's own Response keeps a header map for each answer and writes through several layers; nothing
 here needs that, and leaving it out pays for the rest of the engine's work on a request (the figures
-stand in bench/README.md). To aiohttp it looks like its own: it prepares, it writes, and it says
-whether the connection is kept.
+are in docs/decisions/http.md). To aiohttp it looks like its own: it prepares, it writes, and it
+says whether the connection is kept.
 """
 
 from __future__ import annotations
