@@ -6,10 +6,10 @@ others from being durable; whatever the reason is, halving their batch finds it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from engine.errors import Overloaded, Unavailable
+from engine.ledger.clock import Clock
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.waiting import WaitingRoom
 from engine.settings import Settings
@@ -18,8 +18,9 @@ from engine.settings import Settings
 class Attempts:
     """Counts the attempts at the operations of one lane."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, room: WaitingRoom) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, room: WaitingRoom, clock: Clock) -> None:
         self._settings = settings
+        self._monotonic = clock.monotonic
         self._ledger = ledger
         self._room = room
 
@@ -57,7 +58,7 @@ class Attempts:
 
     def still_wanted(self, operations: Sequence[Operation]) -> list[Operation]:
         """Fail the operations that nobody waits for any more; nothing of them was sent."""
-        limit = time.monotonic() - self._settings.answer_timeout_ms / 1000
+        limit = self._monotonic() - self._settings.answer_timeout_ms / 1000
         for operation in [op for op in operations if op.waiting_since < limit]:
             self._room.finish(operation, Unavailable())
         return [operation for operation in operations if operation.waiting_since >= limit]
