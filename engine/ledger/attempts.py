@@ -24,13 +24,17 @@ class Attempts:
         self._ledger = ledger
         self._room = room
 
-    def again(self, operations: Sequence[Operation], *, overtaken: bool = True) -> list[Operation]:
+    def again(
+        self, operations: Sequence[Operation], *, alone: bool | None = None, overtaken: bool = True
+    ) -> list[Operation]:
         """Return the operations that are decided again.
 
         Where their wallets may be `overtaken` that is on state that is loaded anew. One that has
-        failed alone, and often enough, is Overloaded.
+        failed alone, and often enough, is Overloaded. Whether it was `alone` is said where others
+        that failed with it are answered already.
         """
-        alone = len(operations) == 1
+        if alone is None:
+            alone = len(operations) == 1
         again = []
         for operation in operations:
             if overtaken:

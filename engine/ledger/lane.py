@@ -149,10 +149,11 @@ class Lane:
                     operations = await self._after_half(operations)
             elif verdict is Verdict.SEEN:
                 unseen = await self._without_seen(journal, batch.operations, replayed=True)
-                if self._attempts.are_over(unseen) and not journal.is_closed:
+                alone = len(operations) == 1
+                if alone and self._attempts.are_over(unseen) and not journal.is_closed:
                     self._quarantine(unseen[0], journal.last_sqlstate)
                     return
-                operations = self._attempts.again(unseen, overtaken=False)
+                operations = self._attempts.again(unseen, alone=alone, overtaken=False)
             elif verdict is Verdict.RETRY:
                 await asyncio.sleep(self._clock.uniform(0, RETRY_PAUSE_S))
                 operations = self._attempts.still_wanted(self._attempts.again(batch.operations))
@@ -422,18 +423,18 @@ class Lane:
             elif verdict in (Verdict.STALE, Verdict.SEEN):
                 unseen = await self._without_seen(journal, operations, replayed=False)
                 if not journal.is_closed:
-                    self._requeue(unseen)
+                    self._requeue(unseen, alone=len(operations) == 1)
                     operations = []
             elif verdict is Verdict.REFUSED:
-                self._requeue(operations)
+                self._requeue(operations, alone=len(operations) == 1)
                 operations = []
             journal.terminate()
         self._unresolved.difference_update(op.customer_id for op in batch.operations)
         self._unlock(batch.operations)
 
-    def _requeue(self, operations: Sequence[Operation]) -> None:
+    def _requeue(self, operations: Sequence[Operation], *, alone: bool) -> None:
         """Let operations that were proved not to be done be decided again, first of all."""
-        self.room.park(self._attempts.again(operations))
+        self.room.park(self._attempts.again(operations, alone=alone))
 
     def _disconnect(self) -> None:
         """Drop the connection and every wallet that was read by it."""

@@ -598,6 +598,14 @@ async def test_where_the_receipts_cannot_be_read_all_is_decided_again(database, 
     assert database.opened == 2
 
 
+async def test_who_has_not_failed_alone_is_not_given_up_when_its_neighbour_is_answered(database):
+    async with committer_on(database, tries_max=2) as committer:
+        await results(submit(committer, earn(ANA, key=5)))
+        database.next(Step(Verdict.RETRY))
+        (_, replayed), (new, _) = await results(submit(committer, earn(ANA, key=5), earn(BEA)))
+    assert (replayed, new.balance, new.tries) == (True, 10, 2)
+
+
 # RETRY, REFUSED, UNAVAILABLE.
 
 
