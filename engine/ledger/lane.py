@@ -153,7 +153,9 @@ class Lane:
                 if alone and self._attempts.are_over(unseen) and not journal.is_closed:
                     self._quarantine(unseen[0], journal.last_sqlstate)
                     return
-                operations = self._attempts.again(unseen, alone=alone, overtaken=False)
+                # Where nobody was seen it was the key of a row that nobody asked for: its place is.
+                stale = len(unseen) == len(operations) and not any(op.barred for op in unseen)
+                operations = self._attempts.again(unseen, alone=alone, overtaken=stale)
             elif verdict is Verdict.RETRY:
                 await asyncio.sleep(self._clock.uniform(0, RETRY_PAUSE_S))
                 operations = self._attempts.still_wanted(self._attempts.again(batch.operations))
