@@ -58,7 +58,7 @@ class Contention:
     def mark(self, customer_ids: Iterable[bytes]) -> None:
         """Let customers be contended from now on; too many push out those that were it first."""
         until = self._monotonic() + self._seconds
-        for customer_id in customer_ids:
+        for customer_id in sorted(customer_ids):
             self._until.pop(customer_id, None)
             self._until[customer_id] = until
         while len(self._until) > self._customers_max:
