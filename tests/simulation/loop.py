@@ -26,6 +26,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._passes = 0
         self._clock_resolution = 1e-6
         self._selector = self  # what the base class waits with
+        self.set_exception_handler(lambda *_: None)
 
     def time(self) -> float:
         return self._now
@@ -36,6 +37,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise RuntimeError("nothing is scheduled any more, and something is waited for")
         self._passes = 0 if timeout > 0 else self._passes + 1
         if self._passes > PASSES_MAX:
+            self._passes = 0
             raise RuntimeError("the loop turns without a moment passing")
         self._now += max(timeout, 0.0)
         return []
