@@ -30,7 +30,7 @@ class Attempts:
         """Return the operations that are decided again.
 
         Where their wallets may be `overtaken` that is on state that is loaded anew. One that has
-        failed alone, and often enough, is Overloaded. Whether it was `alone` is said where others
+        failed alone, and often enough, is Overloaded. `alone` says whether it was, where others
         that failed with it are answered already.
         """
         if alone is None:

@@ -153,7 +153,7 @@ class Lane:
                 if alone and self._attempts.are_over(unseen) and not journal.is_closed:
                     self._quarantine(unseen[0], journal.last_sqlstate)
                     return
-                # Where nobody was seen it was the key of a row that nobody asked for: its place is.
+                # Without a receipt or a bar the key is that of a row made from its place: stale.
                 stale = len(unseen) == len(operations) and not any(op.barred for op in unseen)
                 operations = self._attempts.again(unseen, alone=alone, overtaken=stale)
             elif verdict is Verdict.RETRY:

@@ -606,8 +606,10 @@ async def test_who_has_not_failed_alone_is_not_given_up_when_its_neighbour_is_an
     assert (replayed, new.balance, new.tries) == (True, 10, 2)
 
 
-async def test_what_is_seen_of_nobody_is_decided_on_state_that_is_loaded_again(database, committer):
-    """The id of a row that nobody asked for is made from its place, so its key is taken as well."""
+async def test_a_key_that_no_request_has_is_decided_on_state_that_is_loaded_again(
+    database, committer
+):
+    """The id of a row without a request is made from its place, so both are taken at once."""
     await results(submit(committer, earn(ANA)))
     database.loads.clear()
     database.next(Step(Verdict.SEEN))

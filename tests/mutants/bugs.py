@@ -134,7 +134,7 @@ BUGS: tuple[Bug, ...] = (
         LANE,
     ),
     Bug(
-        "keeps the cache where a key is taken and nobody's",
+        "keeps the cache where a key is taken by no request",
         "engine/ledger/lane.py",
         "alone=alone, overtaken=stale)",
         "alone=alone, overtaken=False)",
@@ -309,7 +309,7 @@ SIMULATED = {
     "gives up what has failed beside others only",
     "fails a whole batch for one bad operation",
     "appends again behind rows that a failover lost",
-    "keeps the cache where a key is taken and nobody's",
+    "keeps the cache where a key is taken by no request",
     "takes an unknown outcome for a failure",
 }
 """The bugs that random histories of several workers find without a test that is made for them."""

@@ -6,8 +6,8 @@ arrive late, the server fails over, with or without its last commits, takes no w
 workers are killed and drained, and their clocks are stepped. Clients ask again by the same key,
 at the same worker or at another, until they know what came of it. Then the judge compares: what was
 answered stands in the journal once, what was said not to be done is not there, what happens once
-has happened once, the reference ledger makes the same rows of the same requests, nobody waits any
-more, and no account stays locked. Nothing but the seed decides what happens.
+has happened once, the reference ledger makes the same rows of the same requests, no request
+stays open, and no account stays locked. Nothing but the seed decides what happens.
 
     python -m tests.simulation --seeds 1000     run many, and print those that fail
     python -m tests.simulation --seed 17        run one again
@@ -27,7 +27,7 @@ that finds each:
     gives up what has failed beside others only             3
     fails a whole batch for one bad operation               8
     appends again behind rows that a failover lost         17
-    keeps the cache where a key is taken and nobody's     151
+    keeps the cache where a key is taken by no request   151
     takes an unknown outcome for a failure                255
 
 `make mutants` seeds them again and runs the seeds. It does not see the SQL of an append, which the

@@ -1,6 +1,6 @@
-"""Clients of the simulation: each asks until it knows what came of what it wants.
+"""Clients of the simulation: each repeats a request until its outcome is known.
 
-What they are told is held against the database at once: what is said to be done is there.
+Each answer is compared with the database at once: what is answered as done is there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Clients:
         self.faults: list[str] = []
 
     async def run_one(self, number: int, steps: int) -> None:
-        """Be one client, who wants one thing after the other."""
+        """Be one client, which makes its requests one after the other."""
         dice, home = self._dice, self._workers[number % len(self._workers)]
         for _ in range(steps):
             await asyncio.sleep(dice.uniform(0, 0.2))
@@ -63,8 +63,8 @@ class Clients:
                 await self.settle(self._workload.any(), home)
 
     async def settle(self, intent: Intent, home: Worker) -> None:
-        """Ask until it is known what came of an intent."""
-        while not intent.told:
+        """Ask until the outcome of an intent is known."""
+        while not intent.outcome:
             self._asks(intent)
             try:
                 result = await home.submit(intent.operation(), self._patience_s)
@@ -74,7 +74,7 @@ class Clients:
 
     async def _settle_many(self, intents: list[Intent], home: Worker) -> None:
         """Do the same for an upload, which is sent again with what is not known yet."""
-        while open_ := [intent for intent in intents if not intent.told]:
+        while open_ := [intent for intent in intents if not intent.outcome]:
             for intent in open_:
                 self._asks(intent)
             asked = [intent.operation() for intent in open_]
@@ -94,35 +94,35 @@ class Clients:
         dice = self._dice
         if isinstance(result, Overloaded | Unavailable):
             if not (intent.uncertain or intent.patient) and dice.random() < GIVES_UP:
-                return self._tell(intent, "nothing", home)
+                return self._end(intent, "nothing", home)
         elif isinstance(result, OutcomeUnknown | Gone):
             intent.uncertain = True
         elif isinstance(result, ItemTaken):
             if not intent.units:
-                return self._tell(intent, "taken", home)
+                return self._end(intent, "taken", home)
             intent.facts["unit"] = intent.units.pop()
         elif isinstance(result, PaymentNotFound):
             # The payment is over; by this very intent maybe, as its rows say then.
             rows = self._database.rows_of(intent.transaction_id)
             intent.refusal = rows[0].refusal if rows else 0
-            return self._tell(intent, "posted" if rows else "not found", home)
+            return self._end(intent, "posted" if rows else "not found", home)
         elif isinstance(result, KeyReused):
-            return self._tell(intent, "reused", home)
+            return self._end(intent, "reused", home)
         elif isinstance(result, BaseException):
-            return self._tell(intent, type(result).__name__, home)
+            return self._end(intent, type(result).__name__, home)
         elif result[0].kind == Kind.EXPIRY:
             if result[0].outcome != Outcome.WRITTEN_DOWN:
                 self.faults.append(f"{intent.name} has the outcome {result[0].outcome}")
-            return self._tell(intent, "written down", home)
+            return self._end(intent, "written down", home)
         else:
             self._compare(intent, result[0])
-            return self._tell(intent, "posted", home)
+            return self._end(intent, "posted", home)
         await asyncio.sleep(dice.uniform(0, PAUSE_S_MAX))
         return dice.choice(self._workers) if dice.random() < 0.5 else home
 
-    def _tell(self, intent: Intent, told: str, home: Worker) -> Worker:
-        if intent.told != "posted":  # it may be asked twice
-            intent.told, intent.answered_at = told, self._database.loop.time()
+    def _end(self, intent: Intent, outcome: str, home: Worker) -> Worker:
+        if intent.outcome != "posted":  # it may be asked twice
+            intent.outcome, intent.answered_at = outcome, self._database.loop.time()
         return home
 
     def _compare(self, intent: Intent, answer: Any) -> None:
@@ -134,16 +134,16 @@ class Clients:
                 self.faults.append(f"{intent.name} is answered and not in the journal")
             return
         for name in ("kind", "refusal", "amount", "balance", "fingerprint"):
-            told, row = getattr(answer, name), getattr(rows[0], name)
-            if told != row and not (name == "amount" and rows[0].held_amount):
-                self.faults.append(f"{intent.name} has {name} {row}, and was answered {told}")
+            answered, row = getattr(answer, name), getattr(rows[0], name)
+            if answered != row and not (name == "amount" and rows[0].held_amount):
+                self.faults.append(f"{intent.name} has {name} {row}, and was answered {answered}")
 
     # What they do.
 
     async def _pay_with_a_code(self, home: Worker) -> None:
         hold = self._workload.hold(self._database.loop.time())
         await self.settle(hold, home)
-        if hold.told != "posted":
+        if hold.outcome != "posted":
             return
         for _ in range(self._dice.randint(0, 3)):
             await asyncio.sleep(self._dice.uniform(0, 0.3))
@@ -159,7 +159,7 @@ class Clients:
         sale = self._dice.choice((self._workload.earn, self._workload.earn_by_invoice))()
         await self.settle(sale, home)
         rows = self._database.rows_of(sale.transaction_id)
-        if sale.told == "posted" and rows:
+        if sale.outcome == "posted" and rows:
             for _ in range(self._dice.randint(1, 2)):
                 await self.settle(self._workload.reverse(sale, rows), home)
 

@@ -1,4 +1,4 @@
-"""A simulated database: one truth, and connections to it that are slow, break and lie in wait.
+"""A simulated database: one state, and connections to it that are slow and break.
 
 The server executes an append at one moment. Whether its client still waits then, and whether the
 answer reaches it, is drawn by the dice. What the server says comes back as the errors of asyncpg,
@@ -195,7 +195,7 @@ class SimulatedJournal(FakeJournal):
         if not self.is_closed:
             self.is_closed = True
             self._simulated.journals.pop(self, None)
-            # The server finds out some time later that nobody is there any more.
+            # The server notices some time later that the connection is closed.
             late_s = self._simulated.dice.uniform(0, 0.2)
             self._simulated.loop.call_later(late_s, self._unlock)
 

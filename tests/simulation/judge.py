@@ -1,4 +1,4 @@
-"""The judge of a run: what stands in the journal at the end is what the clients were told.
+"""The judge of a run: the journal at the end agrees with what the clients were answered.
 
 The order and the contents of the rows are judged by the history checker, which asks the reference
 ledger for the same requests.
@@ -28,16 +28,16 @@ ABSENT = {"nothing", "not found", "taken"}
 
 
 def verdict(database: SimulatedDatabase, intents: list[Intent]) -> Iterator[str]:
-    """Give what is wrong with the journal, and with what clients were told of it."""
+    """Give what is wrong with the journal, and with what clients were answered."""
     by_key = {(one.transaction_id, one.facts["fingerprint"]): one for one in intents}
-    yield from told_faults(database, intents)
+    yield from answer_faults(database, intents)
     yield from row_faults(database, by_key)
     yield from claim_faults(database, intents)
     yield from history_faults(database, by_key)
     yield from order_of_answers(database, by_key)
 
 
-def told_faults(database: SimulatedDatabase, intents: list[Intent]) -> Iterator[str]:
+def answer_faults(database: SimulatedDatabase, intents: list[Intent]) -> Iterator[str]:
     """Nothing that was answered is lost, and nothing is done of what was said not to be."""
     of_intent: dict[bytes, list[Posting]] = defaultdict(list)
     for row in database.rows:
@@ -45,17 +45,17 @@ def told_faults(database: SimulatedDatabase, intents: list[Intent]) -> Iterator[
     for intent in intents:
         rows = of_intent[intent.transaction_id]
         own = [row for row in rows if row.fingerprint == intent.facts["fingerprint"]]
-        if intent.told == "posted" and not own and intent.transaction_id not in database.lost:
+        if intent.outcome == "posted" and not own and intent.transaction_id not in database.lost:
             yield f"{intent.name} was answered, and is lost"
         # What a failover lost may be done once more by an attempt that was under way.
         again = intent.facts.get("reference") in database.lost
-        certain = intent.told in ABSENT and not (intent.uncertain and intent.told == "taken")
-        if (certain or intent.told == "reused") and own and not (intent.patient or again):
-            yield f"{intent.name} was answered {intent.told!r}, and is done"
-        if intent.told == "Quarantined" and intent.transaction_id not in database.bad:
+        certain = intent.outcome in ABSENT and not (intent.uncertain and intent.outcome == "taken")
+        if (certain or intent.outcome == "reused") and own and not (intent.patient or again):
+            yield f"{intent.name} was answered {intent.outcome!r}, and is done"
+        if intent.outcome == "Quarantined" and intent.transaction_id not in database.bad:
             yield f"{intent.name} is given up, and nothing is wrong with it"
-        if intent.told not in ABSENT | {"posted", "reused", "written down", "Quarantined"}:
-            yield f"{intent.name} was answered {intent.told!r}"
+        if intent.outcome not in ABSENT | {"posted", "reused", "written down", "Quarantined"}:
+            yield f"{intent.name} was answered {intent.outcome!r}"
 
 
 def row_faults(
@@ -71,7 +71,7 @@ def row_faults(
             row.kind in (Kind.BLOCK, Kind.UNBLOCK) and row.asset
         )
         if asked and (row.transaction_id, row.fingerprint) not in by_key:
-            yield f"nobody asked for {row}"
+            yield f"no request asked for {row}"
 
 
 def claim_faults(database: SimulatedDatabase, intents: list[Intent]) -> Iterator[str]:
@@ -130,12 +130,12 @@ def history_faults(
 def order_of_answers(
     database: SimulatedDatabase, by_key: dict[tuple[bytes, int], Intent]
 ) -> Iterator[str]:
-    """Who was answered before another asked stands before it, in each wallet."""
+    """A request that was answered before another was made stands before it, in each wallet."""
     wallets: dict[tuple[bytes, int], list[tuple[int, float, float, str]]] = defaultdict(list)
     for row in database.rows:
         intent = by_key.get((row.transaction_id, row.fingerprint))
         again = row.transaction_id in database.lost  # it may have landed once more
-        if intent is not None and intent.told == "posted" and not again:
+        if intent is not None and intent.outcome == "posted" and not again:
             place = (row.seq, intent.asked_at, intent.answered_at, intent.name)
             wallets[row.customer_id, row.asset].append(place)
     for places in wallets.values():

@@ -84,14 +84,14 @@ class Run:
         workload = Workload(dice)
         database.bad = workload.bad
         clients = Clients(database, self._workers, workload, dice)
-        nemesis = asyncio.create_task(self._storm())
+        storm = asyncio.create_task(self._storm())
         tasks = [asyncio.create_task(clients.run_one(n, STEPS)) for n in range(CLIENTS)]
         done, stuck = await asyncio.wait(tasks, timeout=STORM_S + ENDS_WITHIN_S)
         for task in stuck:
             task.cancel()
         report.faults += clients.faults
-        report.faults += [f"{one.name} is stuck" for one in workload.intents if not one.told]
-        await nemesis
+        report.faults += [f"{one.name} is stuck" for one in workload.intents if not one.outcome]
+        await storm
         errors = [error for task in done if (error := task.exception()) is not None]
         report.faults += [f"a client broke: {error!r}" for error in errors]
         for worker in self._workers:
@@ -102,9 +102,9 @@ class Run:
         report.faults += verdict(database, workload.intents)
         report.lasted_s = database.loop.time()
         digest = blake2b(b"".join(row.hash for row in database.rows), digest_size=8)
-        digest.update(repr([(one.told, one.answered_at) for one in workload.intents]).encode())
+        digest.update(repr([(one.outcome, one.answered_at) for one in workload.intents]).encode())
         report.digest = digest.hexdigest()
-        report.counts |= Counter(one.told for one in workload.intents)
+        report.counts |= Counter(one.outcome for one in workload.intents)
         report.counts["rows"] = len(database.rows)
 
     async def _storm(self) -> None:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + SEEDS, TOGETHER))
-def test_what_clients_were_told_is_what_the_journal_has(first):
+def test_what_clients_were_answered_is_what_the_journal_has(first):
     seeds = range(first, min(first + TOGETHER, FIRST + SEEDS))
     failed = [report for report in map(simulate, seeds) if report.faults]
     assert not failed, "\n".join(map(str, failed))
@@ -33,7 +33,7 @@ def test_a_run_depends_on_its_seed_alone():
     digests = (
         "from tests.simulation.run import simulate; print([simulate(n).digest for n in (1, 2)])"
     )
-    told = {
+    printed = {
         subprocess.run(
             [sys.executable, "-c", digests],
             cwd=ROOT,
@@ -44,8 +44,8 @@ def test_a_run_depends_on_its_seed_alone():
         ).stdout
         for hash_seed in ("1", "2", "3")
     }
-    assert len(told) == 1
-    assert simulate(1).digest in told.pop()
+    assert len(printed) == 1
+    assert simulate(1).digest in printed.pop()
     assert simulate(1).digest != simulate(2).digest
 
 
@@ -81,7 +81,7 @@ commit = SimulatedDatabase.commit
         (forgetful, "happened 2 times"),
     ],
 )
-def test_a_database_that_does_wrong_is_found_out(monkeypatch, sabotage, fault):
+def test_a_database_that_does_wrong_is_noticed(monkeypatch, sabotage, fault):
     monkeypatch.setattr(SimulatedDatabase, "commit", sabotage)
     faults = [each for seed in range(1, 9) for each in simulate(seed).faults]
     assert any(fault in each for each in faults)
@@ -108,13 +108,13 @@ async def turn_for_ever():
         await asyncio.sleep(0)
 
 
-async def wait_for_nobody():
+async def wait_for_nothing():
     await asyncio.get_running_loop().create_future()
 
 
 @pytest.mark.parametrize(
     ("stuck", "words"),
-    [(wait_for_nobody, "nothing is scheduled"), (turn_for_ever, "turns without")],
+    [(wait_for_nothing, "nothing is scheduled"), (turn_for_ever, "turns without")],
 )
 def test_a_loop_that_gets_nowhere_says_so(stuck, words):
     loop = VirtualLoop()

@@ -23,10 +23,10 @@ TRIES_MIN = 3
 
 
 class SilentMetrics(Metrics):
-    """Metrics that nobody reads: one of them does for all seeds."""
+    """Metrics without gauges, which all seeds share."""
 
     def watch(self, gauges: Any) -> None:
-        """Keep no committer alive."""
+        """Keep no reference to a committer that is over."""
 
 
 class Gone(Exception):
@@ -92,7 +92,7 @@ class Worker:
         return await self._answer_of(lambda one: one.submit_many(operations), patience_s)
 
     async def kill(self) -> None:
-        """Die now: nobody gets an answer, and what was sent is on its way."""
+        """Die now: no request is answered, and what was sent is on its way."""
         committer, self._committer = self._committer, None
         for request in list(self._requests):
             request.cancel()

@@ -1,4 +1,4 @@
-"""What the clients of the simulation ask for, drawn from the seed, and what they were told."""
+"""What the clients of the simulation ask for, drawn from the seed, and the outcomes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RIGHT, WRONG = b"r" * 16, b"w" * 16
 LAST_DAY = STARTS_AT_S // 86_400 + 30
 CUSTOMERS = [bytes([n]) * 16 for n in range(1, 9)]
 HOT = 2
-"""So many of the customers are at every worker."""
+"""How many customers are hot: every worker has requests of them."""
 
 
 @dataclass(eq=False, slots=True)
@@ -32,7 +32,7 @@ class Intent:
     """Whether an attempt may have done it without an answer."""
     patient: bool = False
     """Whether it is tried until it is known what came of it."""
-    told: str = ""
+    outcome: str = ""
     """What came of it: posted, nothing, or the name of the error."""
     refusal: int = 0
     units: list[int] = field(default_factory=list)
