@@ -148,13 +148,14 @@ class Lane:
                 if len(operations) > STALE_MAX >> max((op.tries for op in operations), default=0):
                     operations = await self._after_half(operations)
             elif verdict is Verdict.SEEN:
+                free = [op for op in batch.operations if op.barred == 0]
                 unseen = await self._without_seen(journal, batch.operations, replayed=True)
                 alone = len(operations) == 1
                 if alone and self._attempts.are_over(unseen) and not journal.is_closed:
                     self._quarantine(unseen[0], journal.last_sqlstate)
                     return
-                # Without a receipt or a bar the key is that of a row made from its place: stale.
-                stale = len(unseen) == len(operations) and not any(op.barred for op in unseen)
+                # Without a receipt or a new bar the key is that of a row made from its place.
+                stale = len(unseen) == len(operations) and not any(op.barred for op in free)
                 operations = self._attempts.again(unseen, alone=alone, overtaken=stale)
             elif verdict is Verdict.RETRY:
                 await asyncio.sleep(self._clock.uniform(0, RETRY_PAUSE_S))

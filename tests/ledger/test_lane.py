@@ -611,10 +611,14 @@ async def test_a_key_that_no_request_has_is_decided_on_state_that_is_loaded_agai
 ):
     """The id of a row without a request is made from its place, so both are taken at once."""
     await results(submit(committer, earn(ANA)))
+    await results(submit(committer, earn(BEA, invoice=b"F-1")))
     database.loads.clear()
+    database.next(Step(lands=True))
     database.next(Step(Verdict.SEEN))
-    ((answer, _),) = await results(submit(committer, earn(ANA)))
-    assert (answer.balance, database.loads) == (20, [[ANA]])
+    second = earn(ANA, invoice=b"F-1")
+    (refused, _), (answer, _) = await results(submit(committer, second, earn(ANA)))
+    assert (refused.refusal, answer.balance) == (Refusal.INVOICE_ALREADY_CLAIMED, 20)
+    assert database.loads == [[ANA]]
 
 
 # RETRY, REFUSED, UNAVAILABLE.
