@@ -28,7 +28,7 @@ that finds each:
     fails a whole batch for one bad operation               8
     appends again behind rows that a failover lost         17
     keeps the cache where a key is taken by no request   151
-    takes an unknown outcome for a failure                256
+    takes an unknown outcome for a failure                176
 
 `make mutants` seeds them again and runs the seeds. It does not see the SQL of an append, which the
 database in memory does not read.

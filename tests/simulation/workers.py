@@ -100,15 +100,15 @@ class Worker:
         if committer is not None:
             await committer.close()
 
-    async def stop(self) -> list[str]:
-        """Drain and end; return what is not as it has to be then."""
+    async def stop(self, drain_s: float = DRAIN_S) -> list[str]:
+        """Drain and end; return what is not as it has to be then, where the weather is calm."""
         committer = self._committer
         if committer is None:
             return []
         faults: list[str] = []
-        if not await committer.drain(DRAIN_S):
+        if not await committer.drain(drain_s):
             await self.kill()
-            return [f"a drain takes longer than {DRAIN_S} s"]
+            return [f"a drain takes longer than {drain_s} s"]
         # Accounts are unlocked once the operations are answered and the locks are given back.
         for _ in range(LOCKS_S):
             if not any(lane.room.locked or lane._unresolved for lane in committer.lanes):
