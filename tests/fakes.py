@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from copy_format import Posting, decode, pack_holds, pack_lots
-
 from engine.ledger.claims import CLAIM_TABLES
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Bar, Journal
 from engine.ledger.receipts import Receipt
 from engine.ledger.verdicts import Verdict
 from engine.ledger.vocabulary import Claim, Kind, Refusal
+from tests.copy_format import Posting, decode, pack_holds, pack_lots
 
 
 @dataclass(eq=False)
@@ -54,6 +53,8 @@ class FakeDatabase:
         """Transactions that the database refuses, whatever they come with."""
         self.conflicting: dict[bytes, Verdict] = {}
         """Transactions that always conflict, whatever they come with, and what is then said."""
+        self.keys_first = False
+        """Whether keys are checked before places, as after the primary key was built anew."""
         self.broken: set[bytes] = set()
         """Customers of whom a row contradicts itself."""
         self.unreachable = 0
@@ -97,16 +98,65 @@ class FakeDatabase:
         for row in rows:
             if row.transaction_id in self.conflicting:
                 return self.conflicting[row.transaction_id]
+        conflict = self.conflict(batch, rows)
+        if conflict is None:
+            self.commit(batch, rows)
+        return conflict or Verdict.DURABLE
+
+    def conflict(self, batch: Batch, rows: Sequence[Posting]) -> Verdict | None:
+        """Return what the first constraint that a batch violates makes of it.
+
+        The order is that of the statements of an append: companions come before the rows.
+        """
+        if any(drawn > coins for coins, drawn in self._allotments_after(batch).values()):
+            return Verdict.SEEN
         places = {(row.customer_id, row.asset, row.seq) for row in self.rows}
-        if any((row.customer_id, row.asset, row.seq) in places for row in rows):
+        if any((*wallet, 1) in places for wallet in batch.new_wallets):
             return Verdict.STALE
-        keys = {(row.customer_id, row.transaction_id, row.leg) for row in self.rows}
-        if any((row.customer_id, row.transaction_id, row.leg) in keys for row in rows):
+        claims = [claim[:3] for claim in batch.claims]
+        claimed = self.claims.items()
+        kept = {claim for claim, tid in claimed if (*claim, tid) not in batch.freed_claims}
+        taken = self.taken.keys() - self._freed(batch)
+        if (
+            len(set(claims)) < len(claims)
+            or not kept.isdisjoint(claims)
+            or any(0 <= most < paid for most, paid in self._payments_after(batch).values())
+            or any(use[:2] in self.once for use in batch.qr_uses)
+            or not taken.isdisjoint(self._taken_by(batch))
+        ):
             return Verdict.SEEN
-        new = {(kind, owner, key): tid for kind, owner, key, _, tid in batch.claims}
-        free = {(kind, owner, key) for kind, owner, key, _ in batch.freed_claims}
-        if new.keys() & (self.claims.keys() - free) or len(new) != len(batch.claims):
-            return Verdict.SEEN
+        keys, undone_already = {key_of(row) for row in self.rows}, self.reversed
+        for row in rows:
+            stale = (row.customer_id, row.asset, row.seq) in places
+            seen = key_of(row) in keys or undone(row) in undone_already
+            if stale or seen:
+                return Verdict.SEEN if seen and (self.keys_first or not stale) else Verdict.STALE
+        return None
+
+    def commit(self, batch: Batch, rows: Sequence[Posting]) -> None:
+        """Make a batch without conflicts part of the journal and its companions."""
+        self.allotments = self._allotments_after(batch)
+        self.payments = self._payments_after(batch)
+        self.rows = [*self.rows, *rows]
+        freed = {
+            claim[:3] for claim in batch.freed_claims if self.claims.get(claim[:3]) == claim[3]
+        }
+        self.claims = {claim: tid for claim, tid in self.claims.items() if claim not in freed}
+        self.claims |= {(kind, owner, key): tid for kind, owner, key, _, tid in batch.claims}
+        gone = self._freed(batch)
+        self.taken = {place: tid for place, tid in self.taken.items() if place not in gone}
+        self.taken |= self._taken_by(batch)
+        self.once = self.once | {use[:2]: use[2] for use in batch.qr_uses}
+
+    def _freed(self, batch: Batch) -> set[tuple[Any, ...]]:
+        freed = [*batch.freed_units, *batch.freed_turns]
+        return {tuple(place) for *place, tid in freed if self.taken.get(tuple(place)) == tid}
+
+    def _taken_by(self, batch: Batch) -> dict[tuple[Any, ...], bytes]:
+        units = {(item_id, unit): tid for item_id, unit, _, tid in batch.units}
+        return units | {tuple(turn): tid for *turn, tid in batch.turns}
+
+    def _payments_after(self, batch: Batch) -> dict[tuple[int, bytes], tuple[int, int]]:
         payments = dict(self.payments)
         for store_id, key, coins_max, coins, _, printed in batch.invoice_payments:
             most, before = payments.get((store_id, key), (-1, 0))
@@ -115,34 +165,14 @@ class FakeDatabase:
             elif coins_max != -1:
                 most = min(most, coins_max)
             payments[store_id, key] = (most, before + coins)
-            if 0 <= most < before + coins:
-                return Verdict.SEEN
-        taken = {(item_id, unit): tid for item_id, unit, _, tid in batch.units}
-        taken |= {tuple(turn): tid for *turn, tid in batch.turns}
-        freed = {unit[:2] for unit in batch.freed_units} | {turn[:3] for turn in batch.freed_turns}
-        if taken.keys() & (self.taken.keys() - freed):
-            return Verdict.SEEN
-        once = {(customer_id, second): tid for customer_id, second, tid in batch.qr_uses}
-        if once.keys() & self.once.keys() or {undone(row) for row in rows} & self.reversed.keys():
-            return Verdict.SEEN
-        allotments = self.allotments | {
+        return payments
+
+    def _allotments_after(self, batch: Batch) -> dict[bytes, tuple[int, int]]:
+        return self.allotments | {
             id_: (coins - back, drawn + issued - back)
             for id_, issued, back in batch.draws
             for coins, drawn in [self.allotments.get(id_, (0, 0))]
         }
-        if any(drawn > coins for coins, drawn in allotments.values()):
-            return Verdict.SEEN
-        self.allotments = allotments
-        self.rows += rows
-        for claim in free:
-            del self.claims[claim]
-        self.claims |= new
-        self.payments = payments
-        for place in freed:
-            del self.taken[place]
-        self.taken |= taken
-        self.once |= once
-        return Verdict.DURABLE
 
     @property
     def reversed(self) -> dict[tuple[bytes, bytes], bytes]:
@@ -272,6 +302,11 @@ class FakeJournal:
             for op in operations
             if op.allotment_id and draws[op.allotment_id] > left.get(op.allotment_id, 0)
         }
+
+
+def key_of(row: Posting) -> tuple[bytes, bytes, int]:
+    """Return what stands once in the journal, beside the place in a wallet."""
+    return row.customer_id, row.transaction_id, row.leg
 
 
 def undone(row: Posting) -> tuple[bytes, bytes] | None:

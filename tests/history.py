@@ -12,7 +12,8 @@ Clients give the rest: who was answered before another asked must stand before t
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,8 @@ from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from tests.copy_format import Hold, Posting, unpack_holds
 from tests.reference import ReferenceLedger
 
+RequestOf = Callable[[list[Posting]], Operation]
+NO_MOMENTS: Mapping[bytes, int] = {}
 WRITTEN_DOWN = {Kind.EXPIRY, Kind.RELEASE, Kind.REPAYMENT}
 """What is due, written by the next request or by the sweep, whichever comes first."""
 UNASKED = WRITTEN_DOWN | {Kind.OPENING}
@@ -60,18 +63,31 @@ async def history_faults(
     return [fault for rows in of_customer.values() for fault in replay(rows, offsets, chain_key)]
 
 
-def replay(rows: Sequence[Posting], offsets: dict[int, int], chain_key: bytes = b"") -> list[str]:
-    """Ask the reference ledger for what one customer's rows were asked for; return what differs."""
+def replay(
+    rows: Sequence[Posting],
+    offsets: dict[int, int],
+    chain_key: bytes = b"",
+    *,
+    request_of: RequestOf | None = None,
+    moments: Mapping[bytes, int] = NO_MOMENTS,
+) -> list[str]:
+    """Ask the reference ledger for what one customer's rows were asked for; return what differs.
+
+    Who knows the requests gives them by their rows, as `request_of`, and where clocks differ the
+    `moments` of the decisions, by transaction; without these all is read from the rows.
+    """
     ledger = ReferenceLedger(UTC_OFFSETS[COINS_COUNTRY], chain_key)
     customer_id = rows[0].customer_id
+    request_of = request_of or partial(operation_of, offsets=offsets)
     left: dict[int, deque[Posting]] = defaultdict(deque)
     for row in rows:
         left[row.asset].append(row)
     while any(left.values()):
         faults = []
-        for operation, first in chain(next_requests(left, offsets), next_sweeps(left, offsets)):
+        for operation, first in chain(next_requests(left, request_of), next_sweeps(left, offsets)):
             ledger.load_customer_again(customer_id, first.missing_fields)
-            batch = ledger.decide([operation], first.recorded_at)
+            now = moments.get(first.transaction_id, first.recorded_at)
+            batch = ledger.decide([operation], now)
             fault = take(batch.rows, left) if batch.rows else "nothing was due"
             if fault is None:
                 ledger.publish(batch)
@@ -110,11 +126,11 @@ def difference(found: Posting | None, wanted: Posting) -> str:
 
 
 def next_requests(
-    left: dict[int, deque[Posting]], offsets: dict[int, int]
+    left: dict[int, deque[Posting]], request_of: RequestOf
 ) -> Iterator[tuple[Operation, Posting]]:
     """Give each request that may be next, with the row that was written first of it."""
     for asked in next_asked(left):
-        yield operation_of(asked, offsets), min(asked, key=lambda leg: leg.recorded_at)
+        yield request_of(asked), min(asked, key=lambda leg: leg.recorded_at)
 
 
 def next_sweeps(

@@ -351,7 +351,7 @@ class Decision:
             return self.refuse(first, Refusal.ALREADY_REVERSED)
         if any(leg.refusal or leg.kind not in REVERSIBLE for leg in asks.original):
             return self.refuse(first, Refusal.NOT_REVERSIBLE)
-        wallets = [self.open(leg.asset) for leg in asks.original]
+        wallets = [first, *(self.open(leg.asset) for leg in asks.original[1:])]
         for wallet, leg in zip(wallets, asks.original, strict=True):
             if not has_room(wallet, -(leg.amount + leg.held_amount)):
                 return self.refuse(first, Refusal.LIMIT_REACHED)

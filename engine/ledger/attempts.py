@@ -6,10 +6,10 @@ others from being durable; whatever the reason is, halving their batch finds it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from engine.errors import Overloaded, Unavailable
+from engine.ledger.clock import Clock
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.waiting import WaitingRoom
 from engine.settings import Settings
@@ -18,18 +18,23 @@ from engine.settings import Settings
 class Attempts:
     """Counts the attempts at the operations of one lane."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, room: WaitingRoom) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, room: WaitingRoom, clock: Clock) -> None:
         self._settings = settings
+        self._monotonic = clock.monotonic
         self._ledger = ledger
         self._room = room
 
-    def again(self, operations: Sequence[Operation], *, overtaken: bool = True) -> list[Operation]:
+    def again(
+        self, operations: Sequence[Operation], *, alone: bool | None = None, overtaken: bool = True
+    ) -> list[Operation]:
         """Return the operations that are decided again.
 
         Where their wallets may be `overtaken` that is on state that is loaded anew. One that has
-        failed alone, and often enough, is Overloaded.
+        failed alone, and often enough, is Overloaded. `alone` says whether it was, where others
+        that failed with it are answered already.
         """
-        alone = len(operations) == 1
+        if alone is None:
+            alone = len(operations) == 1
         again = []
         for operation in operations:
             if overtaken:
@@ -57,7 +62,7 @@ class Attempts:
 
     def still_wanted(self, operations: Sequence[Operation]) -> list[Operation]:
         """Fail the operations that nobody waits for any more; nothing of them was sent."""
-        limit = time.monotonic() - self._settings.answer_timeout_ms / 1000
+        limit = self._monotonic() - self._settings.answer_timeout_ms / 1000
         for operation in [op for op in operations if op.waiting_since < limit]:
             self._room.finish(operation, Unavailable())
         return [operation for operation in operations if operation.waiting_since >= limit]

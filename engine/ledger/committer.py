@@ -8,7 +8,6 @@ any customer.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 from engine.errors import (
@@ -20,6 +19,7 @@ from engine.errors import (
     Overloaded,
     PaymentNotFound,
 )
+from engine.ledger.clock import SYSTEM_CLOCK, Clock
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.lane import Lane
 from engine.ledger.receipts import Answer
@@ -50,13 +50,15 @@ class Committer:
         coins_utc_offset: int,
         chain_key: bytes = b"",
         look_up: LookUp | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._settings = settings
+        self._monotonic = clock.monotonic
         self._metrics = metrics
         self._tasks: list[asyncio.Task[None]] = []
-        self.repeats = Repeats(look_up, settings, metrics)
+        self.repeats = Repeats(look_up, settings, metrics, clock)
         self.lanes = [
-            Lane(open_journal, Ledger(coins_utc_offset, chain_key), settings, self.repeats)
+            Lane(open_journal, Ledger(coins_utc_offset, chain_key), settings, self.repeats, clock)
             for _ in range(settings.lanes)
         ]
         metrics.watch(self._gauges)
@@ -113,9 +115,9 @@ class Committer:
         """
         results = await self._looked_up(operations)
         left = [place for place in range(len(operations)) if place not in results]
-        deadline = time.monotonic() + self._settings.answer_timeout_ms / 1000
+        deadline = self._monotonic() + self._settings.answer_timeout_ms / 1000
         while left:
-            if time.monotonic() > deadline:
+            if self._monotonic() > deadline:
                 results |= dict.fromkeys(left, Overloaded())
                 break
             entered, left = self._round(operations, left)

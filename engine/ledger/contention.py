@@ -16,12 +16,12 @@ The lock is a hint between those who ask for it. Without it all is as right, and
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 
+from engine.ledger.clock import Clock
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.journal import Journal, Predecessor
 from engine.ledger.vocabulary import COINS
@@ -36,7 +36,8 @@ Heads = dict[tuple[bytes, int], int]
 class Contention:
     """What one lane knows of the customers that it shares with other workers, and its locks."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._monotonic = clock.monotonic
         self._customers_max = settings.contended_customers_max
         self._seconds = settings.contended_s
         self._timeout_s = settings.append_timeout_ms / 1000
@@ -49,15 +50,15 @@ class Contention:
     @property
     def any(self) -> bool:
         """Whether any customer is contended now."""
-        now = time.monotonic()
+        now = self._monotonic()
         while self._until and self._until[first := next(iter(self._until))] < now:
             del self._until[first]
         return bool(self._until)
 
     def mark(self, customer_ids: Iterable[bytes]) -> None:
         """Let customers be contended from now on; too many push out those that were it first."""
-        until = time.monotonic() + self._seconds
-        for customer_id in customer_ids:
+        until = self._monotonic() + self._seconds
+        for customer_id in sorted(customer_ids):
             self._until.pop(customer_id, None)
             self._until[customer_id] = until
         while len(self._until) > self._customers_max:

@@ -14,8 +14,6 @@ of its own that appends the identical batch until it is known; the lane goes on 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -30,10 +28,10 @@ from engine.errors import (
     Unavailable,
 )
 from engine.ledger.attempts import Attempts
+from engine.ledger.clock import Clock
 from engine.ledger.contention import Contention, heads
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Journal
-from engine.ledger.pace import Pace
 from engine.ledger.repeats import Repeats, replay
 from engine.ledger.timeline import OpenJournal, Timeline, append_again, usable
 from engine.ledger.trouble import Trouble, pause_after, unavailable
@@ -64,30 +62,31 @@ class Lane:
     """One batch in flight for a part of the customers."""
 
     def __init__(
-        self, open_journal: OpenJournal, ledger: Ledger, settings: Settings, repeats: Repeats
+        self,
+        open_journal: OpenJournal,
+        ledger: Ledger,
+        settings: Settings,
+        repeats: Repeats,
+        clock: Clock,
     ) -> None:
         self._open_journal = open_journal
         self._settings = settings
         self._metrics = metrics = repeats.metrics
         self._repeats = repeats
+        self._clock = clock
         self.ledger = ledger
 
         # All of the lane's mutable state: who waits, the connection that the cache was read by,
         # and the accounts of batches whose outcome is unknown.
-        pace = Pace(
-            settings.queue_operations_max,
-            settings.batch_operations_max,
-            settings.queue_wait_ms_max,
-        )
-        self.room = WaitingRoom(pace, settings.account_operations_max)
+        self.room = WaitingRoom(settings, clock)
         self._journal: Journal | None = None
         self._unresolved: set[bytes] = set()
         self._resolvers: set[asyncio.Task[None]] = set()
         self.connected = self.doubted = False  # doubted: the connection's settings may have changed
-        self.trouble = Trouble(settings.statement_timeout_ms)
+        self.trouble = Trouble(settings.statement_timeout_ms, clock)
         self._timeline = Timeline(metrics)
-        self._contention = Contention(settings)
-        self._attempts = Attempts(settings, self.ledger, self.room)
+        self._contention = Contention(settings, clock)
+        self._attempts = Attempts(settings, self.ledger, self.room, clock)
 
     @property
     def idle(self) -> bool:
@@ -100,14 +99,14 @@ class Lane:
         """Collect and commit until cancelled; accounts are unlocked when their batch is settled."""
         while True:
             operations = await self._collect()
-            taken = time.perf_counter()
+            taken = self._clock.perf_counter()
             try:
                 await self.commit(operations)
             except Exception:
                 log.exception("commit_broke", operations=len(operations))
                 self._disconnect()
                 self._fail([op for op in operations if not op.waiter.done()], OutcomeUnknown())
-            self.room.pace.settled(len(operations), time.perf_counter() - taken)
+            self.room.pace.settled(len(operations), self._clock.perf_counter() - taken)
             await self._contention.release(self._journal)
             self._unlock(operations)
 
@@ -149,13 +148,17 @@ class Lane:
                 if len(operations) > STALE_MAX >> max((op.tries for op in operations), default=0):
                     operations = await self._after_half(operations)
             elif verdict is Verdict.SEEN:
+                free = [op for op in batch.operations if op.barred == 0]
                 unseen = await self._without_seen(journal, batch.operations, replayed=True)
-                if self._attempts.are_over(unseen) and not journal.is_closed:
+                alone = len(operations) == 1
+                if alone and self._attempts.are_over(unseen) and not journal.is_closed:
                     self._quarantine(unseen[0], journal.last_sqlstate)
                     return
-                operations = self._attempts.again(unseen, overtaken=False)
+                # Without a receipt or a new bar the key is that of a row made from its place.
+                stale = len(unseen) == len(operations) and not any(op.barred for op in free)
+                operations = self._attempts.again(unseen, alone=alone, overtaken=stale)
             elif verdict is Verdict.RETRY:
-                await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
+                await asyncio.sleep(self._clock.uniform(0, RETRY_PAUSE_S))
                 operations = self._attempts.still_wanted(self._attempts.again(batch.operations))
             elif verdict is Verdict.UNAVAILABLE:
                 self._disconnect()
@@ -174,7 +177,7 @@ class Lane:
         deadline = self._settings.answer_timeout_ms / 1000
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
-            self.room.tell_overdue(time.monotonic() - deadline)
+            self.room.tell_overdue(self._clock.monotonic() - deadline)
 
     async def drain(self) -> None:
         """Take no more operations, and return when all that were taken have their outcome."""
@@ -200,13 +203,13 @@ class Lane:
         while True:
             passes = 0 if self.room.queued else COLLECT_PASSES_MAX
             await self.room.someone()
-            started = time.perf_counter()
+            started = self._clock.perf_counter()
             while passes and (before := self.room.queued) < operations_max:
                 await asyncio.sleep(0)
                 passes = passes - 1 if self.room.queued > before else 0
             batch = self.room.take(self.room.pace.share(self.room.queued))
             if batch:
-                self._metrics.stage["collect"](time.perf_counter() - started)
+                self._metrics.stage["collect"](self._clock.perf_counter() - started)
                 return batch
 
     async def _connected_journal(self, operations: list[Operation]) -> Journal | None:
@@ -241,7 +244,7 @@ class Lane:
         self._metrics.put_off.inc(len(put_off))
         others = [op for op in operations if op.customer_id not in busy]
         if not others:
-            await asyncio.sleep(random.uniform(0, PUT_OFF_PAUSE_S))  # noqa: S311
+            await asyncio.sleep(self._clock.uniform(0, PUT_OFF_PAUSE_S))
         return others
 
     async def _load(self, journal: Journal, operations: list[Operation]) -> set[bytes] | None:
@@ -252,7 +255,7 @@ class Lane:
         missing = {op.customer_id for op in operations if overtaken or self.ledger.needs_load(op)}
         if not missing:
             return set()
-        started = time.perf_counter()
+        started = self._clock.perf_counter()
         before = heads(self.ledger, operations) if overtaken else {}
         for customer_id in missing:
             self.ledger.drop(customer_id)
@@ -264,24 +267,24 @@ class Lane:
             self.trouble.met(error, in_opening=False)
             journal.terminate()
             self._disconnect()
-            await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311
+            await asyncio.sleep(self._clock.uniform(0, RETRY_PAUSE_S))
             return None
         self._contention.mark_moved(before, self.ledger)
-        self._metrics.stage["load"](time.perf_counter() - started)
+        self._metrics.stage["load"](self._clock.perf_counter() - started)
         return broken
 
     def _decide(self, operations: list[Operation]) -> Batch | None:
         """Decide; return None where no operation leaves a row, and all are answered."""
-        started = time.perf_counter()
+        started = self._clock.perf_counter()
         try:
-            batch = self.ledger.decide(operations, time.time_ns() // 1000)
+            batch = self.ledger.decide(operations, self._clock.time_ns() // 1000)
         except Exception:
             log.exception("decide_failed", operations=len(operations))
             for operation in operations:
                 self.ledger.drop(operation.customer_id)
             self._fail(operations, Quarantined())
             return None
-        self._metrics.stage["decide"](time.perf_counter() - started)
+        self._metrics.stage["decide"](self._clock.perf_counter() - started)
         if batch.postings == 0:
             self.ledger.discard(batch)
             self._answer(operations)
@@ -289,9 +292,9 @@ class Lane:
         return batch
 
     async def _append(self, journal: Journal, batch: Batch) -> Verdict:
-        started = time.perf_counter()
+        started = self._clock.perf_counter()
         verdict = await journal.append(batch)
-        self._metrics.stage["append"](time.perf_counter() - started)
+        self._metrics.stage["append"](self._clock.perf_counter() - started)
         self._count(verdict, batch, journal)
         return verdict
 
@@ -300,7 +303,7 @@ class Lane:
         if verdict is Verdict.DURABLE:
             self._metrics.batch_operations.observe(len(batch.operations))
             self._metrics.postings.inc(batch.postings)
-            self._metrics.last_commit.set(time.time())
+            self._metrics.last_commit.set(self._clock.time_ns() / 1e9)
             self._timeline.answered(batch)
         else:
             self._metrics.retries.labels(journal.last_sqlstate).inc()
@@ -408,7 +411,7 @@ class Lane:
         tries = 0
         while operations:
             tries += 1
-            await asyncio.sleep(pause_after(tries))
+            await asyncio.sleep(pause_after(tries, self._clock.uniform))
             try:
                 journal = await self._open_journal()
                 verdict = await append_again(journal, batch, timeline)
@@ -423,18 +426,18 @@ class Lane:
             elif verdict in (Verdict.STALE, Verdict.SEEN):
                 unseen = await self._without_seen(journal, operations, replayed=False)
                 if not journal.is_closed:
-                    self._requeue(unseen)
+                    self._requeue(unseen, alone=len(operations) == 1)
                     operations = []
             elif verdict is Verdict.REFUSED:
-                self._requeue(operations)
+                self._requeue(operations, alone=len(operations) == 1)
                 operations = []
             journal.terminate()
         self._unresolved.difference_update(op.customer_id for op in batch.operations)
         self._unlock(batch.operations)
 
-    def _requeue(self, operations: Sequence[Operation]) -> None:
+    def _requeue(self, operations: Sequence[Operation], *, alone: bool) -> None:
         """Let operations that were proved not to be done be decided again, first of all."""
-        self.room.park(self._attempts.again(operations))
+        self.room.park(self._attempts.again(operations, alone=alone))
 
     def _disconnect(self) -> None:
         """Drop the connection and every wallet that was read by it."""

@@ -15,11 +15,11 @@ the judge.
 from __future__ import annotations
 
 import asyncio
-import time
 
 import structlog
 
 from engine.errors import EngineError, KeyReused
+from engine.ledger.clock import Clock
 from engine.ledger.core import Operation
 from engine.ledger.receipts import Receipt
 from engine.ledger.seen import Found, LookUp
@@ -36,8 +36,11 @@ Owner = tuple[int, int]
 class Repeats:
     """The owners of claims that are watched, and the look-ups of what claims for them."""
 
-    def __init__(self, look_up: LookUp | None, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, look_up: LookUp | None, settings: Settings, metrics: Metrics, clock: Clock
+    ) -> None:
         self._look_up = look_up
+        self._monotonic = clock.monotonic
         self.metrics = metrics
         self._seconds = settings.repeats_watched_s
         self._owners_max = settings.repeats_owners_max
@@ -52,7 +55,7 @@ class Repeats:
             return
         owner = operation.claim_kind, operation.claim_owner
         self._until.pop(owner, None)
-        self._until[owner] = time.monotonic() + self._seconds
+        self._until[owner] = self._monotonic() + self._seconds
         if len(self._until) > self._owners_max:
             del self._until[next(iter(self._until))]
 
@@ -61,7 +64,7 @@ class Repeats:
         if not self._until or operation.claim_kind == Claim.NONE:
             return False
         until = self._until.get((operation.claim_kind, operation.claim_owner))
-        return until is not None and until >= time.monotonic()
+        return until is not None and until >= self._monotonic()
 
     async def look(self, operation: Operation) -> bool:
         """Look an operation up; return whether it is over, with its receipt in `recorded`.

@@ -6,10 +6,10 @@ statement may take.
 
 from __future__ import annotations
 
-import random
-import time
+from collections.abc import Callable
 
 from engine.errors import EngineError, NotDurable, ReadOnly, Unavailable
+from engine.ledger.clock import Clock
 from engine.ledger.verdicts import Verdict, sqlstate_of
 
 OUT_OF_REACH = "database out of reach"
@@ -57,16 +57,17 @@ def unavailable(sqlstate: str) -> Unavailable:
     return ReadOnly() if sqlstate == "25006" else Unavailable()
 
 
-def pause_after(tries: int) -> float:
+def pause_after(tries: int, uniform: Callable[[float, float], float]) -> float:
     """Return how many seconds to wait after failed tries: longer with each, up to half a second."""
     longest_s = min(PAUSE_S_MIN * 2.0 ** min(tries, DOUBLINGS_MAX), PAUSE_S_MAX)
-    return random.uniform(0.5, 1) * longest_s  # noqa: S311
+    return uniform(0.5, 1) * longest_s
 
 
 class Trouble:
     """The trouble of one lane, and how long it waits before it tries again."""
 
-    def __init__(self, patience_ms: int) -> None:
+    def __init__(self, patience_ms: int, clock: Clock) -> None:
+        self._clock = clock
         self._patience_s = patience_ms / 1000
         self._tries = 0
         self._sqlstate = ""
@@ -121,10 +122,10 @@ class Trouble:
     def pause_s(self) -> float:
         """Return how long to wait before the next try: longer with each, up to half a second."""
         self._tries += 1
-        return pause_after(self._tries)
+        return pause_after(self._tries, self._clock.uniform)
 
     def _remember(self, sqlstate: str, words: str) -> None:
-        self._last = time.monotonic()
+        self._last = self._clock.monotonic()
         if not self._words:
             self._since = self._last
         self._sqlstate, self._words = sqlstate, words

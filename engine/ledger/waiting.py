@@ -7,21 +7,27 @@ order, and goes first when it is free. Every place here has a limit.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Iterable
 
 from engine.errors import EngineError, OutcomeUnknown, Overloaded
+from engine.ledger.clock import Clock
 from engine.ledger.core import Operation
 from engine.ledger.pace import Pace
+from engine.settings import Settings
 
 
 class WaitingRoom:
     """Operations between the request and the outcome; for one event loop."""
 
-    def __init__(self, pace: Pace, account_operations_max: int) -> None:
-        self.pace = pace
-        self._account_operations_max = account_operations_max
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.pace = Pace(
+            settings.queue_operations_max,
+            settings.batch_operations_max,
+            settings.queue_wait_ms_max,
+        )
+        self._monotonic = clock.monotonic
+        self._account_operations_max = settings.account_operations_max
         self._queue: deque[Operation] = deque()
         self._locked: dict[bytes, deque[Operation]] = {}
         self._under_way: dict[bytes, Operation] = {}
@@ -135,7 +141,7 @@ class WaitingRoom:
     def oldest_s(self) -> float:
         """Return the age of the operation that has been under way for the longest time."""
         oldest = next(iter(self._under_way.values()), None)
-        return 0.0 if oldest is None else time.monotonic() - oldest.waiting_since
+        return 0.0 if oldest is None else self._monotonic() - oldest.waiting_since
 
     def _seat(self, operation: Operation, *, patient: bool = False) -> bool:
         """Let an operation wait under its own key; return whether there was room for it."""
@@ -150,7 +156,7 @@ class WaitingRoom:
         if parked is not None and len(parked) >= self._account_operations_max:
             return False
         operation.waiter = self._loop.create_future()
-        operation.waiting_since = time.monotonic()
+        operation.waiting_since = self._monotonic()
         self._under_way[operation.transaction_id] = operation
         if patient:
             self._patient.add(operation.transaction_id)
@@ -166,7 +172,7 @@ class WaitingRoom:
         if done and under_way.fingerprint == fingerprint:
             # It was told that nothing is known, and asks again.
             under_way.waiter = self._loop.create_future()
-            under_way.waiting_since = time.monotonic()
+            under_way.waiting_since = self._monotonic()
             self._under_way[under_way.transaction_id] = self._under_way.pop(
                 under_way.transaction_id
             )

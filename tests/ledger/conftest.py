@@ -15,6 +15,7 @@ from engine.ledger.core import Ledger
 from engine.ledger.journal import Journal
 from engine.postgres.connections import connect
 from tests.reference import ReferenceLedger
+from tests.simulation.loop import VirtualLoop
 
 COLOMBIA = -5 * 3600
 
@@ -29,6 +30,12 @@ settings.register_profile(
     "curt", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_asyncio_loop_factories(item):
+    """Let the tests of a lane run in virtual time: deadlines and pauses cost nothing."""
+    virtual = item.path.name == "test_lane.py"
+    return {"virtual": VirtualLoop} if virtual else {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture(params=[Ledger, ReferenceLedger], ids=["compiled", "reference"])
