@@ -8,7 +8,7 @@ SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make lock'
 
-.PHONY: help lock vulnerabilities run check test golden nightly fuzz torture mutants lint bench bench-full load load-ui audit clean
+.PHONY: help lock vulnerabilities run check test golden nightly fuzz simulate torture mutants lint bench bench-full load load-ui audit clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ nightly: .venv/.dev ## random histories of all verbs, at least 200 000 steps, be
 
 fuzz: .venv/.fuzz ## any bytes into what decodes requests, guided by atheris, for a minute
 	@exec $(BIN)/python -m tests.fuzzing -max_total_time=60
+
+simulate: .venv/.dev ## the lanes on a simulated database, one seed after the other; ARGS=… goes on
+	@exec $(BIN)/python -m tests.simulation $(or $(ARGS),--seeds 10000)
 
 torture: .venv/.bench ## the tests of faults at their full length, with a report and a picture
 	@exec $(BIN)/python -m tests.torture
