@@ -21,6 +21,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from engine.codes import Kind, Outcome, Refusal
 from engine.errors import (
     AllotmentClosed,
     EngineError,
@@ -38,7 +39,6 @@ from engine.ledger.repeats import Repeats, replay
 from engine.ledger.timeline import OpenJournal, Timeline, append_again, usable
 from engine.ledger.trouble import Trouble, pause_after, unavailable
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import Kind, Outcome, Refusal
 from engine.ledger.waiting import WaitingRoom
 from engine.settings import Settings
 

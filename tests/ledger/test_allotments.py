@@ -21,10 +21,10 @@ from verbs import (
     rows_of,
 )
 
+from engine.codes import COINS, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.ledger.core import Ledger, Leg
 from engine.ledger.journal import append_statement
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import COINS, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.programme.funds import SQL
 from tests.copy_format import decode
 

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from verbs import CAFE, FUEL, NOW, TODAY, earn, redeem
 
+from engine.codes import Refusal
 from engine.ledger import core
 from engine.ledger.core import Ledger
-from engine.ledger.vocabulary import Refusal
 from tests.copy_format import decode
 from tests.reference import ReferenceLedger, key_of
 

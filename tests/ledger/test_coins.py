@@ -26,10 +26,7 @@ from verbs import (
     redeem,
 )
 
-from engine.ledger.core import Ledger, Operation
-from engine.ledger.journal import Bar, append_statement
-from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import (
+from engine.codes import (
     BALANCE_MAX,
     COINS,
     FLAG_BLOCKED,
@@ -40,6 +37,9 @@ from engine.ledger.vocabulary import (
     Outcome,
     Refusal,
 )
+from engine.ledger.core import Ledger, Operation
+from engine.ledger.journal import Bar, append_statement
+from engine.ledger.verdicts import Verdict
 from tests.copy_format import decode
 
 AT_BEA = {"customer_id": BEA}

@@ -14,9 +14,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from engine.ledger.audit import unbalanced
-from engine.ledger.core import Auditor, Ledger, Leg, Operation
-from engine.ledger.vocabulary import (
+from engine.codes import (
     BALANCE_MAX,
     COINS,
     DEBT_DAY,
@@ -28,6 +26,8 @@ from engine.ledger.vocabulary import (
     Outcome,
     Refusal,
 )
+from engine.ledger.audit import unbalanced
+from engine.ledger.core import Auditor, Ledger, Leg, Operation
 from tests.copy_format import (
     Posting,
     chained,

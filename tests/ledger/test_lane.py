@@ -12,6 +12,7 @@ from copy_format import leg_of
 from fakes import FakeDatabase, Step
 from time_machine import travel
 
+from engine.codes import COINS, Kind, Outcome, Refusal
 from engine.errors import (
     AllotmentClosed,
     CustomerNotFound,
@@ -28,7 +29,6 @@ from engine.ledger import trouble as trouble_module
 from engine.ledger.committer import Committer
 from engine.ledger.core import Operation
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import COINS, Kind, Outcome, Refusal
 from engine.metrics import Metrics
 from engine.settings import Settings
 

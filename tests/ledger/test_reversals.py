@@ -37,13 +37,13 @@ from verbs import (
     void,
 )
 
+from engine.codes import COINS, DEBT_DAY, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.ledger.audit import audit_journal
 from engine.ledger.committer import Committer
 from engine.ledger.core import Leg, Operation
 from engine.ledger.journal import append_statement
 from engine.ledger.receipts import Once, legs_of
 from engine.ledger.statements import Page, Statements
-from engine.ledger.vocabulary import COINS, DEBT_DAY, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.metrics import Metrics
 from engine.postgres.connections import create_read_pool
 from engine.settings import Settings

@@ -30,8 +30,7 @@ from verbs import (
     void,
 )
 
-from engine.ledger.core import Leg, Operation
-from engine.ledger.vocabulary import (
+from engine.codes import (
     BALANCE_MAX,
     COINS,
     DEBT_DAY,
@@ -42,6 +41,7 @@ from engine.ledger.vocabulary import (
     Outcome,
     Refusal,
 )
+from engine.ledger.core import Leg, Operation
 from tests.copy_format import (
     Hold,
     decode,
