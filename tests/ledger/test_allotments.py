@@ -74,7 +74,7 @@ def test_what_is_refused_draws_nothing(ledger, why):
     load_wallet(ledger, COINS, {(20_600, CAFE): 2**53} if why == "room" else {})
     invoice = {"invoice_number": b"F-1", "store_id": 1} if why == "invoice" else {}
     before = [earn(1, **invoice)] if why == "invoice" else []
-    barred = Refusal.NOT_AVAILABLE * (why == "barred")
+    barred = Refusal.LIMIT_REACHED * (why == "barred")
     sale = earn(5, coins=50, allotment_id=FIRST, barred=barred, **invoice)
     batch, rows = decided(ledger, *before, sale)
     assert sale.refusal != 0
