@@ -89,6 +89,9 @@ class Lane:
         self._contention = Contention(settings)
         self._attempts = Attempts(settings, self.ledger, self.room)
 
+    def __repr__(self) -> str:
+        return f"<Lane: {self.room}, connected {self.connected}, {len(self._unresolved)} in doubt>"
+
     @property
     def idle(self) -> bool:
         """Whether nothing is waiting or under way."""
