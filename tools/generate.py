@@ -90,8 +90,8 @@ def codes_text() -> str:
     lines.append(f"    BALANCE_MIN = {-codes.BALANCE_MAX}      # so that C takes these for signed")
     lines += ["", f"cdef int64_t PARTNER_BIT = {codes.PARTNER_BIT}", ""]
     for enum, table in ((Kind, "KIND"), (Refusal, "REFUSAL"), (Outcome, "OUTCOME")):
-        names = {member.value: member.name.lower() for member in enum}
-        words = [f'"{names.get(number, "")}"' for number in range(max(enum) + 1)]
+        known = {member.value: member.name.lower() for member in enum}
+        words = [f'"{known.get(number, "")}"' for number in range(max(enum) + 1)]
         lines += wrapped(f"cdef tuple {table}_NAMES = (", words, ")")
     lines += ["", ""]
     for fact in FACTS:
@@ -202,7 +202,7 @@ def page_text() -> str:
     lines += ["# A row of the journal", HOW_HASHED]
     lines += ["| | column | type | what it is |", "|---|---|---|---|"]
     for at, column in enumerate(JOURNAL):
-        type_ = "bytea" if column.type == "holds" else column.type
+        type_: str = "bytea" if column.type == "holds" else column.type
         type_ += ", or NULL" if column.nullable else ""
         lines.append(f"| {at} | `{column.name}` | {type_} | {said.get(column.name, '')} |")
     lines += ["", "## Numbers", "", "| kind | | refusals |", "|---|---|---|"]
