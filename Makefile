@@ -8,7 +8,7 @@ SOURCES := pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxi)
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --python-version 3.11 --quiet --custom-compile-command 'make lock'
 
-.PHONY: help lock vulnerabilities run check test golden nightly fuzz simulate torture mutants lint bench bench-full load load-ui audit clean
+.PHONY: help lock vulnerabilities run check test test-debug golden nightly fuzz simulate torture mutants lint bench bench-full load load-ui audit clean
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,13 @@ check: lint ## lint, and the tests that need no server: less than a minute
 
 test: .venv/.dev ## the whole test suite, on a real PostgreSQL; ARGS=… chooses tests
 	@exec $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+test-debug: .venv/.dev ## the tests of the ledger on a core that checks itself after each verb
+	@rm -rf build/debug && mkdir -p build/debug
+	@cp -R pyproject.toml setup.py README.md LICENSE engine ext tests tools bench build/debug
+	@find build/debug -name '*.so' -delete -o -name '*.c' -path '*/ext/*' -delete
+	@cd build/debug && ENGINE_DEBUG=1 ../../$(BIN)/python setup.py -q build_ext --inplace
+	@cd build/debug && exec ../../$(BIN)/python -m pytest -q -n auto --dist loadfile tests/ledger
 
 golden: .venv/.dev ## write the published texts in tests/golden/ anew, for a diff to be read
 	@GOLDEN=write exec $(BIN)/python -m pytest -q tests/test_golden.py
@@ -45,9 +52,13 @@ lint: .venv/.dev ## style and types, as the house rules have them
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cython-lint ext
+	$(BIN)/python -m tools.generate
 	$(BIN)/codespell
 
-.PHONY: docs
+.PHONY: codes docs
+codes: .venv/.dev ## write what the compiled core includes of the codes and of the row's layout
+	@exec $(BIN)/python -m tools.generate --write
+
 docs: .venv/.dev ## write the pages of docs/reference from the code
 	@exec $(BIN)/python docs/reference/generate.py
 

@@ -13,9 +13,9 @@ from random import Random
 from typing import Any, Final
 
 from bench.workload import VISITS
+from engine.codes import Kind
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import append_statement
-from engine.ledger.vocabulary import Kind
 from engine.postgres.connections import Connection
 
 COLOMBIA: Final = -5 * 3600

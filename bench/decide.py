@@ -39,8 +39,8 @@ from rich.table import Table
 
 from bench import report
 from bench.workload import HABITS, zipf
+from engine.codes import Kind
 from engine.ledger.core import Ledger, Operation
-from engine.ledger.vocabulary import Kind
 from tests.reference import ReferenceLedger
 
 COLOMBIA: Final = -5 * 3600

@@ -20,9 +20,9 @@ import asyncpg
 
 from bench.sales import CHAIN_KEY, COLOMBIA, DAY_US, NOW, TODAY, bare_rows, rows_of
 from bench.workload import Workload, demo_of
+from engine.codes import Kind
 from engine.ledger.core import COPY_HEADER, COPY_TRAILER, Ledger, Operation
 from engine.ledger.journal import COLUMNS
-from engine.ledger.vocabulary import Kind
 from engine.metrics import Metrics
 from engine.network.folding import Folder
 from engine.settings import Settings

@@ -25,8 +25,8 @@ import orjson
 
 from bench import report
 from bench.books import COLOMBIA
+from engine.codes import Kind
 from engine.ledger.core import Ledger, Operation
-from engine.ledger.vocabulary import Kind
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 NOW: Final = 1_767_000_000_000_000

@@ -12,8 +12,8 @@ from random import Random
 from typing import Any, Final
 
 from bench.sales import CHAIN_KEY
+from engine.codes import Kind
 from engine.ledger.core import Batch, Ledger, Leg, Operation
-from engine.ledger.vocabulary import Kind
 from engine.programme.calendar import COINS_COUNTRY, DAY_SECONDS, UTC_OFFSETS
 
 SECOND: Final = 1_000_000

@@ -9,8 +9,8 @@ from hashlib import sha256
 from random import Random
 from typing import Final
 
+from engine.codes import Kind
 from engine.ledger.core import COPY_HEADER, COPY_TRAILER, Batch, Ledger, Operation
-from engine.ledger.vocabulary import Kind
 
 COLOMBIA: Final = -5 * 3600
 CHAIN_SECRET: Final = "what every engine of a benchmark chains the journal with"

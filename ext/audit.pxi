@@ -5,28 +5,6 @@
 # Python object. What a row calls for in the journal's companions is entered in their rolls.
 
 cdef enum:
-    FIELD_CUSTOMER_ID = 0
-    FIELD_ASSET = 1
-    FIELD_SEQ = 3
-    FIELD_TRANSACTION_ID = 4
-    FIELD_LEG = 5
-    FIELD_KIND = 6
-    FIELD_REFUSAL = 7
-    FIELD_AMOUNT = 10
-    FIELD_HELD_AMOUNT = 11
-    FIELD_BALANCE = 12
-    FIELD_HELD = 13
-    FIELD_COUNTER = 14
-    FIELD_COUNTER_PARTY = 16
-    FIELD_STORE_ID = 18
-    FIELD_FLAGS = 19
-    FIELD_RECORDED_AT = 27
-    FIELD_LOTS = 33
-    FIELD_MOVED = 34
-    FIELD_HOLDS = 35
-    FIELD_INVOICE_NUMBER = 36
-    FIELD_INVOICE_SCOPE = 37
-    FIELD_HASH = 39
     COUNTERS = 16
     RECORD_SIZE_MAX = 128           # of a companion, without the invoice number
 
@@ -106,7 +84,7 @@ cdef class Auditor(CopyReader):
             return take_int64(self.fields[field])
         if self.lengths[field] == 4:
             return take_int32(self.fields[field])
-        return <int16_t> ((<uint16_t> self.fields[field][0]) << 8 | self.fields[field][1])
+        return <int16_t> take_int16(self.fields[field])
 
     cdef int take_row(self, const uint8_t* row, Py_ssize_t length) except -1:
         cdef:
@@ -234,7 +212,7 @@ cdef class Auditor(CopyReader):
             self.fault("is a block, and does not have the flag of one")
         elif kind == UNBLOCK and flags & FLAG_BLOCKED:
             self.fault("is an unblock, and has the flag of a block")
-        elif (kind != BLOCK and kind != UNBLOCK and self.before.seq
+        elif (not standing(<int> kind) and self.before.seq
                 and flags != self.before.flags):
             self.fault(f"has flags {flags} after {self.before.flags}; only a block or an unblock "
                        "changes them")
@@ -261,7 +239,7 @@ cdef class Auditor(CopyReader):
         of it may be reversed.
         """
         cdef int kind = <int> self.number(FIELD_KIND)
-        return ((earns(kind) or spends(kind) or kind == REVERSAL)
+        return ((reversible(kind) or kind == REVERSAL)
                 and self.number(FIELD_AMOUNT) == 0 and self.number(FIELD_HELD_AMOUNT) == 0)
 
     cdef bint lots_follow(self, int64_t amount, int64_t held_amount) noexcept:

@@ -13,8 +13,6 @@
 # together, in a third of the time. The rounds are written once and mean either: numbers of 64 bits,
 # or four of them side by side. Both read blocks as they lie: this is for little-endian machines.
 
-from libc.string cimport memcpy, memset
-
 cdef extern from *:
     """
     #define ROUND(MIX, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \\

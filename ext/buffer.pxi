@@ -1,9 +1,5 @@
 # A growing byte buffer and the big-endian numbers of PostgreSQL's binary COPY format.
 
-from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-
 
 cdef struct Buffer:
     uint8_t* data
@@ -82,6 +78,11 @@ cdef inline int64_t take_int64(const uint8_t* data) noexcept nogil:
     cdef uint64_t big
     memcpy(&big, data, 8)
     return <int64_t> be64toh(big)
+
+
+cdef inline int32_t take_int16(const uint8_t* data) noexcept nogil:
+    """Return an unsigned number."""
+    return (<int32_t> data[0]) << 8 | data[1]
 
 
 cdef inline int64_t take_int32(const uint8_t* data) noexcept nogil:

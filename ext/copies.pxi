@@ -1,7 +1,5 @@
 # Binary COPY read back: rows are found where they lie, and need not be cut where the stream is.
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-
 cdef enum:
     COPY_SIGNATURE_SIZE = 11
     COPY_HEADER_SIZE = 19
@@ -71,7 +69,7 @@ cdef class CopyReader:
         cdef int field
         if length - at < 2 or (data[at] == 0xFF and data[at + 1] == 0xFF):
             return -1
-        if ((<int> data[at]) << 8 | data[at + 1]) != self.columns:
+        if take_int16(&data[at]) != self.columns:
             raise ValueError(f"a row has not {self.columns} columns")
         at += 2
         for field in range(self.columns):

@@ -4,25 +4,9 @@
 # they had. Holds are never changed in place: a change makes a new Hold, so the committed state and
 # the one that a batch has planned can share what did not change.
 #
-# On the wire, big-endian, one hold after the other in the order they were placed:
-#   payment_id 16 · coins 8 · expires_at 8 · code_mac 16 · brand_id 4 · store_id 4
-#   · tries_left 2 · resends_left 2 · number of lots 4 · (lot key 8 · amount 8)…
-# A hold for an item (RED-6) has bit 31 of the number of lots set, and after it
-#   item_id 4 · unit 4 · turn 4
-# A hold for an invoice (INV-8) has bit 30 set, and after that
-#   length of its key 2 · key
-
-cdef enum:
-    HOLD_SIZE = 64
-    HOLD_ITEM_SIZE = 12
-    HOLD_LOT_SIZE = 16
-    HOLD_COINS = 16                 # where its coins stand
-    HOLD_LOTS = 60                  # where the number of its lots stands
-    LOTS_MASK = 0x3FFFFFFF
-    INVOICE_BIT = 1 << 30
-
-cdef uint32_t ITEM_BIT = <uint32_t> 1 << 31
-
+# On the wire they stand one after the other in the order in which they were placed, all numbers
+# big-endian; the fields of one are in engine/ledger/layout.py. A hold for an item (RED-6) has
+# ITEM_BIT set in the number of its lots, one for an invoice (INV-8) INVOICE_BIT.
 
 @cython.final
 @cython.freelist(64)
@@ -77,7 +61,7 @@ cdef Py_ssize_t holds_size(list holds):
         size += (HOLD_SIZE + (HOLD_ITEM_SIZE if hold.item_id else 0)
                  + HOLD_LOT_SIZE * hold.lots_taken.length)
         if hold.invoice_key is not None:
-            size += 2 + PyBytes_GET_SIZE(hold.invoice_key)
+            size += INVOICE_KEY_LENGTH_SIZE + PyBytes_GET_SIZE(hold.invoice_key)
     return size
 
 
@@ -89,27 +73,30 @@ cdef uint8_t* put_holds_field(uint8_t* at, list holds):
         return put_null(at)
     at = put_int32(at, holds_size(holds))
     for hold in holds:
-        at = put_bytes(at, PyBytes_AS_STRING(hold.payment_id), 16)
-        at = put_int64(at, hold.coins)
-        at = put_int64(at, hold.expires_at)
-        at = put_bytes(at, PyBytes_AS_STRING(hold.code_mac), 16)
-        at = put_int32(at, hold.brand_id)
-        at = put_int32(at, hold.store_id)
-        at = put_int16(at, hold.tries_left)
-        at = put_int16(at, hold.resends_left)
-        at = put_int32(at, hold.lots_taken.length | (ITEM_BIT if hold.item_id else 0)
-                       | (INVOICE_BIT if hold.invoice_key is not None else 0))
+        put_bytes(&at[HOLD_PAYMENT_ID], PyBytes_AS_STRING(hold.payment_id), 16)
+        put_int64(&at[HOLD_COINS], hold.coins)
+        put_int64(&at[HOLD_EXPIRES_AT], hold.expires_at)
+        put_bytes(&at[HOLD_CODE_MAC], PyBytes_AS_STRING(hold.code_mac), 16)
+        put_int32(&at[HOLD_BRAND_ID], hold.brand_id)
+        put_int32(&at[HOLD_STORE_ID], hold.store_id)
+        put_int16(&at[HOLD_TRIES_LEFT], hold.tries_left)
+        put_int16(&at[HOLD_RESENDS_LEFT], hold.resends_left)
+        put_int32(&at[HOLD_LOTS], hold.lots_taken.length | (ITEM_BIT if hold.item_id else 0)
+                  | (INVOICE_BIT if hold.invoice_key is not None else 0))
+        at += HOLD_SIZE
         if hold.item_id:
-            at = put_int32(at, hold.item_id)
-            at = put_int32(at, hold.unit)
-            at = put_int32(at, hold.turn)
+            put_int32(&at[HOLD_ITEM_ITEM_ID], hold.item_id)
+            put_int32(&at[HOLD_ITEM_UNIT], hold.unit)
+            put_int32(&at[HOLD_ITEM_TURN], hold.turn)
+            at += HOLD_ITEM_SIZE
         if hold.invoice_key is not None:
             at = put_int16(at, <int> PyBytes_GET_SIZE(hold.invoice_key))
             at = put_bytes(at, PyBytes_AS_STRING(hold.invoice_key),
                            PyBytes_GET_SIZE(hold.invoice_key))
         for lot in range(hold.lots_taken.length):
-            at = put_int64(at, hold.lots_taken.items[lot].key)
-            at = put_int64(at, hold.lots_taken.items[lot].amount)
+            put_int64(&at[HOLD_LOT_KEY], hold.lots_taken.items[lot].key)
+            put_int64(&at[HOLD_LOT_AMOUNT], hold.lots_taken.items[lot].amount)
+            at += HOLD_LOT_SIZE
     return at
 
 
@@ -121,9 +108,9 @@ cdef Py_ssize_t hold_size(const uint8_t* data, Py_ssize_t length) noexcept nogil
     if take_int32(&data[HOLD_LOTS]) < 0:
         size += HOLD_ITEM_SIZE
     if take_int32(&data[HOLD_LOTS]) & INVOICE_BIT:
-        if size + 2 > length:
+        if size + INVOICE_KEY_LENGTH_SIZE > length:
             return -1
-        size += 2 + (<int> data[size] << 8 | data[size + 1])
+        size += INVOICE_KEY_LENGTH_SIZE + take_int16(&data[size])
     size += HOLD_LOT_SIZE * (take_int32(&data[HOLD_LOTS]) & LOTS_MASK)
     return size if size <= length else -1
 
@@ -149,30 +136,40 @@ cdef list take_holds(bytes packed):
         hold = Hold.__new__(Hold)
         hold.payment_id = packed[at:at + 16]
         hold.coins = take_int64(&data[at + HOLD_COINS])
-        hold.expires_at = take_int64(&data[at + 24])
-        hold.code_mac = packed[at + 32:at + 48]
-        hold.brand_id = <int32_t> take_int32(&data[at + 48])
-        hold.store_id = <int32_t> take_int32(&data[at + 52])
-        hold.tries_left = <int32_t> (take_int32(&data[at + 56]) >> 16)
-        hold.resends_left = <int32_t> (take_int32(&data[at + 56]) & 0xFFFF)
+        hold.expires_at = take_int64(&data[at + HOLD_EXPIRES_AT])
+        hold.code_mac = packed[at + HOLD_CODE_MAC:at + HOLD_BRAND_ID]
+        hold.brand_id = <int32_t> take_int32(&data[at + HOLD_BRAND_ID])
+        hold.store_id = <int32_t> take_int32(&data[at + HOLD_STORE_ID])
+        hold.tries_left = take_int16(&data[at + HOLD_TRIES_LEFT])
+        hold.resends_left = take_int16(&data[at + HOLD_RESENDS_LEFT])
         of_item = take_int32(&data[at + HOLD_LOTS]) < 0
         of_invoice = (take_int32(&data[at + HOLD_LOTS]) & INVOICE_BIT) != 0
         count = <int32_t> (take_int32(&data[at + HOLD_LOTS]) & LOTS_MASK)
         at += HOLD_SIZE
         if of_item:
             hold.item_id = <int32_t> take_int32(&data[at])
-            hold.unit = <int32_t> take_int32(&data[at + 4])
-            hold.turn = <int32_t> take_int32(&data[at + 8])
+            hold.unit = <int32_t> take_int32(&data[at + HOLD_ITEM_UNIT])
+            hold.turn = <int32_t> take_int32(&data[at + HOLD_ITEM_TURN])
             at += HOLD_ITEM_SIZE
         if of_invoice:
-            key_size = <int> data[at] << 8 | data[at + 1]
-            hold.invoice_key = packed[at + 2:at + 2 + key_size]
-            at += 2 + key_size
+            key_size = take_int16(&data[at])
+            at += INVOICE_KEY_LENGTH_SIZE
+            hold.invoice_key = packed[at:at + key_size]
+            at += key_size
         lots_reserve(&hold.lots_taken, count)
         for lot in range(count):
             hold.lots_taken.items[lot].key = take_int64(&data[at])
-            hold.lots_taken.items[lot].amount = take_int64(&data[at + 8])
+            hold.lots_taken.items[lot].amount = take_int64(&data[at + HOLD_LOT_AMOUNT])
             at += HOLD_LOT_SIZE
         hold.lots_taken.length = count
         holds.append(hold)
     return holds
+
+
+def hold_of(bytes packed, bytes payment_id not None):
+    """Return the hold of a payment in the column `holds`, None where it is not held."""
+    cdef Hold hold
+    for hold in take_holds(packed):
+        if hold.payment_id == payment_id:
+            return hold
+    return None

@@ -32,7 +32,7 @@ cdef inline Posting automatic_posting(int kind, int64_t now) noexcept:
     return Posting(leg=0, kind=kind, refusal=NOT_REFUSED, cause=NO_CAUSE, requested=0, amount=0,
                    held_amount=0, counter=NO_COUNTER, counter_party=0, brand_id=0, store_id=0,
                    by_id=0, till=0, moved_sign=1, fingerprint=0, occurred_at=now,
-                   bill_amount=NO_BILL)
+                   bill_amount=NO_VALUE)
 
 
 @cython.final
@@ -72,11 +72,11 @@ cdef class Ledger:
         if customer is None:
             return True
         customer.used = True
-        if operation.kind in (BLOCK, UNBLOCK, EXPIRY):
+        if fresh(operation.kind):
             return True
         if operation.needs_profile and customer.missing_fields:
             return True
-        return (operation.kind in (CAPTURE, VOID, RESEND)
+        return (needs_hold(operation.kind)
                 and find_hold(customer.find(COINS), operation.reference) is None)
 
     def load_customer(self, bytes customer_id not None, int32_t missing_fields):
@@ -231,7 +231,7 @@ cdef class Ledger:
             resend(self, batch, customer, operation, now)
         elif operation.kind == EXPIRY:
             sweep(self, batch, customer, operation, now)
-        elif operation.kind == BLOCK or operation.kind == UNBLOCK:
+        elif standing(operation.kind):
             block(self, batch, customer, operation, now)
         elif operation.kind == PAYMENT:
             pay(self, batch, customer, operation, now)
@@ -245,6 +245,8 @@ cdef class Ledger:
             reverse(self, batch, customer, operation, now)
         else:
             raise ValueError(f"no operation has the kind {operation.kind}")
+        if CHECKED:
+            assert_decided(customer, operation)
         return 0
 
     # What the verbs share.

@@ -3,14 +3,6 @@
 # A row never changes, so whoever read it read all there is to know: no compare-and-set is needed.
 
 
-cdef inline bint earns(int kind) noexcept:
-    return kind in (ACCUMULATION, CONVERSION, CASHBACK)
-
-
-cdef inline bint spends(int kind) noexcept:
-    return kind in (REDEMPTION, CAPTURE, PAYMENT, DONATION)
-
-
 @cython.final
 cdef class Leg:
     """A row of the transaction that is to be reversed, and what happened once by it.
@@ -77,7 +69,7 @@ cdef class Leg:
     @property
     def reversible(self):
         """Whether a reversal undoes it: it earned or spent, and was not refused."""
-        return self.refusal == NOT_REFUSED and (earns(self.kind) or spends(self.kind))
+        return self.refusal == NOT_REFUSED and reversible(self.kind)
 
     cdef int64_t total(self) noexcept:
         """Return what the wallet got by it; a capture takes what was held."""
@@ -92,4 +84,4 @@ cdef class Leg:
                     or (self.lots_moved.items[at].amount > 0) != earned):
                 return False
         return (lots_total(&self.lots_moved) == self.total()
-                and -BALANCE_MAX <= self.total() <= BALANCE_MAX)
+                and BALANCE_MIN <= self.total() <= BALANCE_MAX)

@@ -10,17 +10,11 @@
 #
 # They are in Python's memory, which is made for many small pieces.
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from libc.stdlib cimport calloc, malloc
-
 cdef enum:
     LOT_WIRE_SIZE = 24              # two bigints of an array, each with its length
     ARRAY_HEADER_SIZE = 20
     BIGINT_OID = 20
     EXPIRES_NEVER = 0x7FFFFFFF
-    DEBT_DAY = 0
-
-cdef int64_t PARTNER_BIT = <int64_t> 1 << 31
 
 
 cdef struct Lot:

@@ -12,6 +12,11 @@ cdef bint is_reference(bytes text) noexcept:
             and text.decode().isprintable())
 
 
+cdef str name_of(tuple names, int number):
+    """Return what a number is called, the number itself where it has no name."""
+    return (names[number] if 0 <= number < len(names) else "") or str(number)
+
+
 @cython.final
 @cython.freelist(256)
 cdef class Operation:
@@ -83,7 +88,7 @@ cdef class Operation:
                  int64_t fingerprint=0, int32_t brand_id=0, int32_t store_id=0,
                  int32_t asset=COINS, int64_t requested=0, int64_t expires_day=0,
                  int64_t coins=0, int64_t coins_expires_day=0, int64_t utc_offset=0,
-                 int64_t occurred_at=0, int64_t bill_amount=NO_BILL, bytes invoice_number=None,
+                 int64_t occurred_at=0, int64_t bill_amount=NO_VALUE, bytes invoice_number=None,
                  bytes invoice_scope=None, int64_t coins_max=NO_MAX, bint printed=False,
                  int cause=NO_CAUSE, int32_t by_id=0, int till=0,
                  bytes details=None, bytes reference=None, bytes code_mac=None,
@@ -109,7 +114,7 @@ cdef class Operation:
         if invoice_scope is not None and (invoice_number is None or not invoice_scope):
             raise ValueError("a scope is of an invoice number, and has a text")
         if coins_max < NO_MAX or (coins_max != NO_MAX and (invoice_number is None
-                                                           or kind not in (HOLD, PAYMENT))):
+                                                           or not begins_payment(kind))):
             raise ValueError("nothing but a payment of an invoice has as many coins at most")
         if printed and coins_max == NO_MAX:
             raise ValueError("what was printed has an amount")
@@ -121,7 +126,7 @@ cdef class Operation:
             raise ValueError("an item's id, unit or turn is below zero")
         if (unit or turn) and not item_id:
             raise ValueError("a unit and a turn need the item that they are of")
-        if item_id and kind not in (REDEMPTION, HOLD, PAYMENT):
+        if item_id and not takes_item(kind):
             raise ValueError("nothing but a redemption and a payment is of an item")
         if ((expires_day == DEBT_DAY and requested and earns(kind))
                 or (coins_expires_day == DEBT_DAY and coins)):
@@ -170,6 +175,13 @@ cdef class Operation:
         self.check_allotment()
         self.check_original()
 
+    def __repr__(self):
+        became = name_of(OUTCOME_NAMES, self.outcome)
+        if self.refusal:
+            became = f"refused, {name_of(REFUSAL_NAMES, self.refusal)}"
+        return (f"<Operation {self.transaction_id.hex()}: {name_of(KIND_NAMES, self.kind)} of "
+                f"{self.requested} for {self.customer_id.hex()}, {became}>")
+
     cdef int check_kind(self) except -1:
         if self.kind == ACCUMULATION or self.kind == REDEMPTION:
             if self.asset == COINS:
@@ -184,13 +196,13 @@ cdef class Operation:
         elif self.kind == RESEND:
             if self.code_mac is None:
                 raise ValueError("a resend needs a code")
-        elif self.kind not in (CAPTURE, VOID, EXPIRY, BLOCK, UNBLOCK, REVERSAL):
+        elif not asked(self.kind):
             raise ValueError(f"no operation has the kind {self.kind}")
         return 0
 
     cdef int check_party(self) except -1:
         """Check who is on the other side of coins, and what may be claimed of them once."""
-        if self.party_id < 0 or (self.party_id > 0) != (self.kind in (CONVERSION, DONATION)):
+        if self.party_id < 0 or (self.party_id > 0) != has_party(self.kind):
             raise ValueError("a conversion or a donation needs its other party, others have none")
         if (self.claim_reference is not None) != (self.kind in (CONVERSION, CASHBACK)):
             raise ValueError("a conversion needs a reference, a cashback an order, others none")
@@ -214,7 +226,7 @@ cdef class Operation:
         elif self.kind == CASHBACK:
             self.claim_kind = ORDER
             self.claim_owner = self.brand_id
-        elif self.kind == HOLD or self.kind == PAYMENT:
+        elif begins_payment(self.kind):
             text = self.invoice_number
         if text is None:
             return 0

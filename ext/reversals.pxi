@@ -53,7 +53,7 @@ cdef int reverse_leg(Ledger ledger, Batch batch, Customer customer, Wallet walle
     posting.counter = leg.counter
     posting.counter_party = leg.counter_party
     if number:
-        posting.bill_amount = NO_BILL
+        posting.bill_amount = NO_VALUE
     batch.put(customer, wallet, &posting, operation.transaction_id, operation.reference,
               None if number else operation)
     batch.refund(leg.counter_party, leg.allotment_id, leg.total())

@@ -4,9 +4,7 @@
 # key, so that two writers with common wallets always take their locks in one order.
 
 cdef enum:
-    JOURNAL_FIELDS = 40
     ROW_SIZE_MAX = 512                              # without lots, holds and texts, hashes …
-    POSTGRES_EPOCH = 946684800000000                # 2000-01-01 in microseconds since 1970
 
 COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
@@ -83,6 +81,11 @@ cdef class Batch:
         free(self.buffer.data)
         PyMem_Free(self.moved.items)
         PyMem_Free(self.rows)
+
+    def __repr__(self):
+        size = 0 if self.journal is None else len(self.journal)
+        return (f"<Batch of {len(self.operations)} operations: {self.postings} rows, "
+                f"{size} bytes, {len(self.new_wallets)} new wallets>")
 
     cdef int add_row(self, int32_t asset, State* state, Py_ssize_t start,
                      Py_ssize_t length) except -1:
@@ -302,9 +305,12 @@ cdef class Batch:
             Py_ssize_t start = buffer.length + HASH_SIZE        # see chains.pxi
             Py_ssize_t length
             uint8_t* at
+            Columns columns
             bytes invoice_number = None
             bytes invoice_scope = None
             bytes details = None
+        if CHECKED:
+            assert_row(wallet, posting)
         if operation is not None:
             invoice_number = operation.invoice_number
             invoice_scope = operation.invoice_scope
@@ -316,48 +322,22 @@ cdef class Batch:
                 + (0 if details is None else PyBytes_GET_SIZE(details)))
         state.seq += 1
         state.recorded_at = max(self.now, state.recorded_at)
-        at = &buffer.data[start]
-        at = put_int16(at, JOURNAL_FIELDS)
-        at = put_field(at, customer.id, ID_SIZE)
-        at = put_int32_field(at, wallet.asset)
-        at = put_int32_field(at, posting.by_id)
-        at = put_int64_field(at, state.seq)
-        at = put_field(at, PyBytes_AS_STRING(transaction_id), 16)
-        at = put_int16_field(at, posting.leg)
-        at = put_int16_field(at, posting.kind)
-        at = put_int16_field(at, posting.refusal)
-        at = put_int16_field(at, 0)                         # part
-        at = put_int64_field(at, posting.requested)
-        at = put_int64_field(at, posting.amount)
-        at = put_int64_field(at, posting.held_amount)
-        at = put_int64_field(at, state.balance)
-        at = put_int64_field(at, state.held)
-        at = put_int16_field(at, posting.counter)
-        at = put_int16_field(at, posting.cause)
-        at = put_int32_field(at, posting.counter_party)
-        at = put_int32_field(at, posting.brand_id)
-        at = put_int32_field(at, posting.store_id)
-        at = put_int16_field(at, state.flags)
-        at = put_int16_field(at, customer.missing_fields)
-        at = put_int16_field(at, posting.till)
-        at = put_int16_field(at, 0)                         # batch_rows
-        at = put_int32_field(at, 0)                         # writer_id
-        at = put_int32_field(at, 0)                         # batch
-        at = put_int64_field(at, posting.fingerprint)
-        at = put_int64_field(at, posting.occurred_at - POSTGRES_EPOCH)
-        at = put_int64_field(at, state.recorded_at - POSTGRES_EPOCH)
-        if posting.bill_amount == NO_BILL:
-            at = put_null(at)
-        else:
-            at = put_int64_field(at, posting.bill_amount)
-        at = put_null(put_null(put_null(at)))               # counted_day, _sales, _points
-        at = put_optional_bytes(at, reference)
-        at = put_lots_field(at, &state.lots, 1)
-        at = put_lots_field(at, &self.moved, posting.moved_sign)
-        at = put_holds_field(at, wallet.planned_holds)
-        at = put_optional_bytes(at, invoice_number)
-        at = put_optional_bytes(at, invoice_scope)
-        at = put_optional_bytes(at, details)
+        columns = Columns(
+            customer_id=&customer.id[0], asset=wallet.asset, by_id=posting.by_id, seq=state.seq,
+            transaction_id=<const uint8_t*> PyBytes_AS_STRING(transaction_id), leg=posting.leg,
+            kind=posting.kind, refusal=posting.refusal, part=0, requested=posting.requested,
+            amount=posting.amount, held_amount=posting.held_amount, balance=state.balance,
+            held=state.held, counter=posting.counter, cause=posting.cause,
+            counter_party=posting.counter_party, brand_id=posting.brand_id,
+            store_id=posting.store_id, flags=state.flags, missing_fields=customer.missing_fields,
+            till=posting.till, batch_rows=0, writer_id=0, batch=0,
+            fingerprint=posting.fingerprint, occurred_at=posting.occurred_at,
+            recorded_at=state.recorded_at, bill_amount=posting.bill_amount, counted_day=NO_VALUE,
+            counted_sales=NO_VALUE, counted_points=NO_VALUE, lots=&state.lots, lots_sign=1,
+            moved=&self.moved, moved_sign=posting.moved_sign)
+        at = put_int16(&buffer.data[start], JOURNAL_FIELDS)
+        at = put_columns(at, &columns, reference, wallet.planned_holds, invoice_number,
+                         invoice_scope, details)
         memset(at, 0, BLOCK_SIZE)
         length = at - &buffer.data[start]
         buffer.length = start + length + max(HASH_FIELD_SIZE, -(HASH_SIZE + length) % BLOCK_SIZE)

@@ -48,7 +48,7 @@ cdef int accumulate(Ledger ledger, Batch batch, Customer customer, Operation ope
         posting.amount = operation.coins
         posting.counter = COINS_ISSUED
         posting.counter_party = operation.brand_id
-        posting.bill_amount = NO_BILL
+        posting.bill_amount = NO_VALUE
         batch.put(customer, coins, &posting, operation.transaction_id, payer_of_coins(operation),
                   None)
         batch.draw(operation.allotment_id, operation.coins)
@@ -306,7 +306,7 @@ cdef int refusal_to_spend(Customer customer, Wallet wallet, Operation operation,
 cdef inline bint has_room(Wallet wallet, int64_t amount) noexcept:
     """Return whether a balance stays within its limits; what is held counts, it may come back."""
     if amount < 0:
-        return wallet.planned.balance + amount >= -BALANCE_MAX
+        return wallet.planned.balance + amount >= BALANCE_MIN
     return wallet.planned.balance + wallet.planned.held <= BALANCE_MAX - amount
 
 

@@ -42,6 +42,12 @@ cdef class Wallet:
         PyMem_Free(self.committed.lots.items)
         state_free(self.planned)
 
+    def __repr__(self):
+        cdef State* state = &self.committed if self.planned == NULL else self.planned
+        asset = "coins" if self.asset == COINS else f"points of brand {self.asset}"
+        return (f"<Wallet of {asset}: {state.balance} in {state.lots.length} lots, {state.held} "
+                f"held, seq {state.seq}{'' if self.planned == NULL else ', planned'}>")
+
     @property
     def seq(self):
         return self.committed.seq

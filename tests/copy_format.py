@@ -12,8 +12,9 @@ from hashlib import blake2b
 from struct import Struct, calcsize, pack, unpack_from
 from typing import Any
 
+from engine.codes import ISSUES, Counter, Kind
+from engine.ledger import layout
 from engine.ledger.core import Leg
-from engine.ledger.vocabulary import ISSUING_KINDS, Counter, Kind
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + pack(">ii", 0, 0)
 TRAILER = pack(">h", -1)
@@ -123,7 +124,7 @@ def leg_of(posting: Posting, **item: int) -> Leg:
     """Return what a reversal needs to know of a row, and of the item that it took."""
     names = ("asset", "kind", "refusal", "amount", "held_amount", "counter", "counter_party")
     taker = posting.reference if posting.kind == Kind.CAPTURE else posting.transaction_id
-    issues = posting.kind in ISSUING_KINDS and posting.counter == Counter.COINS_ISSUED
+    issues = posting.kind in ISSUES and posting.counter == Counter.COINS_ISSUED
     facts = {name: getattr(posting, name) for name in names} | {"taker": taker}
     facts |= {"allotment_id": posting.reference if issues else None}
     facts |= {"moved": [(day << 32 | issuer, n) for (day, issuer), n in posting.moved.items()]}
@@ -193,13 +194,17 @@ def lots_of(pairs: Iterable[tuple[int, int]]) -> Lots:
     return {(key >> 32, key & 0xFFFFFFFF): amount for key, amount in pairs}
 
 
-HOLD = Struct(">16sqq16siihhI")
-HOLD_ITEM = Struct(">iii")
-ITEM_BIT, INVOICE_BIT = 1 << 31, 1 << 30
-HOLD_LOT = Struct(">qq")
-HOLD_FIELDS = ("payment_id", "coins", "expires_at", "code_mac", "brand_id", "store_id")
-HOLD_FIELDS += ("tries_left", "resends_left")
-HOLD_ITEM_FIELDS = ("item_id", "unit", "turn")
+def _struct(fields_: tuple[layout.HoldField, ...]) -> Struct:
+    """Return how the fields of a hold are packed; the number of lots has a bit where signs are."""
+    integers = {2: "h", 4: "i", 8: "q"}
+    kinds = [f"{field.size}s" if field.text else integers[field.size] for field in fields_]
+    return Struct(">" + "".join(kinds))
+
+
+HOLD, HOLD_ITEM, HOLD_LOT = map(_struct, (layout.HOLD, layout.HOLD_ITEM, layout.HOLD_LOT))
+ITEM_BIT, INVOICE_BIT = layout.ITEM_BIT, layout.INVOICE_BIT
+HOLD_FIELDS = tuple(field.name for field in layout.HOLD[:-1])
+HOLD_ITEM_FIELDS = tuple(field.name for field in layout.HOLD_ITEM)
 
 
 def pack_holds(holds: Iterable[Hold]) -> bytes | None:
@@ -209,7 +214,8 @@ def pack_holds(holds: Iterable[Hold]) -> bytes | None:
         of_item = hold.item_id != 0
         values = [getattr(hold, name) for name in HOLD_FIELDS]
         bits = ITEM_BIT * of_item | INVOICE_BIT * (hold.invoice_key is not None)
-        packed += HOLD.pack(*values, len(hold.lots) | bits)
+        count = len(hold.lots) | bits
+        packed += HOLD.pack(*values, count - (1 << 32) if count & ITEM_BIT else count)
         if of_item:
             packed += HOLD_ITEM.pack(hold.item_id, hold.unit, hold.turn)
         if hold.invoice_key is not None:
@@ -228,6 +234,7 @@ def _each_hold(packed: bytes) -> Iterator[Hold]:
     at = 0
     while at < len(packed):
         *values, count = HOLD.unpack_from(packed, at)
+        count &= 0xFFFFFFFF
         at += HOLD.size
         item = (0, 0, 0)
         if count & ITEM_BIT:
@@ -262,16 +269,14 @@ _LOTS: Codec = (pack_lots, unpack_lots)
 _HOLDS: Codec = (pack_holds, unpack_holds)
 
 COLUMNS = [f.name for f in fields(Posting)]
-CODECS: dict[str, Codec] = {
-    **dict.fromkeys(("customer_id", "transaction_id", "reference", "hash"), _BYTES),
-    **dict.fromkeys(("invoice_number", "invoice_scope", "details"), _BYTES),
-    **dict.fromkeys(("leg", "kind", "refusal", "counter", "flags", "missing_fields"), _INT16),
-    **dict.fromkeys(("part", "cause", "till", "batch_rows"), _INT16),
-    **dict.fromkeys(("asset", "counter_party", "brand_id", "store_id"), _INT32),
-    **dict.fromkeys(("by_id", "writer_id", "batch", "counted_day", "counted_sales"), _INT32),
-    **dict.fromkeys(("seq", "requested", "amount", "held_amount", "balance", "held"), _INT64),
-    **dict.fromkeys(("fingerprint", "bill_amount", "counted_points"), _INT64),
-    **dict.fromkeys(("occurred_at", "recorded_at"), _TIME),
-    **dict.fromkeys(("lots", "moved"), _LOTS),
+CODEC_OF: dict[str, Codec] = {
+    **dict.fromkeys(("uuid", "bytea", "text"), _BYTES),
+    "smallint": _INT16,
+    "integer": _INT32,
+    "bigint": _INT64,
+    "timestamptz": _TIME,
+    "bigint[]": _LOTS,
     "holds": _HOLDS,
 }
+CODECS = {column.name: CODEC_OF[column.type] for column in layout.JOURNAL}
+assert list(CODECS) == COLUMNS, "a Posting has the columns of engine/ledger/layout.py, in its order"

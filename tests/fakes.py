@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.codes import Claim, Kind, Refusal
 from engine.ledger.claims import CLAIM_TABLES
 from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.journal import Bar, Journal
 from engine.ledger.receipts import Receipt
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import Claim, Kind, Refusal
 from tests.copy_format import Posting, decode, pack_holds, pack_lots
 
 

@@ -20,10 +20,10 @@ from uuid import UUID
 
 import asyncpg
 
+from engine.codes import Kind, Refusal
 from engine.ledger.core import Operation
 from engine.ledger.journal import COLUMNS
 from engine.ledger.receipts import microseconds
-from engine.ledger.vocabulary import Kind, Refusal
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from tests.copy_format import Hold, Posting, unpack_holds
 from tests.reference import ReferenceLedger

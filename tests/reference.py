@@ -16,11 +16,11 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from engine.ledger import vocabulary
-from engine.ledger.core import Leg, Operation
-from engine.ledger.vocabulary import (
+from engine.codes import (
+    BALANCE_MAX,
     COINS,
     DEBT_DAY,
+    FLAG_BLOCKED,
     Cause,
     Claim,
     Counter,
@@ -28,10 +28,11 @@ from engine.ledger.vocabulary import (
     Outcome,
     Refusal,
 )
+from engine.ledger.core import Leg, Operation
 from tests import copy_format
 from tests.copy_format import Hold, Lots, Posting, chained, derived_id, negated
 
-BLOCKED = vocabulary.FLAG_BLOCKED
+BLOCKED = FLAG_BLOCKED
 NO_COUNTER = (Counter.NONE, 0)  # between available and held of one wallet
 
 
@@ -609,8 +610,8 @@ class Decision:
 def has_room(wallet: Wallet, amount: int) -> bool:
     """Return whether a wallet can take an amount; what is held counts, for it may come back."""
     if amount < 0:
-        return wallet.balance + amount >= -vocabulary.BALANCE_MAX
-    return wallet.balance + wallet.held + amount <= vocabulary.BALANCE_MAX
+        return wallet.balance + amount >= -BALANCE_MAX
+    return wallet.balance + wallet.held + amount <= BALANCE_MAX
 
 
 def key_of(text: bytes, scope: bytes | None) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from history import order_faults, replay
 from ledger.verbs import ANA, CAFE, COLOMBIA, NOW, SECOND, SOON, ask, earn, hold, redeem, void
 
-from engine.ledger.vocabulary import COINS, Kind
+from engine.codes import COINS, Kind
 from tests.copy_format import chained, decode
 from tests.reference import ReferenceLedger
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from mutants.bugs import BUGS
 
+from tools.generate import stale
+
 ROOT = Path(__file__).parent.parent
 ENGINE = ROOT / "engine"
 MODULES = sorted(ENGINE.rglob("*.py"))
@@ -21,7 +23,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 70
 
-BASE = {"errors", "settings", "metrics", "logs", "keyfiles"}
+BASE = {"codes", "errors", "settings", "metrics", "logs", "keyfiles"}
 MAY_IMPORT = {
     "postgres": set(),
     "people": {"postgres"},
@@ -135,6 +137,46 @@ def test_no_sql_maps_case_by_the_locale_of_the_database():
         if maps_case.search(sql := line.partition("--")[0].lower()) and 'collate "c"' not in sql
     ]
     assert not found, 'map case in the code, or add collate "C" in the same line'
+
+
+NUMBER_OF_A_CODE = re.compile(
+    r"""\b(?:kind|refusal|counter|claim|cause)\s*      # a column of codes ...
+        (?:(?:=|<>|!=|<=|>=|<|>)\s*|(?:not\s+)?in\s*\(\s*|between\s+)-?\d     # ... compared
+      | \bkind\s+when\s+\d | \b\d+\s+as\s+(?:kind|refusal|counter|claim|cause)\b""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def test_no_sql_has_the_number_of_a_code():
+    found = [
+        f"{place(file)} {match[0]}"
+        for file in sorted(ENGINE.rglob("*.sql"))
+        for match in NUMBER_OF_A_CODE.finditer(re.sub("--.*", "", file.read_text()))
+    ]
+    assert not found, "name it: {kind:reversal}, {refusal:none}, {kinds:earns}; see engine/codes.py"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["j.kind = 16", "refusal=0", "kind in (3, 12)", "case j.kind when 1", "6 as refusal"],
+)
+def test_the_number_of_a_code_is_found(sql):
+    assert NUMBER_OF_A_CODE.search(sql)
+
+
+def test_no_migration_has_a_set_of_kinds():
+    """Sets may grow, and what a migration did to a database may not depend on its age."""
+    migrations = ENGINE / "postgres" / "sql" / "migrations"
+    assert not [place(file) for file in migrations.glob("*.sql") if "{kinds:" in file.read_text()]
+
+
+def test_what_is_generated_is_what_the_tables_give():
+    assert stale() == [], "run `python -m tools.generate --write`"
+
+
+def test_codes_are_data_that_imports_nothing_of_the_engine():
+    assert "import engine" not in (text := (ENGINE / "codes.py").read_text())
+    assert "from engine" not in text
 
 
 def test_the_journal_alone_knows_its_sql():

@@ -20,10 +20,11 @@ import asyncpg
 from harness import CHAIN_KEY, Api, Clients, Reply, until
 from history import history_faults, order_faults
 
+from engine.codes import Kind
 from engine.commands.identity import transaction_id
 from engine.ledger.audit import audit_journal
 from engine.ledger.core import claim_key_of
-from engine.ledger.vocabulary import REFUSALS, Kind
+from engine.ledger.vocabulary import REFUSALS
 from engine.people.keys import principal_of
 
 REFUSAL_CODES = {refusal.value: refusal.code for refusal in REFUSALS}

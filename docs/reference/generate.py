@@ -1,6 +1,6 @@
 """Writes the pages of this folder from the code that they describe: `make docs`.
 
-Each page has one source: problems and refusals, the settings, the metrics, the journal's table, and
+Each page has one source: problems and refusals, the settings, the metrics, and
 the routes. A test compares the committed pages with what this module makes.
 """
 
@@ -10,7 +10,6 @@ import ast
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
-from enum import Enum
 from inspect import getsource
 from pathlib import Path
 from typing import Any, Final, get_type_hints
@@ -18,9 +17,7 @@ from typing import Any, Final, get_type_hints
 from engine.api.routes import OPEN_ROUTES, ROUTES
 from engine.http.problems import PROBLEMS
 from engine.ledger import vocabulary
-from engine.ledger.journal import COLUMNS
 from engine.people.keys import Role
-from engine.people.profile import Field
 from engine.settings import Settings
 
 FOLDER: Final = Path(__file__).parent
@@ -174,85 +171,6 @@ def _is_name(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and str(node.value).startswith("leal_")
 
 
-def journal_row() -> Lines:
-    """Yield the page of the journal's row: its columns, its numbers, its packed values."""
-    columns = list(_columns())
-    written = [name for name, *_ in columns]
-    if written != [*COLUMNS["journal"], "xid"]:
-        raise ValueError(f"the table has other columns than the journal writes: {written}")
-    yield from (
-        "# The journal row",
-        "",
-        "One row a posting, insert-only, with the state of its wallet after it. The order of the",
-        "columns is the order in which they are written and hashed. `select * from posting` shows",
-        "the rows with their lots taken apart.",
-        "",
-        "| column | type | null | meaning |",
-        "|---|---|---|---|",
-    )
-    for name, kind, null, about in columns:
-        yield f"| `{name}` | `{kind}` | {null} | {about} |"
-    yield from (
-        "",
-        "Keys: `(customer_id, asset, seq)` is the compare-and-set; `(customer_id, transaction_id,",
-        "leg)` is the idempotency; `(customer_id, reference)` is unique among reversals.",
-        "",
-        "## Lots",
-        "",
-        "`lots` and `moved` are pairs `key, amount` in one array. The key is `expires_day << 32 |",
-        "issuer`: days since 1970, then the brand that issued, or a partner's id plus 2³¹. So the",
-        "order of the keys is the order in which lots are spent. Day 0 is a debt: its amount is",
-        "negative, and it never expires.",
-        "",
-        "## Holds",
-        "",
-        "`holds` has the open holds of the wallet in the order in which they were placed, packed:",
-        "",
-        "```text",
-        *_wire_format(),
-        "```",
-    )
-    for enumeration, about in NUMBERS.items():
-        yield from ("", f"## {about}", "", "| number | name | meaning |", "|---|---|---|")
-        yield from _members(enumeration)
-    yield from ("", "Refusals are in [Errors](errors.md#refusals-of-the-ledger).")
-
-
-NUMBERS: Final[dict[type[Enum], str]] = {
-    vocabulary.Kind: "Kinds: `kind`",
-    vocabulary.Counter: "Counter-accounts: `counter`",
-    vocabulary.Cause: "Causes of a reversal: `cause`",
-    Field: "Bits of an incomplete profile: `missing_fields`",
-}
-
-
-def _columns() -> Iterator[tuple[str, str, str, str]]:
-    """Yield name, type, whether it may be null, and the comment of each column of the table."""
-    for file in sorted(MIGRATIONS.glob("*.sql")):
-        table = re.search(r"create table journal \(\n(.*?)\n\);", file.read_text(), re.DOTALL)
-        for line in table[1].splitlines() if table else ():
-            declared, _, about = line.strip().partition("--")
-            name, _, rest = declared.strip().rstrip(",").partition(" ")
-            if name != "constraint":
-                kind = rest.strip().split(" ")[0]
-                null = "" if "not null" in rest else "yes"
-                yield name, kind, null, about.strip()
-
-
-def _wire_format() -> Lines:
-    """Yield how holds are packed, from the comment of the code that packs them."""
-    source = (ROOT / "ext" / "holds.pxi").read_text()
-    comment = source.partition("# On the wire, ")[2].partition("\n\n")[0]
-    yield from (line.removeprefix("#").removeprefix(" ") for line in comment.splitlines())
-
-
-def _members(enumeration: type[Enum]) -> Lines:
-    source = getsource(enumeration)
-    for member in enumeration:
-        about = re.search(rf"^    {member.name} = \d+(?:  # (.+))?$", source, re.MULTILINE)
-        yield f"| {member.value} | `{member.name}` | {(about and about[1]) or ''} |"
-
-
 def roles() -> Lines:
     """Yield the page of the calls and who may make them."""
     yield from (
@@ -281,7 +199,6 @@ PAGES: Final[dict[str, Callable[[], Lines]]] = {
     "errors.md": errors,
     "settings.md": settings,
     "metrics.md": metrics,
-    "journal-row.md": journal_row,
     "roles.md": roles,
 }
 

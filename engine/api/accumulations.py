@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.api.answers import accumulation_answer
 from engine.api.replays import retried
+from engine.codes import Kind
 from engine.commands.currencies import check_currency
 from engine.commands.identity import fingerprint, fingerprint_fields, transaction_id
 from engine.commands.issuing import Facts, issue, needs_funds
@@ -19,7 +20,6 @@ from engine.http.parameters import customer_id_of, idempotency_key_of
 from engine.http.plain import PlainRequest
 from engine.http.response import Response
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import Kind
 from engine.people.keys import Principal
 from engine.programme.brands import Store
 from engine.programme.calendar import (

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
+from engine.codes import COINS, EXCHANGES, PAYMENT_STATUS, STANDING, Kind
 from engine.commands.refusals import raise_refusal
 from engine.http.plain import accumulation_text
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Answer, details_of
-from engine.ledger.vocabulary import COINS, Kind
 from engine.people.codes import CODE_DIGITS
 from engine.programme.calendar import iso_day, iso_moment
 from engine.programme.items import ItemKind
@@ -90,14 +90,14 @@ def recorded_answer(decided: Answer, hold: Answer | None = None) -> bytes:
         return redemption_answer(decided)
     if decided.kind == Kind.EXPIRY:
         return _expiry_answer(decided)
-    if decided.kind in STANDING_KINDS:
+    if decided.kind in STANDING:
         return _standing_answer(decided)
-    if decided.kind in COIN_KINDS:
+    if decided.kind in EXCHANGES:
         return _coins_answer(decided)
     if decided.kind == Kind.REVERSAL:
         return _reversal_answer(decided)
     raise_refusal(decided)
-    return payment_answer(decided, PAYMENT_STATUS[Kind(decided.kind)], hold)
+    return payment_answer(decided, PAYMENT_STATUS[decided.kind], hold)
 
 
 def _expiry_answer(decided: Answer) -> bytes:
@@ -171,22 +171,6 @@ def _standing_answer(decided: Answer) -> bytes:
             "recorded_at": iso_moment(decided.recorded_at),
         }
     )
-
-
-STANDING_KINDS = frozenset({Kind.BLOCK, Kind.UNBLOCK})
-"""What is for the network's eyes alone."""
-
-COIN_KINDS = frozenset({Kind.CONVERSION, Kind.CASHBACK, Kind.DONATION})
-"""What moves coins at once, and says whereby in its details."""
-
-PAYMENT_STATUS = {
-    Kind.HOLD: "requires_code",
-    Kind.CAPTURE: "succeeded",
-    Kind.VOID: "voided",
-    Kind.RELEASE: "expired",
-    Kind.RESEND: "requires_code",
-    Kind.PAYMENT: "succeeded",
-}
 
 
 def _place(decided: Answer) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import orjson
 from uuid_utils import uuid7
 
 from engine.api.customers import customer_body, json_of
+from engine.codes import Kind
 from engine.commands.identity import fingerprint, transaction_id
 from engine.commands.services import Services
 from engine.errors import CustomerNotFound
@@ -17,7 +18,6 @@ from engine.http.dispatcher import Call, answer, read_body
 from engine.http.parameters import customer_id_of, idempotency_key_of
 from engine.http.response import Response
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import Kind
 from engine.people.customers import Customer
 from engine.schemas.people import Standing
 

@@ -24,6 +24,7 @@ from msgspec import Raw, Struct
 from engine.api.accumulations import earn
 from engine.api.customers import identity_of
 from engine.api.replays import recorded_of
+from engine.codes import Refusal
 from engine.commands.choices import one_of
 from engine.commands.identity import bare_key
 from engine.commands.issuing import Facts, issue_many
@@ -40,7 +41,6 @@ from engine.http.problems import detail_of, error_problem, language_of, status_o
 from engine.http.response import Response
 from engine.ledger.core import claim_key_of, uuid_bytes
 from engine.ledger.receipts import Answer
-from engine.ledger.vocabulary import Refusal
 from engine.people.keys import Principal
 from engine.programme.brands import Brand, Store
 from engine.schemas.scalars import IdempotencyKey

@@ -11,6 +11,7 @@ import orjson
 
 from engine.api.answers import recorded_answer
 from engine.api.replays import recorded_under
+from engine.codes import Kind, Refusal
 from engine.commands.identity import fingerprint, transaction_id
 from engine.commands.issuing import Facts, issue
 from engine.commands.problem import Problem
@@ -22,7 +23,6 @@ from engine.http.dispatcher import Call, answer, read_body
 from engine.http.parameters import customer_id_of, idempotency_key_of
 from engine.http.response import Response
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import Kind, Refusal
 from engine.people.keys import Principal
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS, local_day
 from engine.programme.catalogue import Snapshot

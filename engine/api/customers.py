@@ -14,6 +14,7 @@ from msgspec import UNSET
 from uuid_utils import uuid7
 
 from engine.api.wallets import wallets_of
+from engine.codes import Refusal
 from engine.commands.choices import one_of
 from engine.commands.presences import found_by_qr
 from engine.commands.problem import Problem, refusal_problem
@@ -23,7 +24,6 @@ from engine.http.bodies import BodyDecoder
 from engine.http.dispatcher import Call, answer, read_body
 from engine.http.parameters import customer_id_of
 from engine.http.response import Response
-from engine.ledger.vocabulary import Refusal
 from engine.people.contacts import mask_email, mask_tail, normalise_email, read_phone
 from engine.people.customers import PROFILE_FIELDS, AlreadyRegistered, Customer, Profile
 from engine.people.documents import country_of_type, document_identity, issuer_of

@@ -12,6 +12,7 @@ import msgspec
 
 from engine.api.items import moment
 from engine.api.wallets import wallets_of
+from engine.codes import Refusal
 from engine.commands.scope import store_of
 from engine.commands.services import Services
 from engine.errors import CustomerNotFound
@@ -19,7 +20,6 @@ from engine.http.bodies import query_int
 from engine.http.dispatcher import Call, answer
 from engine.http.parameters import customer_id_of
 from engine.http.response import Response
-from engine.ledger.vocabulary import Refusal
 from engine.people.customers import Customer
 from engine.programme.items import Item, ItemKind
 from engine.programme.stock import Standing

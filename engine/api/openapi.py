@@ -2,7 +2,7 @@
 
 Nothing is written here twice. Who may call what stands in engine.api.routes; what is sent and
 answered in engine.api.contract, as examples whose types are the schemas; what goes wrong in
-engine.http.problems and engine.ledger.vocabulary.
+engine.http.problems and engine.codes.
 """
 
 from __future__ import annotations

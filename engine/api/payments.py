@@ -14,8 +14,9 @@ from uuid import UUID
 import orjson
 from uuid_utils import uuid7
 
-from engine.api.answers import PAYMENT_STATUS, payment_answer, recorded_answer
+from engine.api.answers import payment_answer, recorded_answer
 from engine.api.replays import retried
+from engine.codes import BEGINS_PAYMENT, COINS, PAYMENT_STATUS, Kind, Refusal
 from engine.commands.bills import bill_of
 from engine.commands.codes import authorised_by, digits_of, masked, send_code
 from engine.commands.identity import fingerprint, fingerprint_fields, transaction_id
@@ -32,7 +33,6 @@ from engine.http.problems import error_problem
 from engine.http.response import Response
 from engine.ledger.core import Operation, uuid_text
 from engine.ledger.receipts import Answer, Receipt, details_of
-from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.people.codes import Authorised, code_digits, code_mac, code_of
 from engine.people.customers import Customer
 from engine.people.failed_codes import Till, TooManyFailedCodes
@@ -117,7 +117,7 @@ async def pay(services: Services, call: Call) -> Response:
     # A retry may come when the presence is over: the recorded answer says what it was.
     if decided.kind == Kind.HOLD:
         await send_code(services, customer, decided, decided, replayed=replayed)
-    body_out = payment_answer(decided, PAYMENT_STATUS[Kind(decided.kind)])
+    body_out = payment_answer(decided, PAYMENT_STATUS[decided.kind])
     return answer(body_out, 201, replayed=replayed)
 
 
@@ -243,7 +243,7 @@ async def _begun(services: Services, call: Call) -> Receipt:
     first = await services.statements.receipt(customer_id_of(call.params), payment_id)
     if (
         first is None
-        or first.kind not in (Kind.HOLD, Kind.PAYMENT)
+        or first.kind not in BEGINS_PAYMENT
         or first.refusal
         or not call.principal.sees_brand(first.brand_id)
         or call.principal.store_id not in (None, first.store_id)
@@ -293,13 +293,13 @@ def _operation(
 
 def _status(last: Receipt) -> str:
     """Return how a payment stands by its newest posting."""
-    if last.kind in (Kind.CAPTURE, Kind.PAYMENT) and not last.refusal:
-        return "succeeded"
-    if last.kind == Kind.VOID or last.refusal == Refusal.INVOICE_VOIDED:
+    if not last.refusal:
+        return PAYMENT_STATUS[last.kind]
+    if last.refusal == Refusal.INVOICE_VOIDED:
         return "voided"
-    if last.kind == Kind.CAPTURE and last.tries_left == 0 and last.refusal == Refusal.CODE_INVALID:
+    if last.refusal == Refusal.CODE_INVALID and last.tries_left == 0:
         return "failed"
-    return "expired" if last.kind == Kind.RELEASE else "requires_code"
+    return "requires_code"
 
 
 def _is_due(postings: list[Receipt]) -> bool:

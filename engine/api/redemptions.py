@@ -10,6 +10,7 @@ import orjson
 
 from engine.api.answers import redemption_answer
 from engine.api.replays import recorded_of
+from engine.codes import Kind
 from engine.commands.choices import one_of
 from engine.commands.identity import fingerprint, fingerprint_fields, transaction_id
 from engine.commands.problem import Problem
@@ -24,7 +25,6 @@ from engine.http.parameters import customer_id_of, idempotency_key_of
 from engine.http.response import Response
 from engine.ledger.core import Operation
 from engine.ledger.receipts import Answer
-from engine.ledger.vocabulary import Kind
 from engine.people.keys import Principal
 from engine.programme.brands import Store
 from engine.programme.catalogue import Snapshot

@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 
 from engine.api.date_ranges import query_as_of, query_period
+from engine.codes import COINS, DEBT_DAY, Counter
 from engine.commands.problem import Problem
 from engine.commands.scope import brand_of
 from engine.commands.services import Services
@@ -21,7 +22,6 @@ from engine.http.dispatcher import Call, answer
 from engine.http.headers import query_text
 from engine.http.response import Response
 from engine.ledger.receipts import microseconds
-from engine.ledger.vocabulary import COINS, DEBT_DAY, Counter
 from engine.network.reports import Account, AssetBooks, Party, Position, Reach
 from engine.network.reports import Settlement as Settled
 from engine.programme.calendar import COINS_COUNTRY, CURRENCIES, EPOCH, UTC_OFFSETS, iso_moment

@@ -9,6 +9,7 @@ import orjson
 
 from engine.api.answers import recorded_answer
 from engine.api.wallets import sees_transaction
+from engine.codes import Cause, Kind
 from engine.commands.identity import fingerprint, transaction_id
 from engine.commands.problem import Problem
 from engine.commands.refusals import raise_refusal
@@ -20,7 +21,6 @@ from engine.http.response import Response
 from engine.ledger.claims import claim_of, invoice_paid_by
 from engine.ledger.core import Operation, uuid_bytes, uuid_text
 from engine.ledger.receipts import Once, Receipt, details_of, legs_of, receipt_of
-from engine.ledger.vocabulary import Cause, Kind
 from engine.people.keys import Principal
 from engine.programme.items import ItemKind
 from engine.schemas.transactions import Reversal

@@ -10,13 +10,13 @@ import orjson
 
 from engine.api.date_ranges import query_days
 from engine.api.wallets import page_body, page_wanted, refuse_unknown
+from engine.codes import COINS, VERBS
 from engine.commands.services import Services
 from engine.http.dispatcher import Call, answer
 from engine.http.parameters import customer_id_of
 from engine.http.response import Response
 from engine.ledger.core import uuid_text
 from engine.ledger.statements import Page, State, WalletSpan
-from engine.ledger.vocabulary import COINS, Kind
 from engine.people.keys import Principal
 from engine.programme.calendar import (
     COINS_COUNTRY,
@@ -89,15 +89,17 @@ def _state_body(state: State) -> dict[str, int]:
 def _totals_body(span: WalletSpan, *, whole: bool) -> dict[str, int]:
     """Return what came and went; of a brand's part of the coins nothing is said to expire."""
 
-    def moved(*kinds: Kind) -> int:
-        return sum(span.moved.get(kind, 0) for kind in kinds)
+    def moved(line: str) -> int:
+        return sum(
+            span.moved.get(kind, 0) for kind, verb in VERBS.items() if verb.statement == line
+        )
 
     return {
-        "earned": moved(Kind.ACCUMULATION, Kind.CASHBACK),
-        "converted": moved(Kind.CONVERSION),
-        "spent": -moved(Kind.REDEMPTION),
-        "paid": -moved(Kind.CAPTURE, Kind.PAYMENT),
-        "donated": -moved(Kind.DONATION),
+        "earned": moved("earned"),
+        "converted": moved("converted"),
+        "spent": -moved("spent"),
+        "paid": -moved("paid"),
+        "donated": -moved("donated"),
         "expired": span.expired if whole else 0,
-        "reversed": moved(Kind.REVERSAL),
+        "reversed": moved("reversed"),
     }

@@ -11,7 +11,8 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 
-from engine.api.answers import STANDING_KINDS, recorded_answer, redeemed_item
+from engine.api.answers import recorded_answer, redeemed_item
+from engine.codes import COINS, INTERNAL, ISSUES, STANDING, Kind
 from engine.commands.problem import Problem
 from engine.commands.services import Services
 from engine.errors import CustomerNotFound
@@ -23,7 +24,6 @@ from engine.http.response import Response
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Receipt, microseconds
 from engine.ledger.statements import Page
-from engine.ledger.vocabulary import COINS, ISSUING_KINDS, Kind
 from engine.people.keys import Principal, Role
 from engine.programme.calendar import iso_day, iso_moment
 
@@ -130,9 +130,9 @@ async def transaction(services: Services, call: Call) -> Response:
 
 def sees_transaction(principal: Principal, receipt: Receipt) -> bool:
     """Return whether a transaction is one that somebody asked for, and the principal's to see."""
-    if receipt.kind in (Kind.EXPIRY, Kind.OPENING, Kind.REPAYMENT):
+    if receipt.kind in INTERNAL:
         return False
-    if receipt.kind in STANDING_KINDS:  # the rows in the other wallets have no details
+    if receipt.kind in STANDING:  # the rows in the other wallets have no details
         return principal.role is Role.NETWORK and receipt.details is not None
     return principal.sees_brand(receipt.brand_id)
 
@@ -164,14 +164,14 @@ def _posting_body(row: Any) -> dict[str, Any]:
         "amount": row["amount"],
         "held_amount": row["held_amount"],
         "balance": row["balance"],
-        "payment_id": None if reversal or row["kind"] in ISSUING_KINDS else reference,
+        "payment_id": None if reversal or row["kind"] in ISSUES else reference,
         "invoice_number": row["invoice_number"],
         "bill_amount": row["bill_amount"],
         "item": redeemed_item(details) if row["kind"] == Kind.REDEMPTION else None,
         "occurred_at": iso_moment(microseconds(row["occurred_at"])),
         "recorded_at": iso_moment(microseconds(row["recorded_at"])),
         **({"reversed_transaction_id": reference} if reversal else {}),
-        **(details if row["kind"] in STANDING_KINDS else {}),
+        **(details if row["kind"] in STANDING else {}),
     }
 
 

@@ -21,8 +21,8 @@ from engine.cli.options import (
     settings_options,
     with_connection,
 )
+from engine.codes import Kind, Refusal
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import Kind, Refusal
 from engine.metrics import Metrics
 from engine.people import rights
 from engine.settings import Settings

@@ -8,10 +8,10 @@ from functools import partial
 
 import structlog
 
+from engine.codes import SENDS_CODE
 from engine.commands.services import Services
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Answer, details_of
-from engine.ledger.vocabulary import Kind
 from engine.people.codes import CODE_DIGITS, Authorised, code_of
 from engine.people.contacts import mask_email, mask_tail
 from engine.people.customers import Customer
@@ -77,7 +77,7 @@ async def _is_owed(services: Services, posting: Answer) -> bool:
     """Return whether a payment waits for the code of `posting`, and it has not gone out."""
     payment_id = posting.reference or posting.transaction_id
     postings = await services.statements.payment(posting.customer_id, payment_id)
-    holds = [one for one in postings if one.kind in (Kind.HOLD, Kind.RESEND) and not one.refusal]
+    holds = [one for one in postings if one.kind in SENDS_CODE and not one.refusal]
     waits = postings[-1].hold_expires_at > time.time_ns() // 1000
     if not waits or holds[-1].transaction_id != posting.transaction_id:
         return False

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from engine.codes import Kind, Refusal
 from engine.commands.services import Services
 from engine.errors import (
     AllotmentClosed,
@@ -25,7 +26,6 @@ from engine.errors import (
 )
 from engine.ledger.core import Operation
 from engine.ledger.receipts import Answer
-from engine.ledger.vocabulary import Kind, Refusal
 from engine.programme.brands import Brand
 from engine.programme.funds import Allotment
 

@@ -6,11 +6,11 @@ import time
 from typing import Any
 from uuid import UUID
 
+from engine.codes import Refusal
 from engine.commands.problem import Problem, refusal_problem
 from engine.commands.purchases import Purchase
 from engine.commands.services import Services
 from engine.errors import CustomerNotFound
-from engine.ledger.vocabulary import Refusal
 from engine.people.customers import Customer
 from engine.people.keys import Principal
 from engine.people.presence import presence_token, read_presence

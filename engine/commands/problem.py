@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.ledger.vocabulary import REFUSALS, Refusal
+from engine.codes import Refusal
+from engine.ledger.vocabulary import REFUSALS
 
 
 @dataclass(slots=True)

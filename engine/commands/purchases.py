@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from engine.codes import Refusal
 from engine.commands.bills import COIN_MINOR_UNITS
 from engine.commands.problem import Problem
 from engine.commands.scope import item_of, store_of
-from engine.ledger.vocabulary import Refusal
 from engine.people.customers import Customer
 from engine.people.keys import Principal
 from engine.programme.brands import Store

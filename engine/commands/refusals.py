@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from engine.codes import TAKES_ITEM, Kind, Refusal
 from engine.commands.problem import Problem, refusal_problem
 from engine.ledger.receipts import Answer, details_of
-from engine.ledger.vocabulary import PAID_IN_FULL, Kind, Refusal
+from engine.ledger.vocabulary import PAID_IN_FULL
 from engine.people.profile import names_of
 
 FULL = "The customer has as much as a wallet can hold."
 TAKEN_ENOUGH = "This customer has taken it as often as its limit allows."
-ENOUGH = {
-    Kind.REDEMPTION: TAKEN_ENOUGH,
-    Kind.HOLD: TAKEN_ENOUGH,
-    Kind.PAYMENT: TAKEN_ENOUGH,
+ENOUGH: dict[int, str] = dict.fromkeys(TAKES_ITEM, TAKEN_ENOUGH) | {
     Kind.RESEND: "The code was sent again as often as is allowed.",
 }
 """What there is enough of where a limit is reached, by what was asked for; else it is `FULL`."""
@@ -41,7 +39,7 @@ def _refuse(decided: Answer, *, replayed: bool = False) -> NoReturn:
     if members.get("left") == 0:
         problem.detail = PAID_IN_FULL
     if refusal is Refusal.LIMIT_REACHED:
-        problem.detail = ENOUGH.get(Kind(decided.kind), FULL)
+        problem.detail = ENOUGH.get(decided.kind, FULL)
     if refusal is Refusal.NOT_AVAILABLE and decided.kind == Kind.CASHBACK:
         problem.detail = "The brand of this store issues no coins at this time."
     problem.replayed = replayed

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from engine.codes import Refusal
 from engine.commands.moments import occurred_at_s
 from engine.commands.problem import Problem, refusal_problem
 from engine.commands.services import Services
 from engine.ledger.receipts import microseconds
-from engine.ledger.vocabulary import Refusal
 from engine.network.invoice_names import (
     TILL_NEEDED,
     InvoiceName,

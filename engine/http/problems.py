@@ -1,7 +1,7 @@
 """What goes wrong, as a client reads it: problem+json (RFC 9457) with a stable `code`.
 
 Every code that is no refusal of the ledger has its row here; the refusals have theirs, in order of
-precedence, in engine.ledger.vocabulary.
+precedence, in engine.codes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from http import HTTPStatus
 
 import orjson
 
+from engine.codes import Refusal
 from engine.commands.problem import Problem
 from engine.errors import (
     CustomerNotFound,
@@ -28,7 +29,7 @@ from engine.errors import (
 )
 from engine.http.response import REPLAYED
 from engine.http.spanish import detail_in_spanish
-from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
+from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS
 from engine.network.folding import SumsOfAnotherServer
 from engine.people.failed_codes import TooManyFailedCodes
 from engine.people.guesses import TooManyGuesses

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from engine.codes import BEGINS_PAYMENT, VERBS, Claim, Kind, Refusal
 from engine.ledger.core import Batch, Operation, claim_key_of
 from engine.ledger.receipts import details_of
-from engine.ledger.vocabulary import Claim, Kind, Refusal
 
 PLACEHOLDERS = frozenset({b"NA", b"SN", b"NONE", b"NULL", b"NIL", b"UNDEFINED", b"SINNUMERO"})
 """What tills and shops send where there is no number, as normal forms: they name nothing."""
@@ -75,19 +75,19 @@ def claim_of(row: Any, details: dict[str, Any]) -> tuple[int, int, bytes] | None
 
     `row` has the columns of the query `find`, `details` are what it says of its receipt.
     """
-    kind, owner = row["kind"], row["counter_party"]
-    if kind == Kind.ACCUMULATION and row["invoice_number"] is not None:
-        return Claim.INVOICE, row["store_id"], invoice_key_of(row)
-    if kind == Kind.CONVERSION:
-        return Claim.REFERENCE, owner, claim_key_of(details["reference"].encode())
-    if kind == Kind.CASHBACK:
-        return Claim.ORDER, owner, claim_key_of(details["order"].encode())
+    claim, owner = VERBS[Kind(row["kind"])].claims, row["counter_party"]
+    if claim is Claim.INVOICE and row["invoice_number"] is not None:
+        return claim, row["store_id"], invoice_key_of(row)
+    if claim is Claim.REFERENCE:
+        return claim, owner, claim_key_of(details["reference"].encode())
+    if claim is Claim.ORDER:
+        return claim, owner, claim_key_of(details["order"].encode())
     return None
 
 
 def invoice_paid_by(row: Any) -> tuple[int, bytes] | None:
     """Return (store_id, key) of the invoice that a hold or a payment at once pays, else None."""
-    if row["kind"] not in (Kind.HOLD, Kind.PAYMENT) or row["invoice_number"] is None:
+    if row["kind"] not in BEGINS_PAYMENT or row["invoice_number"] is None:
         return None
     return row["store_id"], invoice_key_of(row)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from engine.codes import Outcome
 from engine.errors import (
     CustomerNotFound,
     EngineError,
@@ -26,7 +27,6 @@ from engine.ledger.receipts import Answer
 from engine.ledger.repeats import Repeats
 from engine.ledger.seen import LookUp
 from engine.ledger.timeline import OpenJournal
-from engine.ledger.vocabulary import Outcome
 from engine.metrics import Metrics
 from engine.settings import Settings
 

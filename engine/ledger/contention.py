@@ -21,10 +21,10 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from engine.codes import COINS
 from engine.ledger.clock import Clock
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.journal import Journal, Predecessor
-from engine.ledger.vocabulary import COINS
 from engine.settings import Settings
 
 log = structlog.get_logger()

@@ -7,7 +7,6 @@ offsets are seconds east of UTC. Amounts are whole points or coins.
 from collections.abc import Container, Iterable
 from typing import Any, final
 
-CODES: dict[str, dict[str, int]]
 COPY_HEADER: bytes
 COPY_TRAILER: bytes
 ZERO_HASH: bytes
@@ -57,6 +56,12 @@ class Hold:
     invoice_key: bytes | None
     @property
     def lots(self) -> list[tuple[int, int]]: ...
+
+def hold_of(packed: bytes | None, payment_id: bytes) -> Hold | None:
+    """Return the hold of a payment in the column `holds`, None where it is not held.
+
+    Raises ValueError where the column is cut short.
+    """
 
 @final
 class Wallet:

@@ -16,7 +16,9 @@ import asyncpg
 import structlog
 from asyncpg.pgproto.pgproto import UUID
 
+from engine.codes import Claim, Kind, Refusal
 from engine.errors import EngineError
+from engine.ledger import layout
 from engine.ledger.claims import (
     CLAIM_TABLES,
     Bar,
@@ -28,7 +30,6 @@ from engine.ledger.core import Batch, Ledger, Operation
 from engine.ledger.receipts import Receipt
 from engine.ledger.seen import Found, LookUp, find_claimed, find_receipts
 from engine.ledger.verdicts import Verdict, sqlstate_of, verdict_of
-from engine.ledger.vocabulary import Claim, Kind, Refusal
 from engine.postgres.connections import Connection, Pool
 from engine.postgres.durability import state_of
 from engine.postgres.sql import queries
@@ -394,14 +395,7 @@ def _units_and_turns(batch: Batch) -> Iterator[str]:
 
 
 COLUMNS = {
-    "journal": [
-        *("customer_id", "asset", "by_id", "seq", "transaction_id", "leg", "kind", "refusal"),
-        *("part", "requested", "amount", "held_amount", "balance", "held", "counter", "cause"),
-        *("counter_party", "brand_id", "store_id", "flags", "missing_fields", "till"),
-        *("batch_rows", "writer_id", "batch", "fingerprint", "occurred_at", "recorded_at"),
-        *("bill_amount", "counted_day", "counted_sales", "counted_points", "reference"),
-        *("lots", "moved", "holds", "invoice_number", "invoice_scope", "details", "hash"),
-    ],
+    "journal": layout.COLUMNS,
     "wallet": ["customer_id", "asset"],
     **{table.name: table.columns for table in CLAIM_TABLES.values()},
     "qr_use": ["customer_id", "issued_at", "transaction_id"],

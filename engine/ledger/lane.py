@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from engine.codes import KIND_WORDS, REFUSAL_WORDS, Kind, Outcome
 from engine.errors import (
     AllotmentClosed,
     EngineError,
@@ -36,7 +37,6 @@ from engine.ledger.repeats import Repeats, replay
 from engine.ledger.timeline import OpenJournal, Timeline, append_again, usable
 from engine.ledger.trouble import Trouble, pause_after, unavailable
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import Kind, Outcome, Refusal
 from engine.ledger.waiting import WaitingRoom
 from engine.settings import Settings
 
@@ -48,8 +48,6 @@ STALE_MAX = 128
 """Operations that are decided again together: half as many at each try, for one stops them all."""
 
 POSTED = Outcome.POSTED.value
-KIND_WORDS = {kind.value: kind.name.lower() for kind in Kind}
-REFUSAL_WORDS = {0: "none"} | {refusal.value: refusal.code for refusal in Refusal}
 
 WATCH_INTERVAL_S = 0.25
 DRAIN_INTERVAL_S = 0.005
@@ -87,6 +85,9 @@ class Lane:
         self._timeline = Timeline(metrics)
         self._contention = Contention(settings, clock)
         self._attempts = Attempts(settings, self.ledger, self.room, clock)
+
+    def __repr__(self) -> str:
+        return f"<Lane: {self.room}, connected {self.connected}, {len(self._unresolved)} in doubt>"
 
     @property
     def idle(self) -> bool:

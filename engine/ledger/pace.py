@@ -18,25 +18,13 @@ other is answered.
 
 from __future__ import annotations
 
+from engine.codes import URGENT
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import Kind
 
 KEPT = 0.8
 """How much of what was known a new batch leaves: the last dozen count."""
 EVEN_MIN = 16
 """A half of so few is not taken alone: a batch of few costs nearly as much as one of some."""
-URGENT = frozenset(
-    {
-        Kind.HOLD.value,
-        Kind.CAPTURE.value,
-        Kind.VOID.value,
-        Kind.RESEND.value,
-        Kind.PAYMENT.value,
-        Kind.REVERSAL.value,
-        Kind.BLOCK.value,
-        Kind.UNBLOCK.value,
-    }
-)
 
 
 class Pace:

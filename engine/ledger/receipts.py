@@ -13,16 +13,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from engine.ledger.core import Leg
-from engine.ledger.vocabulary import ISSUING_KINDS, Counter, Kind
+from engine.codes import EARNS, ISSUES, Counter, Kind
+from engine.ledger.core import Leg, hold_of
 
 MICROSECONDS = 1_000_000
-HOLD_EXPIRES_AT = slice(24, 32)
-HOLD_TRIES_LEFT = slice(56, 58)
-HOLD_RESENDS_LEFT = slice(58, 60)
-HOLD_SIZE, HOLD_ITEM_SIZE, HOLD_LOT_SIZE = 64, 12, 16
-ITEM_BIT, INVOICE_BIT = 1 << 31, 1 << 30
-EARNING_KINDS = frozenset({Kind.ACCUMULATION, Kind.CONVERSION, Kind.CASHBACK})
 
 
 class Answer(Protocol):
@@ -176,7 +170,7 @@ def microseconds(moment: datetime) -> int:
 
 def _allotment_of(row: Any) -> bytes | None:
     """Return what the coins of a prepaid issuer were drawn from, None where none were."""
-    if row["kind"] not in ISSUING_KINDS or row["counter"] != Counter.COINS_ISSUED:
+    if row["kind"] not in ISSUES or row["counter"] != Counter.COINS_ISSUED:
         return None
     return None if row["reference"] is None else bytes(row["reference"].bytes)
 
@@ -184,31 +178,13 @@ def _allotment_of(row: Any) -> bytes | None:
 def _expires_day(row: Any) -> int:
     """Return the last day of the lot that was earned, 0 where none was."""
     moved = row["moved"]
-    if row["kind"] not in EARNING_KINDS or not moved:
+    if row["kind"] not in EARNS or not moved:
         return 0
     return int(moved[0]) >> 32
 
 
 def _hold_facts(row: Any) -> tuple[int, int, int]:
-    """Return (tries left, resends left, expires at) of the row's payment after it; 0s when over.
-
-    The layout of the column is told in ext/holds.pxi.
-    """
+    """Return (tries left, resends left, expires at) of the row's payment after it; 0s when over."""
     packed, reference = row["holds"], row["reference"]
-    if packed is None or reference is None:
-        return 0, 0, 0
-    at = 0
-    while at < len(packed):
-        hold = packed[at:]
-        if hold[:16] == reference.bytes:
-            return (
-                int.from_bytes(hold[HOLD_TRIES_LEFT], "big"),
-                int.from_bytes(hold[HOLD_RESENDS_LEFT], "big"),
-                int.from_bytes(hold[HOLD_EXPIRES_AT], "big", signed=True),
-            )
-        lots = int.from_bytes(hold[60:HOLD_SIZE], "big")
-        at += HOLD_SIZE + HOLD_ITEM_SIZE * (lots >= ITEM_BIT)
-        if lots & INVOICE_BIT:
-            at += 2 + int.from_bytes(packed[at : at + 2], "big")
-        at += HOLD_LOT_SIZE * (lots % INVOICE_BIT)
-    return 0, 0, 0
+    hold = None if reference is None else hold_of(packed, reference.bytes)
+    return (0, 0, 0) if hold is None else (hold.tries_left, hold.resends_left, hold.expires_at)

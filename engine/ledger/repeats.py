@@ -18,12 +18,12 @@ import asyncio
 
 import structlog
 
+from engine.codes import Claim
 from engine.errors import EngineError, KeyReused
 from engine.ledger.clock import Clock
 from engine.ledger.core import Operation
 from engine.ledger.receipts import Receipt
 from engine.ledger.seen import Found, LookUp
-from engine.ledger.vocabulary import Claim
 from engine.metrics import Metrics
 from engine.settings import Settings
 

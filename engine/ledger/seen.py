@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from asyncpg.pgproto.pgproto import UUID
 
+from engine.codes import Claim, Refusal
 from engine.ledger.claims import CLAIM_TABLES, NOBODY, Bar
 from engine.ledger.core import Operation
 from engine.ledger.receipts import Receipt, receipt_of
-from engine.ledger.vocabulary import Claim, Refusal
 
 Found = tuple[Mapping[bytes, Receipt], Mapping[bytes, Bar]]
 """Receipts of operations that the journal has, and why others are refused, by transaction id."""

@@ -13,10 +13,10 @@ from typing import Any
 
 from asyncpg.pgproto.pgproto import UUID
 
+from engine.codes import DEBT_DAY, Kind
 from engine.ledger.core import Ledger
 from engine.ledger.journal import SQL, wallet_facts
 from engine.ledger.receipts import MICROSECONDS, Receipt, receipt_of
-from engine.ledger.vocabulary import DEBT_DAY, Kind
 from engine.postgres.connections import Pool
 
 EPOCH = date(1970, 1, 1)

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from engine.codes import Outcome
 from engine.ledger.core import Batch, Operation
 from engine.ledger.journal import Journal
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import Outcome
 from engine.metrics import Metrics
 
 log = structlog.get_logger()

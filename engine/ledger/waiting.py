@@ -36,6 +36,9 @@ class WaitingRoom:
         self._loop = asyncio.get_running_loop()  # to ask for it anew each time takes a system call
         self.closed = False
 
+    def __repr__(self) -> str:
+        return f"<WaitingRoom: {len(self._queue)} queued, {len(self._locked)} accounts locked>"
+
     def enter(self, operation: Operation, *, patient: bool = False) -> Operation:
         """Queue an operation and return the one whose `waiter` will have the outcome.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from engine.ledger.vocabulary import PARTNER_BIT, Counter
+from engine.codes import PARTNER_BIT, Counter
 from engine.network.folding import SumsOfAnotherServer
 from engine.postgres.connections import Pool
 from engine.postgres.sql import queries

@@ -23,10 +23,10 @@ from uuid import UUID
 import structlog
 from uuid_utils import uuid7
 
+from engine.codes import COINS, Kind
 from engine.errors import EngineError, Overloaded, Quarantined
 from engine.ledger.committer import Committer
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import COINS, Kind
 from engine.metrics import Metrics
 from engine.postgres.connections import Pool
 from engine.postgres.sql import queries

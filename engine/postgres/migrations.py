@@ -15,7 +15,7 @@ from typing import Final
 import asyncpg
 
 from engine.postgres.connections import Connection
-from engine.postgres.sql import FOLDER
+from engine.postgres.sql import FOLDER, with_numbers
 
 MIGRATIONS: Final = FOLDER / "migrations"
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -42,7 +42,7 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file."""
+    """One file: what it does, with the numbers of its names, and the checksum of it as it lies."""
 
     version: int
     name: str
@@ -147,5 +147,5 @@ def _read(folder: Path) -> list[Migration]:
             )
         sql = file.read_text(encoding="utf-8")
         checksum = sha256(sql.encode()).hexdigest()
-        migrations.append(Migration(expected, file.stem, sql, checksum))
+        migrations.append(Migration(expected, file.stem, with_numbers(sql), checksum))
     return migrations

@@ -12,10 +12,10 @@ from uuid import UUID
 import pytest
 from harness import CHAIN_KEY, assert_balanced, audit, connection_to
 
+from engine.codes import Kind
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.journal import Journal
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import Kind
 from engine.programme.calendar import UTC_OFFSETS
 from tests.copy_format import COLUMNS, chained
 from tests.history import posting_of

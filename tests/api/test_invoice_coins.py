@@ -7,8 +7,9 @@ from uuid import uuid4
 import pytest
 from harness import assert_balanced, connection_to
 
+from engine.codes import Refusal
 from engine.http.spanish import OF_DETAIL
-from engine.ledger.vocabulary import PAID_IN_FULL, REFUSALS, Refusal
+from engine.ledger.vocabulary import PAID_IN_FULL, REFUSALS
 
 IN_SPANISH = {"Accept-Language": "es-CO"}
 

@@ -18,6 +18,7 @@ from engine.api.contract import CONTRACT, SECTIONS
 from engine.api.contract.problems import CODES, EXAMPLES, OF_ANY_ADDRESS
 from engine.api.openapi import document
 from engine.api.routes import OPEN_ROUTES, ROUTES
+from engine.codes import VERBS, Kind, Refusal
 from engine.http.dispatcher import Route
 from engine.http.problems import PROBLEMS
 from engine.ledger.vocabulary import REFUSALS
@@ -219,6 +220,33 @@ def test_every_problem_is_documented_and_no_other():
     assert set(CODES) == known
     assert set(DOCUMENT["components"]["examples"]) == known
     assert documented | set(OF_ANY_ADDRESS) | OF_AN_ITEM == known
+
+
+REFUSED_WITHOUT_A_VERB = {
+    "lookUpCustomer": {"qr_invalid"},
+    "sendInvoice": {"invoice_voided"},
+    "voidInvoice": {"invoice_already_claimed"},
+}
+"""What a route answers by a refusal's code although it asks the ledger for nothing."""
+
+
+def test_a_route_documents_the_refusals_of_its_verbs_and_no_others():
+    for place, row in CONTRACT.items():
+        answers = OPERATIONS[place]["responses"].values()
+        documented = {
+            code for answer in answers if "content" in resolved(answer) for code in codes_in(answer)
+        }
+        given = {refusal.code for kind in row.verbs for refusal in VERBS[kind].refusals}
+        others = REFUSED_WITHOUT_A_VERB.get(row.operation, set())
+        assert documented & {refusal.code for refusal in Refusal} == given | others, row.operation
+        assert not given & set(row.problems), "the table of verbs has it"
+
+
+def test_every_verb_that_a_client_asks_for_is_of_one_route():
+    changes = [row for (method, _), row in CONTRACT.items() if method != "GET"]
+    routes = [kind for row in changes for kind in row.verbs]
+    asked = {kind for kind, verb in VERBS.items() if verb.asked and kind != Kind.EXPIRY}
+    assert sorted(routes) == sorted(asked)
 
 
 @pytest.mark.parametrize("name", NAMES)

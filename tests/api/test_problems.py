@@ -10,10 +10,11 @@ from uuid import uuid4
 
 import pytest
 
+from engine.codes import Refusal
 from engine.errors import EngineError
 from engine.http.problems import PROBLEMS
 from engine.http.spanish import REVIEWED, SPANISH, detail_in_spanish
-from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS, Refusal
+from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS
 
 NOT_TESTED_HERE = {
     "internal_error": "it stands for what nobody foresaw; no request is known to bring it about",

@@ -9,7 +9,7 @@ import pytest
 from harness import connection_to
 from traffic import faults_of
 
-from engine.ledger.vocabulary import Kind
+from engine.codes import Kind
 
 SALE = {"amount": 5_400_000, "currency": "COP"}
 

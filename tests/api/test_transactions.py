@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from harness import connection_to
 
-from engine.ledger.vocabulary import Kind
+from engine.codes import Kind
 
 
 @pytest.fixture(scope="module")

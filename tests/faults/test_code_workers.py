@@ -11,7 +11,7 @@ import pytest
 from harness import People, until
 from traffic import faults_of
 
-from engine.ledger.vocabulary import Kind, Refusal
+from engine.codes import Kind, Refusal
 
 SALE = {"amount": 5_400_000, "currency": "COP"}  # 540 coins
 CODE = re.compile(r"es (\d{4})\.")

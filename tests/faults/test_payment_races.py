@@ -19,7 +19,7 @@ import pytest
 from harness import People
 from traffic import NOT_ANSWERED, faults_of
 
-from engine.ledger.vocabulary import Kind, Refusal
+from engine.codes import Kind, Refusal
 from engine.people.codes import Authorised, code_of
 
 PAYMENTS = int(os.environ.get("LEAL_TEST_PAYMENTS", "500"))

@@ -10,9 +10,9 @@ import pytest
 from harness import connection_to, settings_for
 
 from engine.app import committer_of
+from engine.codes import Kind
 from engine.errors import Quarantined
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import Kind
 from engine.metrics import Metrics
 
 SALE = {"amount": 100_000, "currency": "COP"}

@@ -14,8 +14,8 @@ from harness import People, clients_of, connection_to, settings_for, until
 from uuid_utils import uuid7
 
 from engine.app import committer_of, sweeper_of
+from engine.codes import COINS, Kind
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import COINS, Kind
 from engine.metrics import Metrics
 from engine.network import sweeper
 from engine.programme.calendar import UTC_OFFSETS, local_day

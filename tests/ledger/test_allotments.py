@@ -21,10 +21,10 @@ from verbs import (
     rows_of,
 )
 
+from engine.codes import COINS, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.ledger.core import Ledger, Leg
 from engine.ledger.journal import append_statement
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import COINS, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.programme.funds import SQL
 from tests.copy_format import decode
 
@@ -74,7 +74,7 @@ def test_what_is_refused_draws_nothing(ledger, why):
     load_wallet(ledger, COINS, {(20_600, CAFE): 2**53} if why == "room" else {})
     invoice = {"invoice_number": b"F-1", "store_id": 1} if why == "invoice" else {}
     before = [earn(1, **invoice)] if why == "invoice" else []
-    barred = Refusal.NOT_AVAILABLE * (why == "barred")
+    barred = Refusal.LIMIT_REACHED * (why == "barred")
     sale = earn(5, coins=50, allotment_id=FIRST, barred=barred, **invoice)
     batch, rows = decided(ledger, *before, sale)
     assert sale.refusal != 0

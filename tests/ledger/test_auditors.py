@@ -19,6 +19,7 @@ from harness import connection_to, until
 from verbs import ANA, BEA, NOW, capture, cash_back, convert, earn, hold, post, redeem
 
 from bench.books import Shape, fill
+from engine.codes import Claim
 from engine.errors import Unaudited
 from engine.ledger.audit import (
     FIRST_ID,
@@ -31,7 +32,6 @@ from engine.ledger.audit import (
 )
 from engine.ledger.claims import CLAIM_TABLES
 from engine.ledger.core import Auditor, RollReader
-from engine.ledger.vocabulary import Claim
 from tests.copy_format import (
     CODECS,
     COLUMNS,

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from verbs import CAFE, FUEL, NOW, TODAY, earn, redeem
 
+from engine.codes import Refusal
 from engine.ledger import core
 from engine.ledger.core import Ledger
-from engine.ledger.vocabulary import Refusal
 from tests.copy_format import decode
 from tests.reference import ReferenceLedger, key_of
 
@@ -126,11 +126,11 @@ def test_each_of_many_invoices_earns_once_however_it_is_written(ledger):
 
 
 def test_an_invoice_of_a_refused_sale_is_still_to_be_claimed(ledger):
-    barred = earn(1, store_id=70, invoice_number=b"F-1", barred=Refusal.NOT_AVAILABLE)
+    barred = earn(1, store_id=70, invoice_number=b"F-1", barred=Refusal.INVOICE_VOIDED)
     too_much = earn(2**53, store_id=70, invoice_number=b"F-1", last_day=TODAY + 9)
     earns = earn(1, store_id=70, invoice_number=b"F-1", asset=CAFE)
     ledger.publish(ledger.decide([earn(1)], NOW))
     batch = ledger.decide([barred, too_much, earns], NOW)
     refusals = [each.refusal for each in (barred, too_much, earns)]
-    assert refusals == [Refusal.NOT_AVAILABLE, Refusal.LIMIT_REACHED, 0]
+    assert refusals == [Refusal.INVOICE_VOIDED, Refusal.LIMIT_REACHED, 0]
     assert [claim[4] for claim in batch.claims] == [earns.transaction_id]

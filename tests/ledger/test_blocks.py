@@ -27,10 +27,10 @@ from verbs import (
     void,
 )
 
+from engine.codes import COINS, FLAG_BLOCKED, Counter, Kind, Outcome, Refusal
 from engine.ledger.core import COPY_HEADER, COPY_TRAILER, Auditor, Ledger
 from engine.ledger.statements import Page, Statements
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import COINS, FLAG_BLOCKED, Counter, Kind, Outcome, Refusal
 from engine.postgres.connections import create_read_pool
 from tests.copy_format import Posting, chained, decode, derived_id, encode, pack_lots
 

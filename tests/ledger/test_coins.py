@@ -26,10 +26,7 @@ from verbs import (
     redeem,
 )
 
-from engine.ledger.core import Ledger, Operation
-from engine.ledger.journal import Bar, append_statement
-from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import (
+from engine.codes import (
     BALANCE_MAX,
     COINS,
     FLAG_BLOCKED,
@@ -40,6 +37,9 @@ from engine.ledger.vocabulary import (
     Outcome,
     Refusal,
 )
+from engine.ledger.core import Ledger, Operation
+from engine.ledger.journal import Bar, append_statement
+from engine.ledger.verdicts import Verdict
 from tests.copy_format import decode
 
 AT_BEA = {"customer_id": BEA}
@@ -121,10 +121,10 @@ LADDERS = [
     (pay(1, barred=Refusal.COINS_NOT_ACCEPTED), {}, Refusal.INSUFFICIENT_COINS),
     (pay(0, barred=Refusal.QR_INVALID), {}, Refusal.QR_INVALID),
     (donate(1, needs_profile=True), BLOCKED, Refusal.CUSTOMER_BLOCKED),
-    (donate(1, needs_profile=True), {"missing": 1}, Refusal.PROFILE_INCOMPLETE),
-    (donate(1, barred=Refusal.NOT_AVAILABLE), {"missing": 1}, Refusal.INSUFFICIENT_COINS),
-    (donate(0, barred=Refusal.NOT_AVAILABLE), {}, Refusal.NOT_AVAILABLE),
-    (convert(1, barred=Refusal.NOT_AVAILABLE), BLOCKED, Refusal.CUSTOMER_BLOCKED),
+    (donate(1), {"missing": 1}, Refusal.INSUFFICIENT_COINS),
+    (pay(1, barred=Refusal.NOT_AVAILABLE), {}, Refusal.INSUFFICIENT_COINS),
+    (pay(0, barred=Refusal.NOT_AVAILABLE), {}, Refusal.NOT_AVAILABLE),
+    (convert(1, barred=Refusal.REFERENCE_ALREADY_USED), BLOCKED, Refusal.CUSTOMER_BLOCKED),
     (convert(1, barred=Refusal.REFERENCE_ALREADY_USED), {"missing": 1}, 14),
     (convert(1), {"full": True}, Refusal.LIMIT_REACHED),
     (cash_back(1, barred=Refusal.NOT_AVAILABLE), BLOCKED, Refusal.CUSTOMER_BLOCKED),

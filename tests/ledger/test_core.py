@@ -12,10 +12,10 @@ from re import MULTILINE, findall, search
 
 import pytest
 
-from engine.ledger import core, vocabulary
+from engine.ledger import core, layout
 from tests.copy_format import COLUMNS, HEADER, TRAILER, chain_hash
 
-MIGRATION = Path(vocabulary.__file__).parents[1] / "postgres/sql/migrations/0003_journal.sql"
+MIGRATION = Path(layout.__file__).parents[1] / "postgres/sql/migrations/0003_journal.sql"
 EDGES = [0, 1, 111, 112, 113, 127, 128, 129, 239, 240, 241, 255, 256, 1000, 100_000]
 
 
@@ -59,20 +59,14 @@ def test_the_frame_of_a_copy_is_postgresqls():
     assert (core.COPY_HEADER, core.COPY_TRAILER) == (HEADER, TRAILER)
 
 
-@pytest.mark.parametrize("name", ["kind", "refusal", "counter", "cause", "claim", "outcome"])
-def test_numbers_mean_the_same_on_both_sides(name):
-    enum = getattr(vocabulary, name.capitalize())
-    assert core.CODES[name] == {member.name: int(member) for member in enum}
-
-
-def test_no_group_of_numbers_is_left_unchecked():
-    assert set(core.CODES) == {"kind", "refusal", "counter", "cause", "claim", "outcome"}
-
-
 def test_a_posting_has_the_columns_of_the_journal_in_their_order():
     table = search(r"create table journal \((.*?)^\);", MIGRATION.read_text(), 16 | MULTILINE)[1]
-    columns = findall(r"^    (\w+)", table, MULTILINE)
-    assert columns == [*COLUMNS, "xid", "constraint", "constraint"]
+    columns = findall(r"^    (\w+) +(\w+(?:\[\])?)( not null)?", table, MULTILINE)
+    names = [*COLUMNS, "xid", "constraint", "constraint"]
+    assert [name for name, _, _ in columns] == names
+    for column, (_, type_, filled) in zip(layout.JOURNAL, columns, strict=False):
+        assert type_ == ("bytea" if column.type == "holds" else column.type), column
+        assert bool(filled) != column.nullable, column
 
 
 # Memory.

@@ -31,16 +31,8 @@ from verbs import (
     void,
 )
 
+from engine.codes import BALANCE_MAX, COINS, DEBT_DAY, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.ledger.core import COPY_HEADER, COPY_TRAILER, Auditor
-from engine.ledger.vocabulary import (
-    BALANCE_MAX,
-    COINS,
-    DEBT_DAY,
-    FLAG_BLOCKED,
-    Counter,
-    Kind,
-    Refusal,
-)
 from tests.copy_format import Hold, Posting, chained, derived_id, encode, lots_of
 
 LATER = TODAY + 30

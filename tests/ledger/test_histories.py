@@ -14,9 +14,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from engine.ledger.audit import unbalanced
-from engine.ledger.core import Auditor, Ledger, Leg, Operation
-from engine.ledger.vocabulary import (
+from engine import codes
+from engine.codes import (
     BALANCE_MAX,
     COINS,
     DEBT_DAY,
@@ -26,8 +25,9 @@ from engine.ledger.vocabulary import (
     Counter,
     Kind,
     Outcome,
-    Refusal,
 )
+from engine.ledger.audit import unbalanced
+from engine.ledger.core import Auditor, Ledger, Leg, Operation
 from tests.copy_format import (
     Posting,
     chained,
@@ -60,7 +60,8 @@ VERBS += [Kind.BLOCK, Kind.UNBLOCK, Kind.UNBLOCK, Kind.UNBLOCK]
 VERBS += [Kind.PAYMENT, Kind.PAYMENT, Kind.CONVERSION, Kind.CASHBACK, Kind.DONATION]
 VERBS += [Kind.REVERSAL] * 6 + [Kind.EXPIRY] * 2
 EARLIER = 8  # how many transactions back a customer's reversal may reach
-BARRED = [0] * 12 + [Refusal.INVOICE_ALREADY_CLAIMED, Refusal.NOT_AVAILABLE]
+BARRED = {kind: [0] * 12 + [*verb.refusals][-2:] for kind, verb in codes.VERBS.items()}
+"""Refusals that a caller may know beforehand are the last of each verb."""
 
 ASKED = {
     "kind": VERBS,
@@ -113,9 +114,9 @@ def operation_from(drawn, number, now, payments, books):
         "brand_id": ask["brand_id"],
         "store_id": 10 * ask["brand_id"],
         "occurred_at": now - number * SECOND,
-        "needs_profile": chances.of(2),
+        "needs_profile": chances.of(2) and kind != Kind.DONATION,  # CUS-7
         "details": [None, b"{}"][chances.of(2)],
-        "barred": BARRED[chances.of(len(BARRED))],
+        "barred": BARRED[kind][chances.of(len(BARRED[kind]))],
     }
     if kind in (Kind.ACCUMULATION, Kind.REDEMPTION):
         keywords |= {"asset": ask["brand_id"], "requested": ask["amount"]}
@@ -163,7 +164,7 @@ def operation_from(drawn, number, now, payments, books):
         keywords |= reversal_from(books.earlier(ask["customer_id"], any_of_them), chances, books)
         keywords |= {"cause": chances.of(4), "till": chances.of(3), "by_id": chances.of(9)}
     if once(keywords) & books.once:
-        keywords["barred"] = Refusal.ALREADY_REVERSED
+        keywords["barred"] = codes.VERBS[kind].refusals[-1]
     return keywords
 
 
@@ -446,6 +447,8 @@ class Books:
         self.rows += rows
         for row in rows:
             TOLD[f"{Kind(row.kind).name.lower()}{' refused' * bool(row.refusal)}"] += 1
+            assert row.refusal == 0 or row.refusal in codes.VERBS[Kind(row.kind)].refusals
+            assert row.counter == 0 or row.counter in codes.VERBS[Kind(row.kind)].counters
             wallet = row.customer_id, row.asset
             self.check_chain(row, self.newest.get(wallet))
             self.check_flags(row, self.newest.get(wallet))

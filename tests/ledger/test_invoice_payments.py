@@ -11,9 +11,9 @@ import pytest
 from harness import connection_to
 from verbs import NOW, RIGHT, SECOND, WRONG, capture, hold, load_wallet, pay, post, reverse, void
 
+from engine.codes import COINS, Kind, Refusal
 from engine.ledger.claims import bars_of_payments, literal
 from engine.ledger.core import Ledger, Operation
-from engine.ledger.vocabulary import COINS, Kind, Refusal
 from engine.postgres.sql import queries
 from tests.copy_format import leg_of
 

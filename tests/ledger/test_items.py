@@ -28,12 +28,12 @@ from verbs import (
     void,
 )
 
+from engine.codes import FLAG_BLOCKED, Counter, Kind, Outcome, Refusal
 from engine.errors import ItemTaken
 from engine.ledger.committer import Committer
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.journal import append_statement
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import FLAG_BLOCKED, Counter, Kind, Outcome, Refusal
 from engine.metrics import Metrics
 from engine.settings import Settings
 from tests.copy_format import decode

@@ -10,6 +10,7 @@ import pytest
 from copy_format import leg_of
 from fakes import FakeDatabase, Step
 
+from engine.codes import COINS, Kind, Outcome, Refusal
 from engine.errors import (
     AllotmentClosed,
     CustomerNotFound,
@@ -24,7 +25,6 @@ from engine.errors import (
 from engine.ledger.committer import Committer
 from engine.ledger.core import Operation
 from engine.ledger.verdicts import Verdict
-from engine.ledger.vocabulary import COINS, Kind, Outcome, Refusal
 from engine.metrics import Metrics
 from engine.settings import Settings
 from tests.simulation.loop import virtual_clock

@@ -3,8 +3,8 @@
 import pytest
 from verbs import ask, capture, earn, hold
 
+from engine.codes import Kind
 from engine.ledger.pace import Pace
-from engine.ledger.vocabulary import Kind
 
 
 def after(*batches, wait_ms=100, queue=4096, batch=512):

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from fakes import FakeDatabase
 
+from engine.codes import Claim, Kind, Refusal
 from engine.errors import KeyReused
 from engine.ledger.committer import Committer
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import Claim, Kind, Refusal
 from engine.metrics import Metrics
 from engine.settings import Settings
 

@@ -37,13 +37,13 @@ from verbs import (
     void,
 )
 
+from engine.codes import COINS, DEBT_DAY, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.ledger.audit import audit_journal
 from engine.ledger.committer import Committer
 from engine.ledger.core import Leg, Operation
 from engine.ledger.journal import append_statement
 from engine.ledger.receipts import Once, legs_of
 from engine.ledger.statements import Page, Statements
-from engine.ledger.vocabulary import COINS, DEBT_DAY, FLAG_BLOCKED, Counter, Kind, Refusal
 from engine.metrics import Metrics
 from engine.postgres.connections import create_read_pool
 from engine.settings import Settings
@@ -254,8 +254,8 @@ def test_a_transaction_is_reversed_once_in_a_batch(ledger):
 def test_a_refused_reversal_leaves_room_for_another(ledger):
     rows = post(ledger, sale := earn(5))
     own = rows_of(rows, sale)
-    post(ledger, refused := reverse(own, barred=Refusal.NOT_AVAILABLE), done := reverse(own))
-    assert (refused.refusal, done.refusal) == (Refusal.NOT_AVAILABLE, 0)
+    post(ledger, refused := reverse(own, barred=Refusal.NOT_REVERSIBLE), done := reverse(own))
+    assert (refused.refusal, done.refusal) == (Refusal.NOT_REVERSIBLE, 0)
 
 
 def test_a_reversal_needs_no_fresh_state(compiled):

@@ -30,8 +30,7 @@ from verbs import (
     void,
 )
 
-from engine.ledger.core import Leg, Operation
-from engine.ledger.vocabulary import (
+from engine.codes import (
     BALANCE_MAX,
     COINS,
     DEBT_DAY,
@@ -42,6 +41,7 @@ from engine.ledger.vocabulary import (
     Outcome,
     Refusal,
 )
+from engine.ledger.core import Leg, Operation
 from tests.copy_format import (
     Hold,
     decode,
@@ -214,7 +214,7 @@ REFUSALS = [
     (Refusal.INSUFFICIENT_POINTS, redeem(1), INCOMPLETE),
     (Refusal.INSUFFICIENT_COINS, hold(1, barred=Refusal.COINS_NOT_ACCEPTED), {}),
     (Refusal.COINS_NOT_ACCEPTED, hold(0, barred=Refusal.COINS_NOT_ACCEPTED), {}),
-    (Refusal.QR_INVALID, hold(0, barred=Refusal.QR_INVALID), {}),
+    (Refusal.QR_INVALID, ask(Kind.PAYMENT, barred=Refusal.QR_INVALID), {}),
     (Refusal.INVOICE_ALREADY_CLAIMED, earn(1, barred=Refusal.INVOICE_ALREADY_CLAIMED), {}),
     (Refusal.OUT_OF_STOCK, redeem(0, barred=Refusal.OUT_OF_STOCK), {}),
     (Refusal.LIMIT_REACHED, redeem(0, barred=Refusal.LIMIT_REACHED), {}),

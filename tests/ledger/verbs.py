@@ -2,8 +2,8 @@
 
 from itertools import count
 
+from engine.codes import COINS, Kind
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import COINS, Kind
 from tests.copy_format import decode, leg_of, pack_holds, pack_lots
 
 ANA, BEA = b"a" * 16, b"b" * 16

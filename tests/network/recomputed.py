@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from engine.ledger.vocabulary import COINS, DEBT_DAY, PARTNER_BIT, Counter, Kind
+from engine.codes import COINS, DEBT_DAY, PARTNER_BIT, Counter, Kind
 from engine.network.reports import Cut, Party
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 

@@ -15,8 +15,8 @@ from harness import connection_to, until
 from recomputed import ROWS, Recomputed, before, nonzero
 
 from bench.sales import CHAIN_SECRET
+from engine.codes import COINS, PARTNER_BIT, Counter, Kind
 from engine.ledger.journal import COPY_ROWS
-from engine.ledger.vocabulary import COINS, PARTNER_BIT, Counter, Kind
 from engine.metrics import Metrics
 from engine.network.folding import Folder, SumsOfAnotherServer, adopt
 from engine.network.reports import NOW, Cut

@@ -8,8 +8,8 @@ from itertools import pairwise
 from asyncpg.pgproto.pgproto import UUID
 from recomputed import Recomputed
 
+from engine.codes import COINS, DEBT_DAY, Kind
 from engine.ledger.statements import Page, Statements
-from engine.ledger.vocabulary import COINS, DEBT_DAY, Kind
 from engine.postgres.connections import create_read_pool
 from engine.programme.calendar import COINS_COUNTRY, EPOCH, UTC_OFFSETS
 

@@ -9,6 +9,7 @@ import asyncio
 from random import Random
 from typing import Any
 
+from engine.codes import Kind, Outcome
 from engine.errors import (
     EngineError,
     ItemTaken,
@@ -18,7 +19,6 @@ from engine.errors import (
     PaymentNotFound,
     Unavailable,
 )
-from engine.ledger.vocabulary import Kind, Outcome
 from tests.simulation.database import SimulatedDatabase
 from tests.simulation.workers import Gone, Worker
 from tests.simulation.workload import Intent, Workload

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from engine.codes import Cause, Kind, Refusal
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import Cause, Kind, Refusal
 from tests.copy_format import Posting
 from tests.history import UNASKED, order_faults, replay
 from tests.simulation.database import SimulatedDatabase

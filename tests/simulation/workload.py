@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from engine.codes import COINS, Cause, Claim, Kind
 from engine.ledger.core import Operation
-from engine.ledger.vocabulary import COINS, Cause, Claim, Kind
 from tests.copy_format import Posting, leg_of
 from tests.simulation.loop import STARTS_AT_S
 from tests.simulation.workers import COLOMBIA

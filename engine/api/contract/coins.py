@@ -13,6 +13,7 @@ from engine.api.contract.invented import (
     TRANSACTION_ID,
 )
 from engine.api.contract.row import Row, Rows
+from engine.codes import Kind
 from engine.schemas.transactions import (
     Cashback,
     CashedBack,
@@ -75,12 +76,8 @@ ROWS: Rows = {
         key="required",
         body=Conversion(partner_id=1, partner_points=2000, reference="DV-2026-000431"),
         answers={201: CONVERTED},
-        problems=(
-            "partner_not_found",
-            "customer_blocked",
-            "reference_already_used",
-            "limit_reached",
-        ),
+        verbs=(Kind.CONVERSION,),
+        problems=("partner_not_found",),
         summary="Convert: a partner's points become coins, at the partner's rate (SYS-9)",
         about="A reference of a partner converts once, whoever sends it. Coins are rounded down.",
     ),
@@ -89,13 +86,8 @@ ROWS: Rows = {
         key="required",
         body=Cashback(store_id=STORE_ID, coins=800, order="WEB-5521"),
         answers={201: CASHED_BACK},
-        problems=(
-            "store_not_found",
-            "customer_blocked",
-            "not_available",
-            "reference_already_used",
-            "limit_reached",
-        ),
+        verbs=(Kind.CASHBACK,),
+        problems=("store_not_found",),
         summary="Give cashback: coins for an online order, once (COI-2, INV-8)",
         about="The brand of the store issues the coins; it must be an issuer. An order of the brand"
         " pays once, however it is spelled: letters and digits count, case and other signs do not.",
@@ -105,7 +97,8 @@ ROWS: Rows = {
         key="required",
         body=Donation(organisation_id=1, coins=1000),
         answers={201: DONATED},
-        problems=("organisation_not_found", "customer_blocked", "insufficient_coins"),
+        verbs=(Kind.DONATION,),
+        problems=("organisation_not_found",),
         summary="Donate coins to a social organisation (COI-8)",
     ),
     ("POST", CUSTOMER + "/reversals"): Row(
@@ -116,12 +109,8 @@ ROWS: Rows = {
             reason="The purchase was returned",
         ),
         answers={201: REVERSED},
-        problems=(
-            "transaction_not_found",
-            "already_reversed",
-            "not_reversible",
-            "limit_reached",
-        ),
+        verbs=(Kind.REVERSAL,),
+        problems=("transaction_not_found",),
         summary="Reverse a transaction, once and whole (PTS-8, RED-7)",
         about="What was earned is taken back, and what was spent by then is owed: the balance goes"
         " below zero, and the next earnings repay it. What was spent comes back to the very lots it"

@@ -19,6 +19,7 @@ from engine.api.contract.invented import (
     TRANSACTION_ID,
 )
 from engine.api.contract.row import Row, Rows
+from engine.codes import Kind
 from engine.schemas.people import (
     Customer,
     Document,
@@ -197,6 +198,7 @@ ROWS: Rows = {
         key="optional",
         body=Standing(reason="Case 4711: many accumulations in a short time"),
         answers={200: replace(PERSON, status="blocked")},
+        verbs=(Kind.BLOCK,),
         summary="Block a customer: nothing is earned or spent from now on (CUS-9, FRD-2)",
     ),
     ("POST", CUSTOMER + "/unblock"): Row(
@@ -204,6 +206,7 @@ ROWS: Rows = {
         key="optional",
         body=Standing(reason="Case 4711: explained"),
         answers={200: PERSON},
+        verbs=(Kind.UNBLOCK,),
         summary="Unblock a customer (CUS-9, FRD-2)",
     ),
     ("POST", CUSTOMER + "/qr"): Row(

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from engine.api.contract.customers import PRESENCE
 from engine.api.contract.invented import BRAND_ID, CUSTOMER_ID, NOW, PAYMENT_ID, STORE_ID
 from engine.api.contract.row import Row, Rows
+from engine.codes import Kind
 from engine.schemas.transactions import (
     Confirmation,
     Nothing,
@@ -69,22 +70,13 @@ ROWS: Rows = {
                 "succeeded for a promotion": FOR_A_PROMOTION,
             }
         },
+        verbs=(Kind.HOLD, Kind.PAYMENT),
         problems=(
             "document_not_checked",
             "store_required",
             "store_not_found",
             "promotion_not_found",
-            "customer_blocked",
-            "profile_incomplete",
-            "insufficient_coins",
-            "exceeds_invoice",
-            "invoice_voided",
             "invoice_differs",
-            "coins_not_accepted",
-            "qr_invalid",
-            "out_of_stock",
-            "limit_reached",
-            "not_available",
             "too_many_failed_codes",
         ),
         summary="Pay with coins: by a code that is sent, or at once by the customer's QR (COI-6)",
@@ -94,15 +86,8 @@ ROWS: Rows = {
         key="optional",
         body=Confirmation(code="4821"),
         answers={200: SUCCEEDED},
-        problems=(
-            "customer_blocked",
-            "code_invalid",
-            "code_exhausted",
-            "payment_expired",
-            "payment_captured",
-            "invoice_voided",
-            "too_many_failed_codes",
-        ),
+        verbs=(Kind.CAPTURE,),
+        problems=("payment_captured", "too_many_failed_codes"),
         summary="Confirm a payment with the code that the customer was sent (COI-6)",
     ),
     ("POST", PAYMENT + "/resend"): Row(
@@ -110,13 +95,8 @@ ROWS: Rows = {
         key="optional",
         body=Nothing(),
         answers={200: REQUIRES_CODE},
-        problems=(
-            "payment_expired",
-            "code_exhausted",
-            "payment_captured",
-            "invoice_voided",
-            "limit_reached",
-        ),
+        verbs=(Kind.RESEND,),
+        problems=("payment_captured",),
         summary="Send another code to the same person (COI-6)",
     ),
     ("POST", PAYMENT + "/void"): Row(
@@ -124,6 +104,7 @@ ROWS: Rows = {
         key="optional",
         body=Nothing(),
         answers={200: replace(SUCCEEDED, status="voided", balance=5400)},
+        verbs=(Kind.VOID,),
         problems=("payment_captured",),
         summary="Void a payment: the held coins go back",
     ),

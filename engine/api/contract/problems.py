@@ -9,6 +9,7 @@ from msgspec import convert
 
 from engine.api.contract.invented import CUSTOMER_ID, NOW, REQUEST_ID
 from engine.api.contract.row import Row
+from engine.codes import VERBS
 from engine.http.dispatcher import OpenRoute, Route
 from engine.http.problems import PROBLEMS
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS
@@ -52,6 +53,7 @@ CODES = tuple(PROBLEMS) + tuple(REFUSED)
 def codes_of(route: Route | OpenRoute, row: Row) -> list[str]:
     """Return every code that a route may answer with, by status; raises KeyError for no code."""
     codes = set(row.problems)
+    codes |= {refusal.code for kind in row.verbs for refusal in VERBS[kind].refusals}
     if route.path.startswith(VERSION):
         codes |= OF_ANY_CALL | {"invalid_request"}
     if isinstance(route, Route):

@@ -8,6 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from engine.codes import Kind
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -30,13 +32,14 @@ body at all.
 class Row:
     """What a route takes and gives.
 
-    `operation` is its operationId, which never changes. `lines` is how its body may be sent line by
-    line instead, and `texts` what it may be answered with instead of JSON. `answers` are by status.
-    `problems` are the codes that are particular to it: what its path, its body, its key or any
-    request may run into is added by engine.api.openapi. `query` are types of the query string by
-    name, with the description in their `Meta`. `key` says whether it takes the header
-    Idempotency-Key: "required", "optional" or "". `summary` is for a handler whose docstring does
-    not begin with one, `about` what else a client must know.
+    `operation` is its operationId, which never changes. `lines` is how its body may be sent
+    line by line instead, and `texts` what it may be answered with instead of JSON. `answers`
+    are by status. `verbs` are the kinds of postings that it asks for: their refusals are added
+    from engine.codes. `problems` are the other codes that are particular to it: what its path,
+    its body, its key or any request may run into is added by engine.api.openapi. `query` are
+    types of the query string by name, with the description in their `Meta`. `key` says whether
+    it takes the header Idempotency-Key: "required", "optional" or "". `summary` is for a
+    handler whose docstring does not begin with one, `about` what else a client must know.
     """
 
     operation: str
@@ -44,6 +47,7 @@ class Row:
     body: Shown = None
     lines: tuple[Text, ...] = ()
     texts: tuple[Text, ...] = ()
+    verbs: tuple[Kind, ...] = ()
     problems: tuple[str, ...] = ()
     query: Mapping[str, Any] = field(default_factory=dict)
     key: str = ""

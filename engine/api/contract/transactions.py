@@ -16,7 +16,7 @@ from engine.api.contract.invented import (
 )
 from engine.api.contract.payments import SUCCEEDED
 from engine.api.contract.row import Row, Rows, Text
-from engine.ledger.vocabulary import Refusal
+from engine.codes import Kind
 from engine.schemas.items import RedeemedItem
 from engine.schemas.people import StandingChange
 from engine.schemas.transactions import (
@@ -67,6 +67,7 @@ ROWS: Rows = {
         key="required",
         body=Accumulation(amount=5_400_000, currency="COP", invoice_number="FV-20931"),
         answers={201: ACCUMULATED},
+        verbs=(Kind.ACCUMULATION,),
         problems=(
             "amount_required",
             "currency_mismatch",
@@ -74,9 +75,6 @@ ROWS: Rows = {
             "store_required",
             "store_not_found",
             "invoice_differs",
-            "customer_blocked",
-            "invoice_already_claimed",
-            "invoice_voided",
         ),
         summary="Accumulate: a sale earns points, and coins at an issuer brand (PTS-3, COI-2)",
         about="`amount` may be left out where the point of sale has sent the invoice (INV-1), and"
@@ -91,6 +89,7 @@ ROWS: Rows = {
             "gift": Redemption(gift_id=3),
         },
         answers={201: REDEEMED},
+        verbs=(Kind.REDEMPTION,),
         problems=(
             "store_required",
             "store_not_found",
@@ -98,12 +97,6 @@ ROWS: Rows = {
             "promotion_not_found",
             "gift_not_found",
             "promotion_costs_coins",
-            "customer_blocked",
-            "profile_incomplete",
-            "insufficient_points",
-            "out_of_stock",
-            "limit_reached",
-            "not_available",
         ),
         summary="Redeem: points become a reward, at once (RED-5)",
     ),
@@ -121,7 +114,7 @@ ROWS: Rows = {
                 "block": BLOCKED,
             },
         },
-        problems=tuple(refusal.code for refusal in Refusal),
+        verbs=tuple(Kind),
         summary="Read a recorded answer, or the recorded refusal",
     ),
     ("POST", "/v1/transactions"): Row(

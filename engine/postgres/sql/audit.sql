@@ -47,7 +47,7 @@ select store_id, invoice_key, customer_id, transaction_id
 select o.store_id, claim_key(o.invoice_number, o.invoice_scope), o.customer_id, o.transaction_id
   from freed_transaction f
   join journal o using (customer_id, transaction_id)
- where o.leg = 0 and o.kind = 1 and o.invoice_number is not null
+ where o.leg = 0 and o.kind = {kind:accumulation} and o.invoice_number is not null
 
 -- roll_reference_claim --
 select partner_id, customer_id, transaction_id from reference_claim
@@ -55,7 +55,7 @@ select partner_id, customer_id, transaction_id from reference_claim
 select o.counter_party, o.customer_id, o.transaction_id
   from freed_transaction f
   join journal o using (customer_id, transaction_id)
- where o.leg = 0 and o.kind = 13
+ where o.leg = 0 and o.kind = {kind:conversion}
 
 -- roll_order_claim --
 select brand_id, customer_id, transaction_id from order_claim
@@ -63,7 +63,7 @@ select brand_id, customer_id, transaction_id from order_claim
 select o.counter_party, o.customer_id, o.transaction_id
   from freed_transaction f
   join journal o using (customer_id, transaction_id)
- where o.leg = 0 and o.kind = 14
+ where o.leg = 0 and o.kind = {kind:cashback}
 
 -- roll_wallet --
 select customer_id, asset from wallet
@@ -99,32 +99,36 @@ select c.claim, c.owner, c.key
   from claims c
  where not exists (select from journal j
                     where j.customer_id = c.customer_id and j.transaction_id = c.transaction_id
-                      and j.leg = 0 and j.refusal = 0
+                      and j.leg = 0 and j.refusal = {refusal:none}
                       and case c.claim
-                          when 'invoice_claim' then j.kind = 1 and j.store_id = c.owner
+                          when 'invoice_claim'
+                          then j.kind = {kind:accumulation} and j.store_id = c.owner
                                and claim_key(j.invoice_number, j.invoice_scope) = c.key
-                          when 'reference_claim' then j.kind = 13 and j.counter_party = c.owner
-                          else j.kind = 14 and j.counter_party = c.owner end)
+                          when 'reference_claim'
+                          then j.kind = {kind:conversion} and j.counter_party = c.owner
+                          else j.kind = {kind:cashback} and j.counter_party = c.owner end)
     or exists (select from freed_transaction f
                 where f.customer_id = c.customer_id and f.transaction_id = c.transaction_id)
  limit 100
 
 -- rows_without_claim --
 -- What has earned although it does not count as claimed (PTS-7, SYS-9, INV-8), and is not freed.
-select case j.kind when 1 then 'invoice_claim' when 13 then 'reference_claim'
-            else 'order_claim' end as claim, j.customer_id, j.asset, j.seq
+select case j.kind when {kind:accumulation} then 'invoice_claim'
+            when {kind:conversion} then 'reference_claim' else 'order_claim' end as claim,
+       j.customer_id, j.asset, j.seq
   from journal j
- where j.refusal = 0 and j.leg = 0
-   and (j.kind in (13, 14) or (j.kind = 1 and j.invoice_number is not null))
+ where j.refusal = {refusal:none} and j.leg = 0
+   and (j.kind in ({kind:conversion}, {kind:cashback})
+        or (j.kind = {kind:accumulation} and j.invoice_number is not null))
    and not exists (select from invoice_claim c
-                    where j.kind = 1 and c.store_id = j.store_id
+                    where j.kind = {kind:accumulation} and c.store_id = j.store_id
                       and c.invoice_key = claim_key(j.invoice_number, j.invoice_scope)
                       and c.transaction_id = j.transaction_id)
    and not exists (select from reference_claim c
-                    where j.kind = 13 and c.partner_id = j.counter_party
+                    where j.kind = {kind:conversion} and c.partner_id = j.counter_party
                       and c.customer_id = j.customer_id and c.transaction_id = j.transaction_id)
    and not exists (select from order_claim c
-                    where j.kind = 14 and c.brand_id = j.counter_party
+                    where j.kind = {kind:cashback} and c.brand_id = j.counter_party
                       and c.customer_id = j.customer_id and c.transaction_id = j.transaction_id)
    and not exists (select from freed_transaction f
                     where f.customer_id = j.customer_id and f.transaction_id = j.transaction_id)
@@ -143,7 +147,7 @@ with claims as (
 select c.claim, c.owner, c.key
   from claims c
   join journal j on j.customer_id = c.customer_id and j.transaction_id = c.transaction_id
-                and j.leg = 0 and j.kind in (13, 14)
+                and j.leg = 0 and j.kind in ({kind:conversion}, {kind:cashback})
  where c.key <>
        claim_key(substring(j.details from '"(?:reference|order)":"((?:[^"\\]|\\.)*)"'))
  limit 100
@@ -162,34 +166,36 @@ select store_id, invoice_key
  limit 100
 
 -- invoice_payments_unbalanced --
--- The coins of an invoice are those of its holds and payments (3, 12), less what voids, releases,
--- refused codes (4, 5, 6) and reversals gave back; those are paid that were paid at once or captured
+-- The coins of an invoice are those of its holds and payments, less what voids, releases, refused
+-- codes and reversals gave back; those are paid that were paid at once or captured
 -- (INV-8). How many can pay it is what the bill of one of its payments is worth. It is no more than
 -- the smallest of those whose coins have not gone back, or than the printed amount.
 with payments as (
     select j.store_id, claim_key(j.invoice_number, j.invoice_scope) as invoice_key,
            j.bill_amount / 100 as worth,
            j.requested - coalesce(b.coins, 0) - coalesce(r.coins, 0) as coins,
-           case when j.kind = 12 or c.transaction_id is not null
+           case when j.kind = {kind:payment} or c.transaction_id is not null
                 then j.requested - coalesce(r.coins, 0) else 0 end as paid
       from journal j
       left join lateral (
            select sum(b.amount) as coins
              from journal b
             where b.customer_id = j.customer_id and b.reference = j.transaction_id and b.leg = 0
-              and b.kind in (4, 5, 6) and b.amount > 0) b on true
+              and b.kind in ({kinds:gives_back}) and b.amount > 0) b on true
       left join lateral (
            select c.transaction_id
              from journal c
             where c.customer_id = j.customer_id and c.reference = j.transaction_id and c.leg = 0
-              and c.kind = 4 and c.refusal = 0
+              and c.kind = {kind:capture} and c.refusal = {refusal:none}
             limit 1) c on true
       left join lateral (
            select sum(r.amount) as coins
              from journal r
-            where r.customer_id = j.customer_id and r.kind = 16 and r.leg = 0 and r.refusal = 0
+            where r.customer_id = j.customer_id and r.kind = {kind:reversal} and r.leg = 0
+              and r.refusal = {refusal:none}
               and r.reference in (j.transaction_id, c.transaction_id)) r on true
-     where j.kind in (3, 12) and j.refusal = 0 and j.leg = 0 and j.invoice_number is not null),
+     where j.kind in ({kinds:begins_payment}) and j.refusal = {refusal:none} and j.leg = 0
+       and j.invoice_number is not null),
 sums as (
     select store_id, invoice_key, sum(coins)::bigint as coins, sum(paid)::bigint as paid,
            array_agg(worth) filter (where worth is not null) as worths,
@@ -217,10 +223,10 @@ select u.item_id, u.unit, u.transaction_id
   from item_unit u
  where not exists (select from journal j
                     where j.customer_id = u.customer_id and j.transaction_id = u.transaction_id
-                      and j.leg = 0 and j.kind in (2, 3, 12) and j.refusal = 0)
+                      and j.leg = 0 and j.kind in ({kinds:takes_item}) and j.refusal = {refusal:none})
     or exists (select from journal j
                 where j.customer_id = u.customer_id and j.reference = u.transaction_id
-                  and j.leg = 0 and j.kind in (4, 5, 6) and j.amount > 0)
+                  and j.leg = 0 and j.kind in ({kinds:gives_back}) and j.amount > 0)
  limit 100
 
 -- turns_without_row --
@@ -228,10 +234,10 @@ select t.customer_id, t.item_id, t.turn, t.transaction_id
   from item_turn t
  where not exists (select from journal j
                     where j.customer_id = t.customer_id and j.transaction_id = t.transaction_id
-                      and j.leg = 0 and j.kind in (2, 3, 12) and j.refusal = 0)
+                      and j.leg = 0 and j.kind in ({kinds:takes_item}) and j.refusal = {refusal:none})
     or exists (select from journal j
                 where j.customer_id = t.customer_id and j.reference = t.transaction_id
-                  and j.leg = 0 and j.kind in (4, 5, 6) and j.amount > 0)
+                  and j.leg = 0 and j.kind in ({kinds:gives_back}) and j.amount > 0)
  limit 100
 
 -- qr_uses_without_row --
@@ -240,7 +246,7 @@ select u.customer_id, u.issued_at, u.transaction_id
   from qr_use u
  where not exists (select from journal j
                     where j.customer_id = u.customer_id and j.transaction_id = u.transaction_id
-                      and j.leg = 0 and j.kind = 12 and j.refusal = 0)
+                      and j.leg = 0 and j.kind = {kind:payment} and j.refusal = {refusal:none})
  limit 100
 
 -- qr_look_ups_contradicted --
@@ -270,13 +276,15 @@ having sum(deposited) <> sum(coins)
 with moved as (
     select j.reference as allotment_id, j.counter_party as brand_id, j.amount as coins
       from journal j
-     where j.counter = 4 and j.kind in (1, 14) and j.reference is not null
+     where j.counter = {counter:coins_issued} and j.kind in ({kinds:issues})
+       and j.reference is not null
      union all
     select o.reference, o.counter_party, r.amount
       from journal r
       join journal o on o.customer_id = r.customer_id and o.transaction_id = r.reference
                     and o.leg = r.leg
-     where r.counter = 4 and r.kind = 16 and o.reference is not null),
+     where r.counter = {counter:coins_issued} and r.kind = {kind:reversal}
+       and o.reference is not null),
 issued as (select allotment_id, brand_id, sum(coins)::bigint as coins from moved group by 1, 2)
 select allotment_id, coalesce(a.drawn, 0) as drawn, coalesce(i.coins, 0) as issued
   from issuer_allotment a
@@ -289,8 +297,8 @@ select allotment_id, coalesce(a.drawn, 0) as drawn, coalesce(i.coins, 0) as issu
 -- it had taken by then may wait for a while.
 select j.customer_id, j.asset, j.seq
   from issuer_fund f
-  join journal j on j.counter = 4 and j.counter_party = f.brand_id and j.kind in (1, 14)
-                and j.amount > 0 and j.reference is null
+  join journal j on j.counter = {counter:coins_issued} and j.counter_party = f.brand_id
+                and j.kind in ({kinds:issues}) and j.amount > 0 and j.reference is null
                 and j.recorded_at > f.prepaid_since + interval '1 minute'
  limit 100
 
@@ -298,11 +306,11 @@ select j.customer_id, j.asset, j.seq
 -- A reversal that has nothing to undo, or does not undo it to the last unit (PTS-8, RED-7).
 select r.customer_id, r.asset, r.seq
   from journal r
- where r.kind = 16 and r.refusal = 0
+ where r.kind = {kind:reversal} and r.refusal = {refusal:none}
    and not exists (select from journal o
                     where o.customer_id = r.customer_id and o.transaction_id = r.reference
-                      and o.leg = r.leg and o.asset = r.asset and o.refusal = 0
-                      and o.kind in (1, 2, 4, 12, 13, 14, 15)
+                      and o.leg = r.leg and o.asset = r.asset and o.refusal = {refusal:none}
+                      and o.kind in ({kinds:reversible})
                       and o.counter = r.counter and o.counter_party = r.counter_party
                       and o.amount + o.held_amount = -r.amount and r.held_amount = 0)
  limit 100
@@ -311,7 +319,7 @@ select r.customer_id, r.asset, r.seq
 select o.customer_id, o.asset, o.seq
   from journal r
   join journal o on o.customer_id = r.customer_id and o.transaction_id = r.reference
- where r.kind = 16 and r.leg = 0 and r.refusal = 0
+ where r.kind = {kind:reversal} and r.leg = 0 and r.refusal = {refusal:none}
    and not exists (select from journal l
                     where l.customer_id = r.customer_id and l.transaction_id = r.transaction_id
                       and l.leg = o.leg)

@@ -39,40 +39,40 @@ select j.customer_id, j.transaction_id, j.leg, j.kind, j.refusal, j.requested, j
  order by j.leg
 
 -- find_claims --
--- Who has claimed what these transactions want to claim: an invoice (1), a reference (2), an order
--- (3). $1: transactions, $2: kinds, $3: owners, $4: keys. What a point of sale has voided is claimed
+-- Who has claimed what these transactions want to claim: an invoice, a reference, an order.
+-- $1: transactions, $2: kinds of claims, $3: owners, $4: keys. What a point of sale has voided is claimed
 -- by no transaction: its id is all zeros.
 select k.transaction_id, c.transaction_id as claimed_by
   from unnest($1::uuid[], $2::smallint[], $3::integer[], $4::text[])
        as k (transaction_id, kind, owner, key)
   join invoice_claim c on c.store_id = k.owner and c.invoice_key = k.key
- where k.kind = 1 and c.transaction_id <> k.transaction_id
+ where k.kind = {claim:invoice} and c.transaction_id <> k.transaction_id
  union all
 select k.transaction_id, c.transaction_id
   from unnest($1::uuid[], $2::smallint[], $3::integer[], $4::text[])
        as k (transaction_id, kind, owner, key)
   join reference_claim c on c.partner_id = k.owner and c.reference_key = k.key
- where k.kind = 2 and c.transaction_id <> k.transaction_id
+ where k.kind = {claim:reference} and c.transaction_id <> k.transaction_id
  union all
 select k.transaction_id, c.transaction_id
   from unnest($1::uuid[], $2::smallint[], $3::integer[], $4::text[])
        as k (transaction_id, kind, owner, key)
   join order_claim c on c.brand_id = k.owner and c.order_key = k.key
- where k.kind = 3 and c.transaction_id <> k.transaction_id
+ where k.kind = {claim:order} and c.transaction_id <> k.transaction_id
 
 -- find_used --
 -- Which of these transactions want a QR that has paid, or the reversal of what is reversed, and
--- their refusal (6, 15). $1: transactions, $2: customers, $3: QR codes, $4: what is reversed; NULL
+-- their refusal. $1: transactions, $2: customers, $3: QR codes, $4: what is reversed; NULL
 -- where that is not wanted.
-select k.transaction_id, 6 as refusal
+select k.transaction_id, {refusal:qr_invalid} as refusal
   from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as k (transaction_id, customer_id, issued_at)
   join qr_use u on u.customer_id = k.customer_id and u.issued_at = k.issued_at
  where u.transaction_id <> k.transaction_id
  union all
-select k.transaction_id, 15
+select k.transaction_id, {refusal:already_reversed}
   from unnest($1::uuid[], $2::uuid[], $4::uuid[]) as k (transaction_id, customer_id, reference)
   join journal j on j.customer_id = k.customer_id and j.reference = k.reference
-                and j.kind = 16 and j.leg = 0 and j.refusal = 0
+                and j.kind = {kind:reversal} and j.leg = 0 and j.refusal = {refusal:none}
  where j.transaction_id <> k.transaction_id
 
 -- find_paid --
@@ -155,8 +155,9 @@ select h.*
          from journal j
         where j.customer_id = w.customer_id and j.asset = w.asset
           and (j.amount <> 0 or j.held_amount <> 0
-               or (j.refusal = 0 and (j.kind in (1, 2, 16)
-                                      or ($9::boolean and j.kind in (9, 10) and j.asset = 0))))
+               or (j.refusal = {refusal:none}
+                   and (j.kind in ({kinds:shown_empty})
+                        or ($9::boolean and j.kind in ({kinds:standing}) and j.asset = 0))))
           and ($3::integer is null or j.brand_id = $3)
           and ($4::timestamptz is null
                or (j.recorded_at, j.asset, j.seq) < ($4, $5::integer, $6::bigint))

@@ -138,7 +138,8 @@ select s.issuer, s.counter, s.party, sum(s.coins)::bigint as coins
         where m.xid >= $6 and m.xid <= $7 and m.xid < $1
           and local_day(m.recorded_at, null) = local_day($3::timestamptz, null)
           and m.recorded_at < $3) s
- where $10::integer is null or s.issuer = $10 or (s.counter in (0, 5) and s.party = $10)
+ where $10::integer is null or s.issuer = $10
+    or (s.counter in ({counter:none}, {counter:coins_settled}) and s.party = $10)
  group by s.issuer, s.counter, s.party
 having sum(s.coins) <> 0
  order by s.issuer, s.counter, s.party

@@ -47,7 +47,8 @@ select j.customer_id, j.recorded_at,
                       and e.leg = 0 and e.held_amount < 0) as is_open
   from (select customer_id, transaction_id, recorded_at
           from journal
-         where kind = 3 and refusal = 0 and recorded_at > $1 and recorded_at <= $2
+         where kind = {kind:hold} and refusal = {refusal:none}
+           and recorded_at > $1 and recorded_at <= $2
          order by recorded_at
          fetch first $3 rows with ties) j
  order by j.recorded_at

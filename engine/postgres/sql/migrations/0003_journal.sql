@@ -17,7 +17,7 @@ create table journal (
     seq            bigint not null,             -- 1, 2, 3 ... in each wallet, without a gap
     transaction_id uuid not null,
     leg            smallint not null,           -- 0 the operation's own posting; 1 its coins
-    kind           smallint not null,           -- see engine/ledger/vocabulary.py
+    kind           smallint not null,           -- see engine/codes.py
     refusal        smallint not null,           -- 0, or why nothing was done
     part           smallint not null,           -- of a reversal: 0 the whole, else the n-th part
     requested      bigint not null,             -- how much the operation asked for
@@ -69,10 +69,11 @@ create index journal_reference on journal (customer_id, reference)
 
 -- A transaction is reversed once (PTS-8, RED-7).
 create unique index journal_reversal on journal (customer_id, reference)
- where kind = 16 and leg = 0 and refusal = 0;
+ where kind = {kind:reversal} and leg = 0 and refusal = {refusal:none};
 
 -- Holds by the time they were placed: those whose time is up are found among the newest.
-create index journal_hold on journal (recorded_at) where kind = 3 and refusal = 0;
+create index journal_hold on journal (recorded_at)
+ where kind = {kind:hold} and refusal = {refusal:none};
 
 -- The transaction that wrote a row is filled by the server: folding takes those that have ended.
 create index journal_xid on journal (xid);
@@ -252,12 +253,13 @@ create table sent_code (
 );
 create index sent_code_sent on sent_code (sent_at);
 
--- The transactions whose invoice, reference or order may be claimed again: reversals (16) of a sale
--- to the wrong customer (2) or of a mistake (3) have freed it (INV-6).
+-- The transactions whose invoice, reference or order may be claimed again: reversals of a sale to
+-- the wrong customer or of a mistake have freed it (INV-6).
 create view freed_transaction as
 select r.customer_id, r.reference as transaction_id
   from journal r
- where r.kind = 16 and r.leg = 0 and r.refusal = 0 and r.cause in (2, 3);
+ where r.kind = {kind:reversal} and r.leg = 0 and r.refusal = {refusal:none}
+   and r.cause in ({cause:wrong_customer}, {cause:mistake});
 
 -- The journal for a person at psql: lot keys taken apart. Issuers from 2^31 on are partners, and
 -- what is owed to an issuer never expires.

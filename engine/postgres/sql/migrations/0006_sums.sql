@@ -20,14 +20,14 @@ select j.xid, j.recorded_at, j.asset, j.counter, j.counter_party as party,
  where j.amount <> 0 or j.held_amount <> 0;
 
 -- The lots that came into wallets and left them, with the sign of the move. What is held for a
--- payment is still owed, so a hold and what gives it back are no moves; a repayment (17) is.
--- The day 0 is that of debts, see engine/ledger/vocabulary.py.
+-- payment is still owed, so a hold and what gives it back are no moves; a repayment is.
+-- The day 0 is that of debts, see engine/codes.py.
 create view lot_move as
 select j.xid, j.recorded_at, j.asset, j.moved[i] & 4294967295 as issuer,
        (j.moved[i] >> 32)::integer as expires_day, j.moved[i + 1] as amount
   from journal j
  cross join lateral generate_series(1, array_length(j.moved, 1), 2) as i
- where j.counter <> 0 or j.kind = 17;
+ where j.counter <> {counter:none} or j.kind = {kind:repayment};
 
 -- Whose coins went where: to the account `counter` of `party`, below zero where they came from it.
 -- Where coins repaid a debt `counter` is 0, and `party` is the issuer that the debt was owed to: the
@@ -40,7 +40,7 @@ select j.xid, j.recorded_at, j.counter, m.issuer, m.party, m.coins
        select j.moved[i] & 4294967295 as issuer, j.counter_party::bigint as party,
               -j.moved[i + 1] as coins
          from generate_series(1, array_length(j.moved, 1), 2) as i
-        where j.counter <> 0
+        where j.counter <> {counter:none}
         union all
        select lot.issuer, debt.issuer,
               least(lot.reached, debt.reached)
@@ -55,8 +55,8 @@ select j.xid, j.recorded_at, j.counter, m.issuer, m.party, m.coins
                 where j.moved[i + 1] > 0) debt
               on least(lot.reached, debt.reached)
                  > greatest(lot.reached - lot.amount, debt.reached - debt.amount)
-        where j.kind = 17) m
- where j.asset + 0 = 0 and (j.counter <> 0 or j.kind = 17);
+        where j.kind = {kind:repayment}) m
+ where j.asset + 0 = 0 and (j.counter <> {counter:none} or j.kind = {kind:repayment});
 
 -- The sums, by the day of the business. Room is left in their pages, for those of today are written
 -- again and again.
