@@ -39,6 +39,7 @@ from engine.ledger.readiness import Readiness
 from engine.ledger.seen import LookUp
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
+from engine.network.anchoring import Anchoring
 from engine.network.events import Events
 from engine.network.folding import Folder
 from engine.network.invoices import Invoices
@@ -113,6 +114,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             _watch_loop(metrics),
             readiness.run(),
             _fold(settings, dsn, metrics),
+            Anchoring(dsn, settings, metrics).run(),
         ):
             stack.callback(asyncio.create_task(watcher).cancel)
         dispatch = Dispatch(sender_of(settings), settings, metrics)
