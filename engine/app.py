@@ -105,9 +105,8 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             waiting_max=settings.stream_events_waiting_max,
             days_max=settings.occurred_days_max,
         )
-        utc_offset = partial(_utc_offset_now, catalogue)
         for watcher in (
-            Sweeper(pool, committer, utc_offset, settings, metrics).run(),
+            Sweeper(pool, committer, partial(_utc_offset_now, catalogue), settings, metrics).run(),
             catalogue.watch(),
             catalogue.listen(open_listener),
             events.listen(),
