@@ -39,6 +39,7 @@ from engine.ledger.readiness import Readiness
 from engine.ledger.seen import LookUp
 from engine.ledger.statements import Statements
 from engine.metrics import Metrics
+from engine.network.anchoring import Anchoring
 from engine.network.events import Events
 from engine.network.folding import Folder
 from engine.network.invoices import Invoices
@@ -104,15 +105,15 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             waiting_max=settings.stream_events_waiting_max,
             days_max=settings.occurred_days_max,
         )
-        utc_offset = partial(_utc_offset_now, catalogue)
         for watcher in (
-            Sweeper(pool, committer, utc_offset, settings, metrics).run(),
+            Sweeper(pool, committer, partial(_utc_offset_now, catalogue), settings, metrics).run(),
             catalogue.watch(),
             catalogue.listen(open_listener),
             events.listen(),
             _watch_loop(metrics),
             readiness.run(),
             _fold(settings, dsn, metrics),
+            Anchoring(dsn, settings, metrics).run(),
         ):
             stack.callback(asyncio.create_task(watcher).cancel)
         dispatch = Dispatch(sender_of(settings), settings, metrics)

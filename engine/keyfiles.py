@@ -1,4 +1,4 @@
-"""Keys outside the database: of what customers are sent, and of the journal's hashes.
+"""Keys outside the database: of what customers are sent, of the journal's hashes, and of anchors.
 
 Each is a setting or a file of the data folder, made at the first start. The key of the hashes is
 kept in a file also where it comes of the secret, so that a later change of the secret leaves it as
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from hashlib import blake2b, sha256
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from engine.settings import Settings
 KEY_SIZE = 32
 SECRET_FILE = "secret"  # noqa: S105 - the name of a file
 CHAIN_KEY_FILE = "chain.key"
+ANCHOR_KEY_FILE = "anchor.key"
 
 
 def code_secret(settings: Settings) -> bytes:
@@ -54,6 +56,25 @@ def known_chain_key(settings: Settings) -> bytes | None:
     return _read(path) if path.exists() else _chain_key_of_secret(settings)
 
 
+def anchor_key_file(settings: Settings) -> Path:
+    """Return the file of the key that signs anchors."""
+    if settings.anchor_key:
+        return Path(settings.anchor_key)
+    return settings.data_dir / ANCHOR_KEY_FILE
+
+
+def anchor_key(settings: Settings, new_key: Callable[[], bytes]) -> bytes:
+    """Return what the file of the key that signs anchors has; the default one is made if missing.
+
+    Raises OSError where it cannot be read or made.
+    """
+    path = anchor_key_file(settings)
+    if not settings.anchor_key and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_once(path, new_key())
+    return path.read_bytes()
+
+
 def _key_of(text: str) -> bytes:
     return sha256(text.encode()).digest()
 
@@ -66,11 +87,15 @@ def _chain_key_of_secret(settings: Settings) -> bytes | None:
 
 def _kept(path: Path, key: bytes) -> bytes:
     """Return the key that a file has, after writing `key` where there is no such file."""
+    _write_once(path, key)
+    return _read(path)
+
+
+def _write_once(path: Path, key: bytes) -> None:
     with contextlib.suppress(FileExistsError):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(file, "wb") as made:
             made.write(key)
-    return _read(path)
 
 
 def _read(path: Path) -> bytes:

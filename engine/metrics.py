@@ -50,6 +50,7 @@ class Metrics:
         self._make_funds()
         self._make_rest()
         self._make_folding()
+        self._make_anchors()
         self.stage = {stage: self.batch_stage.labels(stage).observe for stage in STAGES}
 
     def _make_http(self) -> None:
@@ -245,6 +246,19 @@ class Metrics:
         self.fold_failures = Counter(
             "leal_fold_failures_total",
             "Failed steps of the rollup; they changed nothing.",
+            registry=self.registry,
+        )
+
+    def _make_anchors(self) -> None:
+        """Anchors of the journal, outside the database."""
+        self.last_anchor = Gauge(
+            "leal_last_anchor_timestamp_seconds",
+            "Unix time of the newest anchor, as this worker has seen it.",
+            registry=self.registry,
+        )
+        self.anchor_failures = Counter(
+            "leal_anchor_failures_total",
+            "Anchors that could not be written, or that the webhook did not accept.",
             registry=self.registry,
         )
 

@@ -6,10 +6,13 @@ inside out: lock < statement < append < answer, so that the innermost gives a de
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 AT_LEAST_ONE: tuple[str, ...] = ("lanes", "workers", "passwords_hashing_max", "stream_heartbeat_s")
 AT_LEAST_ONE += ("connections_max", "head_timeout_ms", "head_bytes_max")
@@ -22,6 +25,7 @@ AT_LEAST_ONE += (
     "fold_timeout_ms",
     "reports_max",
     "report_timeout_ms",
+    "anchor_full_every",
 )
 SENDERS: dict[str, tuple[str, ...]] = {"outbox": (), "log": (), "smtp": ("smtp_url",)}
 SENDERS |= {"webhook": ("sms_webhook_url", "sms_webhook_secret")}
@@ -107,6 +111,18 @@ class Settings:
     audit_process_rows_min: Annotated[
         int, "rows of the journal for each process of an audit, at least"
     ] = 100_000
+
+    # Anchors of the journal, outside the database.
+    anchor: Annotated[str, "folder, or https:// URL, for anchors of the journal"] = ""
+    anchor_interval_s: Annotated[
+        int, "time from one anchor to the next, if there is a place for them; 0 turns it off"
+    ] = 3600
+    anchor_full_every: Annotated[
+        int, "every so many anchors, one lists all wallets, not only those that have moved"
+    ] = 24
+    anchor_key: Annotated[
+        str, "file of the Ed25519 key of the anchors; by default a generated one in the data folder"
+    ] = ""
 
     # HTTP.
     connections_max: Annotated[int, "client connections of one worker"] = 10_000
@@ -252,6 +268,10 @@ class Settings:
             missing = [name for name in SENDERS[sender] if not getattr(self, name)]
             if missing:
                 raise ValueError(f"the sender {sender} needs {' and '.join(missing)}")
+        if not _may_be_posted_to(self.anchor):
+            raise ValueError(
+                "anchor is a folder, an https:// URL, or an http:// URL of this machine's loopback"
+            )
         for name in ("secret", "chain_key"):
             if 0 < len(getattr(self, name)) < 32:
                 raise ValueError(f"{name} has less than 32 characters; use `openssl rand -hex 32`")
@@ -261,3 +281,14 @@ class Settings:
         return {
             f"LEAL_{name.upper()}": str(getattr(self, name)) for name in self.__dataclass_fields__
         }
+
+
+def _may_be_posted_to(target: str) -> bool:
+    """Return whether a target is a folder, or a URL whose requests nobody else can change."""
+    if "://" not in target:
+        return True
+    url = urlsplit(target)
+    loopback = url.hostname == "localhost"
+    with contextlib.suppress(ValueError):
+        loopback = loopback or ip_address(url.hostname or "").is_loopback
+    return bool(url.hostname) and (url.scheme == "https" or (url.scheme == "http" and loopback))

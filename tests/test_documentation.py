@@ -148,7 +148,7 @@ TALLIES = {"leal_http_express_total", "leal_operations_total", "leal_operation_t
 OTHER_FLAGS = {
     *("--all", "--help", "--inplace", "--dist", "--ui"),
     *("--connections", "--rounds", "--seconds", "--quick", "--full", "--results", "--rate"),
-    *("--url", "--other", "--role", "--store-id", "--name", "--securebits"),
+    *("--anchors", "--url", "--other", "--role", "--store-id", "--name", "--securebits"),
 }
 """Flags of the benchmarks, of commands other than `serve`, and of other programs."""
 OTHER_VARIABLES = {"LEAL_TEST_SEED", "LEAL_LOAD_PAUSE", "LEAL_LOAD_SEED"}

@@ -1,10 +1,11 @@
-"""The command line: `leal-engine serve | demo | migrate | audit | sweep | keys | customers`."""
+"""The command line: `leal-engine serve | demo | migrate | audit | anchor | sweep | keys | …`."""
 
 from __future__ import annotations
 
 import click
 
 from engine import __version__
+from engine.cli.anchors import anchor_command
 from engine.cli.books import audit_command, sweep_command
 from engine.cli.customers import customers_group
 from engine.cli.environment import heed
@@ -25,6 +26,7 @@ for command in (
     demo_command,
     migrate_command,
     audit_command,
+    anchor_command,
     sweep_command,
     keys_group,
     customers_group,

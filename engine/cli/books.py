@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from rich.progress import Progress, TextColumn
 
 from engine import logs
 from engine.app import sweeper_of
+from engine.cli.anchors import audit_anchors_of
 from engine.cli.options import (
     data,
     explained,
@@ -30,8 +32,14 @@ from engine.settings import Settings
 
 
 @click.command("audit")
+@click.option(
+    "--anchors",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder of anchors to compare the journal with; by default that of --anchor.",
+)
 @settings_options
-def audit_command(**options: Any) -> None:
+def audit_command(folder: Path | None, **options: Any) -> None:
     """Recompute every balance, lot, hash and sum from the journal alone; exit 1 naming faults."""
     settings = settings_from(options)
     with explained(), data(settings) as dsn:
@@ -39,6 +47,9 @@ def audit_command(**options: Any) -> None:
         key = known_chain_key(settings)
         report = run(with_connection(dsn, lambda conn: _audit_with_progress(conn, shared, key)))
         report.add(run(with_connection(dsn, audit_sums)))
+        anchors = audit_anchors_of(settings, dsn, folder)
+    if anchors is not None:
+        report.add(anchors.faults)
     for fault in report.faults:
         click.echo(fault, err=True)
     if key is None:
@@ -47,6 +58,8 @@ def audit_command(**options: Any) -> None:
             " --data-dir with chain.key, or LEAL_CHAIN_KEY.",
             err=True,
         )
+    if anchors is not None:
+        click.echo(anchors.summary)
     click.echo(report.summary)
     if report.faults_found:
         sys.exit(1)

@@ -753,6 +753,8 @@ CREATE INDEX issuer_allotment_open ON public.issuer_allotment USING btree (brand
 
 CREATE INDEX journal_hold ON public.journal USING btree (recorded_at) WHERE ((kind = 3) AND (refusal = 0));
 
+CREATE INDEX journal_recorded ON public.journal USING brin (recorded_at) WITH (autosummarize='on');
+
 CREATE INDEX journal_reference ON public.journal USING btree (customer_id, reference) WHERE ((reference IS NOT NULL) AND (leg = 0));
 
 CREATE UNIQUE INDEX journal_reversal ON public.journal USING btree (customer_id, reference) WHERE ((kind = 16) AND (leg = 0) AND (refusal = 0));

@@ -253,6 +253,35 @@ BUGS: tuple[Bug, ...] = (
         "        if False and lots_total(&self.lots) != balance:",
         ("tests/ledger/test_auditors.py",),
     ),
+    # Anchors outside the database.
+    Bug(
+        "lists no row that was committed late",
+        "engine/ledger/anchors.py",
+        "last.at - OVERLAP",
+        "last.at",
+        ("tests/network/test_anchoring.py",),
+    ),
+    Bug(
+        "takes an anchor of another series for the next one",
+        "engine/ledger/anchor_audit.py",
+        "if anchor.statement.previous != before.digest:",
+        "if False:",
+        ("tests/network/test_anchor_audit.py",),
+    ),
+    Bug(
+        "finds no row that another one has replaced",
+        "engine/postgres/sql/anchors.sql",
+        "where j.hash is distinct from a.hash",
+        "where j.hash is null",
+        ("tests/network/test_anchor_audit.py",),
+    ),
+    Bug(
+        "lets every worker write an anchor",
+        "engine/network/anchoring.py",
+        'if not await connection.fetchval(SQL["take_turn"]):  # network op',
+        'if not await connection.fetchval("select true"):  # network op',
+        ("tests/network/test_anchoring.py",),
+    ),
     # The coins of prepaid issuers.
     Bug(
         "issues coins without drawing them",

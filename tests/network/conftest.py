@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from anchored import Moves, Series
 from copy_format import decode, leg_of
-from harness import connection_to
+from harness import CHAIN_KEY, connection_to
 
 from bench.postings import DAY, Postings
+from engine.ledger.chain import adopt_chain_key
 from engine.ledger.core import Batch
 from engine.ledger.journal import Journal
 from engine.ledger.receipts import microseconds
@@ -136,3 +139,26 @@ async def open_traffic(
     yield open_one
     for journal in opened:
         journal.terminate()
+
+
+@pytest.fixture
+def series(database: str, tmp_path: Path) -> Series:
+    return Series(database, tmp_path)
+
+
+@pytest.fixture
+async def moves(database: str, dice: random.Random) -> Moves:
+    async with connection_to(database) as connection:
+        await adopt_chain_key(connection, CHAIN_KEY)
+    moves = Moves(database, dice.getrandbits(32))
+    await moves.make(40)
+    return moves
+
+
+@pytest.fixture
+async def three(series: Series, moves: Moves) -> list[Path]:
+    """Return three anchors, each with what moved before it."""
+    for _ in range(3):
+        await moves.make()
+        await series.write()
+    return series.files
