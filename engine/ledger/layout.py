@@ -1,8 +1,8 @@
 """The layout of a row of the journal and of a packed hold: which fields, in which order.
 
-The columns are written and hashed in this order. `make codes` writes what the compiled core includes
-of it, `ext/layout.pxi`, and the page `docs/reference/journal-row.md`. The migration that creates
-the table says what each column means.
+The columns are written and hashed in this order. `make codes` writes what the compiled core
+includes of it, `ext/layout.pxi`, and the page `docs/reference/journal-row.md`. The migration that
+creates the table says what each column means.
 """
 
 from __future__ import annotations
