@@ -16,6 +16,7 @@ from engine.commands.problem import Problem
 from engine.commands.sales import Asked, differing, find_earlier, find_sale, named, printed_on
 from engine.commands.scope import number_of, store_of
 from engine.commands.services import Services
+from engine.constants import EPOCH
 from engine.http.bodies import BodyDecoder, query_int
 from engine.http.dispatcher import Call, answer, read_body
 from engine.http.headers import query_text
@@ -211,7 +212,7 @@ def _cursor(text: str | None) -> tuple[datetime, str] | None:
         moment, _, number = place.partition(".")
         if not number.isprintable():
             raise ValueError("no invoice is called so")
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(moment)), number
+        return EPOCH + timedelta(microseconds=int(moment)), number
     except (ValueError, OverflowError):
         raise Problem(
             "invalid_request", "`cursor` must be a `next_cursor` that this list gave."

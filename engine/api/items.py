@@ -20,7 +20,7 @@ from engine.http.bodies import BodyDecoder
 from engine.http.dispatcher import Call, answer, read_body
 from engine.http.headers import query_text
 from engine.http.response import Response
-from engine.people.keys import Principal, Role
+from engine.people.keys import ADMINISTRATORS, Principal
 from engine.postgres.connections import PooledConnection
 from engine.postgres.sql import queries
 from engine.programme.brands import Brand
@@ -29,7 +29,6 @@ from engine.programme.segments import Segment
 from engine.schemas import items as schemas
 
 SQL = queries("items")
-ADMINISTRATORS = frozenset({Role.NETWORK, Role.BRAND})
 
 Facts = dict[str, Any]
 

@@ -14,6 +14,7 @@ from engine.api.items import moment
 from engine.api.wallets import wallets_of
 from engine.commands.scope import store_of
 from engine.commands.services import Services
+from engine.constants import ID_MAX
 from engine.errors import CustomerNotFound
 from engine.http.bodies import query_int
 from engine.http.dispatcher import Call, answer
@@ -25,7 +26,6 @@ from engine.programme.items import Item, ItemKind
 from engine.programme.stock import Standing
 from engine.schemas.items import Offer, Offers, Reason
 
-ID_MAX = 2**31 - 1
 REASONS: dict[Refusal, Reason] = {Refusal[code.upper()]: code for code in get_args(Reason)}
 UNLIMITED = Standing(out_of_stock=False, limit_reached=False, named=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import UNSET
@@ -11,6 +11,7 @@ from msgspec import UNSET
 from engine.commands.problem import Problem
 from engine.commands.scope import brand_of, number_of
 from engine.commands.services import Services
+from engine.constants import EPOCH, MICROSECONDS
 from engine.http.bodies import BodyDecoder
 from engine.http.dispatcher import Call, answer, read_body
 from engine.http.response import Response
@@ -22,7 +23,6 @@ from engine.programme.calendar import COINS_COUNTRY
 from engine.schemas.administration import NewProgramme, Programme, Programmes
 
 NEW = BodyDecoder(NewProgramme)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NO_COINS = {"coins": 0, "coins_amount": 100_000, "issuer": False, "receiver": False}
 """What a brand begins with."""
 
@@ -110,7 +110,7 @@ def _no_version(number: int) -> Problem:
 
 def _body(brand: Brand, programme: earning.Programme) -> Programme:
     """Return a version as it is told."""
-    microseconds = round(programme.effective_from * 1_000_000)
+    microseconds = round(programme.effective_from * MICROSECONDS)
     return Programme(
         version=programme.version,
         effective_from=EPOCH + timedelta(microseconds=microseconds),

@@ -17,6 +17,7 @@ from engine.api.date_ranges import query_as_of, query_period
 from engine.commands.problem import Problem
 from engine.commands.scope import brand_of
 from engine.commands.services import Services
+from engine.constants import EPOCH_DAY
 from engine.http.dispatcher import Call, answer
 from engine.http.headers import query_text
 from engine.http.response import Response
@@ -24,7 +25,7 @@ from engine.ledger.receipts import microseconds
 from engine.ledger.vocabulary import COINS, DEBT_DAY, Counter
 from engine.network.reports import Account, AssetBooks, Party, Position, Reach
 from engine.network.reports import Settlement as Settled
-from engine.programme.calendar import COINS_COUNTRY, CURRENCIES, EPOCH, UTC_OFFSETS, iso_moment
+from engine.programme.calendar import COINS_COUNTRY, CURRENCIES, UTC_OFFSETS, iso_moment
 from engine.programme.catalogue import Snapshot
 
 COINS_OFFSET = UTC_OFFSETS[COINS_COUNTRY]
@@ -131,7 +132,7 @@ def aged(lots: dict[int, int], today: date) -> Aged:
     months: dict[str, int] = defaultdict(int)
     expired = 0
     for day, amount in sorted(lots.items()):
-        last = EPOCH + timedelta(days=day)
+        last = EPOCH_DAY + timedelta(days=day)
         if day == DEBT_DAY:
             continue
         if last < today:

@@ -33,14 +33,13 @@ from engine.api.items import GIFTS, PROMOTIONS, REWARDS
 from engine.api.parties import ORGANISATIONS, PARTNERS
 from engine.http.dispatcher import Handler, OpenRoute, Route
 from engine.http.fast_path import FastRoute
-from engine.people.keys import Role
+from engine.people.keys import ADMINISTRATORS, Role
 
 CASHIERS = frozenset({Role.NETWORK, Role.BRAND, Role.STORE, Role.CASHIER})
 EVERYONE = frozenset(Role)
 NETWORK = frozenset({Role.NETWORK})
 APP = frozenset({Role.APP})
 ONLINE = frozenset({Role.NETWORK, Role.APP})
-ADMINISTRATORS = frozenset({Role.NETWORK, Role.BRAND})
 SIGNED_IN = frozenset({Role.CASHIER})
 
 CUSTOMER = "/v1/customers/{customer_id}"

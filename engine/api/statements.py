@@ -11,6 +11,7 @@ import orjson
 from engine.api.date_ranges import query_days
 from engine.api.wallets import page_body, page_wanted, refuse_unknown
 from engine.commands.services import Services
+from engine.constants import MICROSECONDS
 from engine.http.dispatcher import Call, answer
 from engine.http.parameters import customer_id_of
 from engine.http.response import Response
@@ -48,7 +49,7 @@ async def statement(services: Services, call: Call) -> Response:
         "to": last.isoformat(),
         "as_of": iso_moment(now),
         "wallets": [
-            _wallet_body(span, local_day(now / 1_000_000, utc_offset(span.asset)), page)
+            _wallet_body(span, local_day(now / MICROSECONDS, utc_offset(span.asset)), page)
             for span in seen
         ],
     }

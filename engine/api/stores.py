@@ -12,6 +12,7 @@ from engine.api.programmes import current_of
 from engine.commands.problem import Problem
 from engine.commands.scope import brand_of, number_of, refuse_retired, sees
 from engine.commands.services import Services
+from engine.constants import ID_MAX
 from engine.http.bodies import BodyDecoder, query_int
 from engine.http.dispatcher import Call, answer, read_body
 from engine.http.response import Response
@@ -22,7 +23,6 @@ from engine.schemas import administration as schemas
 
 NEW = BodyDecoder(schemas.NewStore)
 CHANGE = BodyDecoder(schemas.StoreChange)
-ID_MAX = 2**31 - 1
 
 
 async def listed(services: Services, call: Call) -> Response:

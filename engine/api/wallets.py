@@ -14,6 +14,7 @@ from aiohttp import web
 from engine.api.answers import STANDING_KINDS, recorded_answer, redeemed_item
 from engine.commands.problem import Problem
 from engine.commands.services import Services
+from engine.constants import ID_MAX, MICROSECONDS
 from engine.errors import CustomerNotFound
 from engine.http.bodies import query_int
 from engine.http.dispatcher import Call, answer
@@ -185,7 +186,7 @@ def _asset_filter(request: web.BaseRequest) -> tuple[str | None, int | None]:
     asset = query_text(request, "asset")
     if asset not in (None, "points", "coins"):
         raise Problem("invalid_request", "`asset` is points or coins.")
-    brand_id = query_int(request, "brand_id", 0, 2**31 - 1)
+    brand_id = query_int(request, "brand_id", 0, ID_MAX)
     return asset, None if brand_id == 0 else brand_id
 
 
@@ -201,9 +202,9 @@ def _cursor(text: str | None) -> tuple[datetime, int, int] | None:
     try:
         place = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
         moment, asset, seq = (int(part) for part in place.split("."))
-        if not (0 <= asset < 2**31 and 0 <= seq < 2**63):
+        if not (0 <= asset <= ID_MAX and 0 <= seq < 2**63):
             raise ValueError("no place has these numbers")
-        seconds, fraction = divmod(moment, 1_000_000)
+        seconds, fraction = divmod(moment, MICROSECONDS)
         return datetime.fromtimestamp(seconds, UTC).replace(microsecond=fraction), asset, seq
     except (ValueError, OverflowError, OSError):
         raise Problem(

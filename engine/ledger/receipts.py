@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 import orjson
 
+from engine.constants import MICROSECONDS
 from engine.ledger.core import Leg
 from engine.ledger.vocabulary import ISSUING_KINDS, Counter, Kind
 
-MICROSECONDS = 1_000_000
 HOLD_EXPIRES_AT = slice(24, 32)
 HOLD_TRIES_LEFT = slice(56, 58)
 HOLD_RESENDS_LEFT = slice(58, 60)

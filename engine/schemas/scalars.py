@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from engine.constants import ID_MAX
 from engine.schemas.texts import CONTROLS, IN_DOCUMENT, Needs, TextRule
 
 AMOUNT_MAX = 10**12
@@ -100,7 +101,7 @@ Stock = Annotated[
 ]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Age = Annotated[int, Meta(ge=0, le=150)]
-Id = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
 Text = Annotated[str, _text(100).meta()]
 Name = Annotated[str, _shown(100, "glyph").meta()]
 PersonName = Annotated[str, _shown(100, "letter").meta()]
