@@ -35,7 +35,7 @@ async def readyz(services: Services, _request: web.BaseRequest) -> Response:
     if reason is None:
         try:
             async with asyncio.timeout(DATABASE_PROBE_S_MAX):
-                await services.pool.fetchval("select 1")  # network op
+                await services.pool.ping()
         except Exception:  # noqa: BLE001 - whatever it is, the database cannot be used
             reason = "database out of reach"
         reason = reason or services.readiness.reason
