@@ -126,7 +126,7 @@ async def update_store(
     accepts_coins: bool | None,
     invoice_scope: InvoiceScope | None,
 ) -> None:
-    """Change a store; None leaves a column as it is. A replaced scope is kept, with `at` as its end."""
+    """Change a store; None leaves a column as it is. A replaced scope is kept, to end `at`."""
     await connection.execute(  # network op
         SQL["update_store"], store_id, name, city, accepts_coins, invoice_scope, at
     )

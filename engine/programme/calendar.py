@@ -18,7 +18,7 @@ Currency = Literal["COP", "USD", "GTQ"]
 UTC_OFFSETS: dict[str, int] = {"CO": -5 * 3600, "PA": -5 * 3600, "SV": -6 * 3600, "GT": -6 * 3600}
 """Seconds east of UTC, by ISO 3166 country."""
 
-CURRENCIES: dict[str, str] = {"CO": "COP", "SV": "USD", "PA": "USD", "GT": "GTQ"}
+CURRENCIES: dict[str, Currency] = {"CO": "COP", "SV": "USD", "PA": "USD", "GT": "GTQ"}
 """ISO 4217 currency by country."""
 
 COINS_COUNTRY = "CO"

@@ -158,6 +158,11 @@ Asset = Literal["points", "coins"]
 Moment = Annotated[
     datetime, Meta(description="RFC 3339.", extra_json_schema={"format": "date-time"})
 ]
+MomentText = Annotated[
+    str, Meta(description="RFC 3339.", extra_json_schema={"format": "date-time"})
+]
+"""A moment of an answer, written with all its microseconds, which `Moment` leaves out if they are
+0."""
 Day = Annotated[date, Meta(description="A day in the calendar of the brand's country.")]
 Balance = Annotated[
     int,

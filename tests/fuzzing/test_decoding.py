@@ -11,15 +11,16 @@ from itertools import chain
 
 import msgspec
 import orjson
-from contract import examples_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torture import size
 
 from engine.api.bulk import items_of
-from engine.api.contract import CONTRACT
+from engine.api.contract import declaration_of
+from engine.api.routes import ALL_ROUTES
 from engine.commands.problem import Problem
 from engine.http.bodies import BodyDecoder
+from engine.http.operation import examples_of
 from engine.http.plain import plain_request
 from engine.schemas.transactions import BulkItem
 
@@ -28,7 +29,9 @@ REFUSALS = {"malformed_json", "invalid_request"}
 ITEMS_MAX = 10
 
 
-EXAMPLES = list(chain.from_iterable(examples_of(row.body) for row in CONTRACT.values()))
+EXAMPLES = list(
+    chain.from_iterable(examples_of(declaration_of(route).body) for route in ALL_ROUTES)
+)
 SHAPES = sorted({type(one) for one in EXAMPLES}, key=lambda shape: shape.__name__)
 ITEM = BodyDecoder(BulkItem)
 WIRES = [BodyDecoder(shape) for shape in SHAPES]
