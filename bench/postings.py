@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from bench.sales import CHAIN_KEY
 from engine.codes import Kind
+from engine.constants import DAY_SECONDS
 from engine.ledger.core import Batch, Ledger, Leg, Operation
-from engine.programme.calendar import COINS_COUNTRY, DAY_SECONDS, UTC_OFFSETS
+from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 
 SECOND: Final = 1_000_000
 DAY: Final = DAY_SECONDS * SECOND

@@ -23,7 +23,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 70
 
-BASE = {"codes", "errors", "settings", "metrics", "logs", "keyfiles"}
+BASE = {"codes", "constants", "errors", "settings", "metrics", "logs", "keyfiles"}
 MAY_IMPORT = {
     "postgres": set(),
     "people": {"postgres"},
@@ -124,6 +124,17 @@ def test_every_round_trip_is_marked():
             if SPEAKS_TO_POSTGRES.search(line) and "# network op" not in line:
                 unmarked.append(place(file, number))
     assert not unmarked, "mark each of these lines with `# network op`"
+
+
+def test_http_makes_no_round_trip_itself():
+    found = [
+        place(file, number)
+        for file in MODULES
+        if file.relative_to(ENGINE).parts[0] in {"api", "http", "schemas"}
+        for number, line in enumerate(file.read_text().splitlines(), 1)
+        if "# network op" in line or re.search(r"\bqueries\(|\bSQL\b", line)
+    ]
+    assert not found, "give the statement a function beside its SQL"
 
 
 def test_no_sql_maps_case_by_the_locale_of_the_database():

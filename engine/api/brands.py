@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from engine.api.example_values import BRAND_ID
 from engine.api.pagination import page_of
-from engine.api.programmes import current_of
+from engine.api.programmes import PROGRAMME, current_of
+from engine.api.resource import Resource
 from engine.commands.scope import brand_of, sees
 from engine.commands.services import Services
-from engine.http.bodies import BodyDecoder
-from engine.http.dispatcher import Call, answer, read_body
-from engine.http.response import Response
-from engine.programme.administration import SQL
-from engine.programme.brands import Brand
-from engine.programme.calendar import CURRENCIES
-from engine.schemas import administration as schemas
+from engine.http.dispatcher import Call
+from engine.programme import brands
+from engine.schemas.administration import Brand, BrandChange, Brands, NewBrand
 
-NEW = BodyDecoder(schemas.NewBrand)
-CHANGE = BodyDecoder(schemas.BrandChange)
+BRAND = Brand(
+    brand_id=BRAND_ID,
+    name="Café Andino",
+    country="CO",
+    currency="COP",
+    retired=False,
+    programme=PROGRAMME,
+)
+BRANDS = Resource(noun="brand", rules="PTS-1", example=BRAND)
 
 
-async def listed(services: Services, call: Call) -> Response:
+@BRANDS.listing(Brands(brands=[BRAND], next_cursor=None))
+async def listed(services: Services, call: Call) -> Brands:
     """`GET /v1/brands`: those that the principal sees."""
     seen = (
         brand
@@ -28,62 +32,57 @@ async def listed(services: Services, call: Call) -> Response:
         if sees(call.principal, brand.brand_id, retired=brand.retired)
     )
     page, next_cursor = page_of(call.request, seen, lambda brand: brand.brand_id)
-    brands = [_body(brand) for brand in page]
-    return answer(msgspec.json.encode(schemas.Brands(brands=brands, next_cursor=next_cursor)))
+    return Brands(brands=[_shown(brand) for brand in page], next_cursor=next_cursor)
 
 
-async def create(services: Services, call: Call) -> Response:
+@BRANDS.adding(NewBrand(name="Café Andino", country="CO"))
+async def create(services: Services, call: Call, body: NewBrand) -> Brand:
     """`POST /v1/brands`: a brand without a programme yet."""
-    body: schemas.NewBrand = NEW.decode(await read_body(services, call.request))
     async with services.administration.change(
         call.principal, "brand created", content=body
     ) as change:
-        change.subject = await change.connection.fetchval(  # network op
-            SQL["insert_brand"], body.name, body.country, CURRENCIES[body.country]
-        )
-    return _told(services, change.subject, 201)
+        change.subject = await brands.insert_brand(change.connection, body.name, body.country)
+    return _now(services, change.subject)
 
 
-async def get(services: Services, call: Call) -> Response:
+@BRANDS.reading()
+async def get(services: Services, call: Call) -> Brand:
     """`GET /v1/brands/{brand_id}`."""
-    brand = brand_of(services.catalogue.now, call.principal, call.params["brand_id"])
-    return answer(msgspec.json.encode(_body(brand)))
+    return _shown(brand_of(services.catalogue.now, call.principal, call.params["brand_id"]))
 
 
-async def change(services: Services, call: Call) -> Response:
+@BRANDS.changing(BrandChange(name="Café Andino"))
+async def change(services: Services, call: Call, body: BrandChange) -> Brand:
     """`PATCH /v1/brands/{brand_id}`."""
-    body: schemas.BrandChange = CHANGE.decode(await read_body(services, call.request))
     brand = brand_of(
         services.catalogue.now, call.principal, call.params["brand_id"], to_change=True
     )
     async with services.administration.change(
         call.principal, "brand changed", subject=brand.brand_id, content=body
     ) as change:
-        await change.connection.execute(  # network op
-            SQL["update_brand"], brand.brand_id, body.name
-        )
-    return _told(services, brand.brand_id)
+        await brands.update_brand(change.connection, brand.brand_id, body.name)
+    return _now(services, brand.brand_id)
 
 
-async def retire(services: Services, call: Call) -> Response:
+@BRANDS.ending()
+async def retire(services: Services, call: Call) -> Brand:
     """`DELETE /v1/brands/{brand_id}`: nothing is earned or spent there any more."""
     brand = brand_of(services.catalogue.now, call.principal, call.params["brand_id"])
     if not brand.retired:
         async with services.administration.change(
             call.principal, "brand retired", subject=brand.brand_id
         ) as change:
-            await change.connection.execute(  # network op
-                SQL["retire_brand"], brand.brand_id, change.at
-            )
-    return _told(services, brand.brand_id)
+            await brands.retire_brand(change.connection, brand.brand_id, change.at)
+    return _now(services, brand.brand_id)
 
 
-def _told(services: Services, brand_id: int, status: int = 200) -> Response:
-    return answer(msgspec.json.encode(_body(services.catalogue.now.brands[brand_id])), status)
+def _now(services: Services, brand_id: int) -> Brand:
+    """Return a brand as this worker's catalogue has it after a change."""
+    return _shown(services.catalogue.now.brands[brand_id])
 
 
-def _body(brand: Brand) -> schemas.Brand:
-    return schemas.Brand(
+def _shown(brand: brands.Brand) -> Brand:
+    return Brand(
         brand_id=brand.brand_id,
         name=brand.name,
         country=brand.country,

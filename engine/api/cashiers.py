@@ -7,13 +7,14 @@ from dataclasses import replace
 import msgspec
 from msgspec import UNSET
 
+from engine.api.example_values import BRAND_ID, REGISTERED, STORE_ID
 from engine.api.pagination import page_of
+from engine.api.resource import Resource
 from engine.commands.problem import Problem
 from engine.commands.scope import brand_of, number_of, store_of
 from engine.commands.services import Services
-from engine.http.bodies import BodyDecoder
-from engine.http.dispatcher import Call, answer, read_body
-from engine.http.response import Response
+from engine.http.dispatcher import Call
+from engine.http.operation import operation
 from engine.people.cashiers import (
     Cashier,
     find_cashier,
@@ -27,23 +28,42 @@ from engine.postgres.connections import Pool, PooledConnection, UniqueViolation
 from engine.programme.brands import Brand
 from engine.schemas import principals as schemas
 
-NEW = BodyDecoder(schemas.NewCashier)
-CHANGE = BodyDecoder(schemas.CashierChange)
-RESET = BodyDecoder(schemas.PasswordReset)
+CASHIER = schemas.Cashier(
+    cashier_id=1,
+    brand_id=BRAND_ID,
+    store_id=STORE_ID,
+    user="lperez",
+    name="Luisa Pérez",
+    disabled=False,
+    password_set_at=REGISTERED,
+    created_at=REGISTERED,
+)
+CASHIERS = Resource(
+    noun="cashier", rules="USR-1", example=CASHIER, problems=("store_not_found", "retired")
+)
 
 
-async def listed(services: Services, call: Call) -> Response:
+@CASHIERS.listing(schemas.Cashiers(cashiers=[CASHIER], next_cursor=None))
+async def listed(services: Services, call: Call) -> schemas.Cashiers:
     """`GET /v1/brands/{brand_id}/cashiers`: the disabled too."""
     brand = _brand(services, call)
     found = await list_cashiers(services.pool, brand.brand_id)
     page, next_cursor = page_of(call.request, found, lambda cashier: cashier.cashier_id)
-    cashiers = [_body(cashier) for cashier in page]
-    return answer(msgspec.json.encode(schemas.Cashiers(cashiers=cashiers, next_cursor=next_cursor)))
+    cashiers = [_shown(cashier) for cashier in page]
+    return schemas.Cashiers(cashiers=cashiers, next_cursor=next_cursor)
 
 
-async def create(services: Services, call: Call) -> Response:
+@CASHIERS.adding(
+    schemas.NewCashier(
+        user="lperez",
+        password="tres-montes-azules",  # noqa: S106 - an example
+        name="Luisa Pérez",
+        store_id=STORE_ID,
+    ),
+    problems=("cashier_exists", "too_many_sign_ins"),
+)
+async def create(services: Services, call: Call, body: schemas.NewCashier) -> schemas.Cashier:
     """`POST /v1/brands/{brand_id}/cashiers`."""
-    body: schemas.NewCashier = NEW.decode(await read_body(services, call.request))
     brand = _brand(services, call, to_change=True)
     if body.store_id is not None:
         _check_store(services, call, brand, body.store_id)
@@ -66,28 +86,38 @@ async def create(services: Services, call: Call) -> Response:
     except UniqueViolation:
         detail = "This brand has a cashier with that user name already; choose another."
         raise Problem("cashier_exists", detail) from None
-    return _told(cashier, 201)
+    return _shown(cashier)
 
 
-async def get(services: Services, call: Call) -> Response:
+@CASHIERS.reading()
+async def get(services: Services, call: Call) -> schemas.Cashier:
     """`GET /v1/brands/{brand_id}/cashiers/{cashier_id}`."""
-    return _told(await _find(services.pool, _brand(services, call), call))
+    return _shown(await _find(services.pool, _brand(services, call), call))
 
 
-async def change(services: Services, call: Call) -> Response:
+@CASHIERS.changing(schemas.CashierChange(store_id=None))
+async def change(services: Services, call: Call, body: schemas.CashierChange) -> schemas.Cashier:
     """`PATCH /v1/brands/{brand_id}/cashiers/{cashier_id}`: what is left out stays as it is."""
-    body: schemas.CashierChange = CHANGE.decode(await read_body(services, call.request))
     return await _change(services, call, body, "cashier changed")
 
 
-async def disable(services: Services, call: Call) -> Response:
+@CASHIERS.ending("disable", problems=("retired",))
+async def disable(services: Services, call: Call) -> schemas.Cashier:
     """`DELETE /v1/brands/{brand_id}/cashiers/{cashier_id}`: they sign in no more."""
     return await _change(services, call, schemas.CashierChange(disabled=True), "cashier disabled")
 
 
-async def reset_password(services: Services, call: Call) -> Response:
+@operation(
+    "resetPassword",
+    summary="Reset a cashier's password; their sessions end (USR-1)",
+    body_example=schemas.PasswordReset(password="cuatro-rios-verdes"),  # noqa: S106 - an example
+    answer_example=CASHIER,
+    problems=("retired", "too_many_sign_ins"),
+)
+async def reset_password(
+    services: Services, call: Call, body: schemas.PasswordReset
+) -> schemas.Cashier:
     """`POST …/{cashier_id}/password`: their sessions end, and they need not wait any more."""
-    body: schemas.PasswordReset = RESET.decode(await read_body(services, call.request))
     brand = _brand(services, call, to_change=True)
     cashier = await _find(services.pool, brand, call)
     password_hash = await _hash(services, body.password, cashier.user_name)
@@ -95,12 +125,12 @@ async def reset_password(services: Services, call: Call) -> Response:
         call.principal, "password reset", subject=cashier.cashier_id
     ) as change:
         cashier = await set_password(change.connection, cashier, password_hash, change.at)
-    return _told(cashier)
+    return _shown(cashier)
 
 
 async def _change(
     services: Services, call: Call, body: schemas.CashierChange, action: str
-) -> Response:
+) -> schemas.Cashier:
     brand = _brand(services, call, to_change=True)
     if body.store_id is not UNSET and body.store_id is not None:
         _check_store(services, call, brand, body.store_id)
@@ -118,7 +148,7 @@ async def _change(
             since = change.at if cashier.disabled_at is None else cashier.disabled_at
             cashier = replace(cashier, disabled_at=since if body.disabled else None)
         await save_cashier(change.connection, cashier, change.at)
-    return _told(cashier)
+    return _shown(cashier)
 
 
 async def _hash(services: Services, password: str, user: str) -> str:
@@ -149,11 +179,7 @@ def _check_store(services: Services, call: Call, brand: Brand, store_id: int) ->
         raise Problem("store_not_found", f"This brand has no store {store_id}.")
 
 
-def _told(cashier: Cashier, status: int = 200) -> Response:
-    return answer(msgspec.json.encode(_body(cashier)), status)
-
-
-def _body(cashier: Cashier) -> schemas.Cashier:
+def _shown(cashier: Cashier) -> schemas.Cashier:
     return schemas.Cashier(
         cashier_id=cashier.cashier_id,
         brand_id=cashier.brand_id,

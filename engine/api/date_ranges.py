@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from engine.commands.problem import Problem
+from engine.constants import MICROSECONDS
 from engine.http.headers import query_text
 from engine.ledger.receipts import microseconds
 from engine.network.reports import NOW, Cut
@@ -88,7 +89,7 @@ def query_as_of(request: web.BaseRequest, utc_offset: int) -> AsOf:
     today = local_date(now, utc_offset)
     asked = _day_or_moment(request, "as_of")
     if asked is None:
-        return AsOf(iso_moment(int(now * 1_000_000)), NOW, today)
+        return AsOf(iso_moment(int(now * MICROSECONDS)), NOW, today)
     day = _day_of(asked, utc_offset)
     if day > today or (isinstance(asked, datetime) and asked.timestamp() > now):
         raise Problem("invalid_request", f"`as_of` lies in the future: today is {today}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -18,10 +18,11 @@ from pathlib import Path
 import orjson
 from aiohttp import web
 
-from engine.api.openapi import document
+from engine.api.openapi import Section, document
 from engine.commands.problem import Problem
 from engine.commands.services import Services
-from engine.http.dispatcher import OpenRoute, Route
+from engine.http.dispatcher import OpenRoute
+from engine.http.operation import Text, operation
 
 OPENAPI = "/openapi.json"
 DOCS = "/docs"
@@ -104,15 +105,35 @@ class Page:
 class Documentation:
     """The pages by path, made when the first of them is asked for."""
 
-    def __init__(self, routes: Sequence[Route | OpenRoute]) -> None:
-        self.routes = (
-            OpenRoute("GET", OPENAPI, self.show),
-            OpenRoute("GET", DOCS, self.show),
-            OpenRoute("GET", DOCS + "/{asset}", self.show),
+    def __init__(self, sections: Callable[[], tuple[Section, ...]]) -> None:
+        """`sections` returns what is documented; it is called when a page is asked for."""
+        self._sections = sections
+        read = operation(
+            "readContract",
+            summary="This document",
+            answer_example=(Text("application/json", {"openapi": "3.1.0"}, "object"),),
+            other_answers={304: None},
         )
-        self._documented = (*routes, *self.routes)
+        browse = operation(
+            "browseContract",
+            summary="This document, to be read in a browser",
+            answer_example=(Text("text/html", "<!DOCTYPE html>"),),
+            other_answers={304: None},
+        )
+        asset = operation(
+            "readAsset",
+            summary="A part of the page at /docs",
+            answer_example=(Text("text/javascript", "…"), Text("text/css", "…")),
+            other_answers={304: None},
+            problems=("not_found",),
+        )
+        self.routes = (
+            OpenRoute("GET", OPENAPI, read(self._show)),
+            OpenRoute("GET", DOCS, browse(self._show)),
+            OpenRoute("GET", DOCS + "/{asset}", asset(self._show)),
+        )
 
-    async def show(self, _services: Services, request: web.BaseRequest) -> web.Response:
+    async def _show(self, _services: Services, request: web.BaseRequest) -> web.Response:
         """Answer with the page of the path, or with 304 where the client has it already."""
         pages = await asyncio.to_thread(getattr, self, "pages")
         page = pages.get(request.path)
@@ -151,7 +172,7 @@ class Documentation:
             places[name] = f"{DOCS}/{page.etag[:16]}.{content_type.partition('/')[2]}"
             pages[places[name]] = page
         pages[DOCS] = _page(PAGE.format(**places).encode(), "text/html")
-        pages[OPENAPI] = _page(orjson.dumps(document(self._documented)), "application/json")
+        pages[OPENAPI] = _page(orjson.dumps(document(self._sections())), "application/json")
         return pages
 
 

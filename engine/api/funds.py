@@ -2,82 +2,102 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from engine.api.example_values import BRAND_ID, REGISTERED
 from engine.commands.identity import fingerprint, transaction_id
 from engine.commands.problem import Problem
 from engine.commands.scope import brand_of, refuse_retired
 from engine.commands.services import Services
 from engine.errors import KeyReused
-from engine.http.bodies import BodyDecoder
-from engine.http.dispatcher import Call, answer, read_body
+from engine.http.dispatcher import Call
+from engine.http.operation import Answered, Unread, operation
 from engine.http.parameters import idempotency_key_of
-from engine.http.response import Response
 from engine.postgres.connections import UniqueViolation
+from engine.programme import deposits
 from engine.programme.brands import Brand
 from engine.programme.calendar import COINS_COUNTRY
-from engine.programme.funds import SQL
 from engine.schemas.funds import Deposit, Fund, FundChange, NewDeposit
 
-CHANGE = BodyDecoder(FundChange)
-DEPOSIT = BodyDecoder(NewDeposit)
+FUND = Fund(brand_id=BRAND_ID, prepaid=True, deposited=500_000, issued=54_000, balance=446_000)
+REFERENCE = "transfer 2026-11-0042"
 
 
-async def get(services: Services, call: Call) -> Response:
+@operation(
+    "readFund",
+    summary="Read what an issuer has deposited, and what of it is not issued yet (COI-2)",
+    answer_example=FUND,
+)
+async def get(services: Services, call: Call) -> Fund:
     """`GET /v1/brands/{brand_id}/fund`."""
     brand = brand_of(services.catalogue.now, call.principal, call.params["brand_id"])
-    return await _told(services, brand)
+    return await _fund(services, brand)
 
 
-async def change(services: Services, call: Call) -> Response:
+@operation(
+    "changeFund",
+    summary="Make an issuer prepaid or postpaid (COI-2)",
+    about="A prepaid issuer issues no more coins than were deposited. Where it has not so many "
+    "left, a sale earns its points and `coins` is null, and a cashback is `not_available`.",
+    body_example=FundChange(prepaid=True),
+    answer_example=FUND,
+    problems=("retired",),
+)
+async def change(services: Services, call: Call, body: FundChange) -> Fund:
     """`PATCH /v1/brands/{brand_id}/fund`: prepaid or postpaid from now on, on every worker."""
-    body: FundChange = CHANGE.decode(await read_body(services, call.request))
     brand = _issuer(services, call)
     refuse_retired(brand)
     async with services.administration.change(
         call.principal, "fund changed", subject=brand.brand_id, content=body
     ) as change:
-        await change.connection.execute(  # network op
-            SQL["switch"], brand.brand_id, change.at if body.prepaid else None
-        )
-    return await _told(services, brand)
+        since = change.at if body.prepaid else None
+        await deposits.switch_fund(change.connection, brand.brand_id, since)
+    return await _fund(services, brand)
 
 
-async def deposit(services: Services, call: Call) -> Response:
+@operation(
+    "depositCoins",
+    summary="Deposit coins that an issuer has paid for (COI-2)",
+    about="A reference is deposited once. An issuer that is postpaid may have deposits too.",
+    key="required",
+    body_example=NewDeposit(coins=500_000, reference=REFERENCE),
+    status=201,
+    answer_example=Deposit(BRAND_ID, 500_000, REFERENCE, REGISTERED),
+    problems=("deposit_exists", "retired"),
+)
+async def deposit(services: Services, call: Call, sent: Unread[NewDeposit]) -> Answered[Deposit]:
     """`POST /v1/brands/{brand_id}/fund/deposits`: coins that were paid for, once by a reference."""
     key = str(idempotency_key_of(call.request))
-    body: NewDeposit = DEPOSIT.decode(await read_body(services, call.request))
+    body = await sent.read()
     brand = _issuer(services, call)
     # As the idempotency key of a transaction is, with the brand in the place of the customer.
     deposit_id = UUID(bytes=transaction_id(call.principal, brand.brand_id.to_bytes(16, "big"), key))
     meaning = fingerprint("deposit", msgspec.json.encode(body), brand.brand_id)
     if recorded := await _recorded(services, deposit_id, meaning):
-        return answer(msgspec.json.encode(recorded), 201, replayed=True)
+        return Answered(_shown(recorded), replayed=True)
     refuse_retired(brand)
     try:
         async with services.administration.change(
             call.principal, "coins deposited", subject=brand.brand_id, content=body
         ) as change:
-            made = Deposit(brand.brand_id, body.coins, body.reference, change.at)
-            await change.connection.execute(  # network op
-                SQL["insert_deposit"],
-                deposit_id,
-                *(made.brand_id, made.coins, made.reference, meaning, made.deposited_at),
-                f"key:{call.principal.key_id}",
+            made = deposits.Deposit(
+                brand_id=brand.brand_id,
+                coins=body.coins,
+                reference=body.reference,
+                fingerprint=meaning,
+                deposited_at=change.at,
             )
-            await change.connection.execute(  # network op
-                SQL["add"], brand.brand_id, body.coins
-            )
+            principal = f"key:{call.principal.key_id}"
+            await deposits.insert_deposit(change.connection, deposit_id, made, principal)
     except UniqueViolation:
         if recorded := await _recorded(services, deposit_id, meaning):
-            return answer(msgspec.json.encode(recorded), 201, replayed=True)
+            return Answered(_shown(recorded), replayed=True)
         raise Problem(
             "deposit_exists", "A reference is deposited once; take a new one for more coins."
         ) from None
-    return answer(msgspec.json.encode(made), 201)
+    return Answered(_shown(made))
 
 
 def _issuer(services: Services, call: Call) -> Brand:
@@ -88,25 +108,25 @@ def _issuer(services: Services, call: Call) -> Brand:
     return brand
 
 
-async def _recorded(services: Services, deposit_id: UUID, meaning: int) -> Deposit | None:
+async def _recorded(services: Services, deposit_id: UUID, meaning: int) -> deposits.Deposit | None:
     """Return what was deposited under an idempotency key before; raises KeyReused."""
-    row: Any = await services.pool.fetchrow(SQL["deposit"], deposit_id)  # network op
-    if row is None:
-        return None
-    if row["fingerprint"] != meaning:
+    found = await deposits.find_deposit(services.pool, deposit_id)
+    if found is not None and found.fingerprint != meaning:
         raise KeyReused
-    return Deposit(row["brand_id"], row["coins"], row["reference"], row["deposited_at"])
+    return found
 
 
-async def _told(services: Services, brand: Brand) -> Response:
-    """Answer with the fund as it is; a brand that never had one is postpaid."""
-    row: Any = await services.pool.fetchrow(SQL["fund"], brand.brand_id)  # network op
-    prepaid, deposited, balance = (False, 0, 0) if row is None else row
-    fund = Fund(
+def _shown(kept: deposits.Deposit) -> Deposit:
+    return Deposit(kept.brand_id, kept.coins, kept.reference, kept.deposited_at)
+
+
+async def _fund(services: Services, brand: Brand) -> Fund:
+    """Return the fund of a brand as it is."""
+    state = await deposits.find_fund(services.pool, brand.brand_id)
+    return Fund(
         brand_id=brand.brand_id,
-        prepaid=prepaid,
-        deposited=deposited,
-        issued=deposited - balance,
-        balance=balance,
+        prepaid=state.prepaid,
+        deposited=state.deposited,
+        issued=state.deposited - state.balance,
+        balance=state.balance,
     )
-    return answer(msgspec.json.encode(fund))

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
-import orjson
+from msgspec import Meta
+from msgspec.structs import replace
 
 from engine.api.date_ranges import YEARS, query_day, query_moment
+from engine.api.example_values import CUSTOMER_ID, NOW, NOW_TEXT, STORE_ID, TRANSACTION_ID
 from engine.api.pagination import LISTED, LISTED_MAX
+from engine.api.resource import PAGE
 from engine.commands.currencies import check_currency
 from engine.commands.moments import occurred_at_s
 from engine.commands.problem import Problem
 from engine.commands.sales import Asked, differing, find_earlier, find_sale, named, printed_on
 from engine.commands.scope import number_of, store_of
 from engine.commands.services import Services
-from engine.http.bodies import BodyDecoder, query_int
-from engine.http.dispatcher import Call, answer, read_body
+from engine.constants import EPOCH
+from engine.http.bodies import query_int
+from engine.http.dispatcher import Call
 from engine.http.headers import query_text
-from engine.http.response import Response
+from engine.http.operation import Answered, Unread, operation
 from engine.ledger.receipts import microseconds
+from engine.network import invoices
 from engine.network.invoice_names import TILL_NEEDED, has_till, till_key_of
-from engine.network.invoices import Invoice, Printed
+from engine.network.invoices import Printed
 from engine.programme.brands import Store
 from engine.programme.calendar import iso_moment
-from engine.schemas.invoices import PrintedInvoice
-from engine.schemas.scalars import InvoiceNumber, Till
+from engine.schemas.invoices import Invoice, Invoices, PrintedInvoice
+from engine.schemas.scalars import Day, InvoiceNumber, Moment, Till
 from engine.schemas.texts import text_of
 
-WIRE = BodyDecoder(PrintedInvoice)
 NUMBER_ADVICE = (
     "An invoice number has 1 to 128 printable ASCII characters, with letters or digits, and is not"
     " N/A or the like."
@@ -46,15 +50,63 @@ CLAIMED_ADVICE = (
     "This sale is claimed: reverse its transaction with the cause `mistake` first, then void it."
 )
 CLAIMED_ADVICE_ES = "Esta venta ya acumuló. Primero reversa esa transacción y después anúlala."
-STATUSES = ("unclaimed", "claimed", "voided", "all")
+Wanted = Literal["unclaimed", "claimed", "voided", "all"]
+
+UNCLAIMED = Invoice(
+    store_id=STORE_ID,
+    invoice_number="FV-20931",
+    amount=5_400_000,
+    currency="COP",
+    issued_at=NOW_TEXT,
+    received_at=NOW_TEXT,
+    till="caja 3",
+    status="unclaimed",
+    customer_id=None,
+    transaction_id=None,
+)
+VOIDED = replace(UNCLAIMED, status="voided")
+CLAIMED = replace(
+    UNCLAIMED, status="claimed", customer_id=CUSTOMER_ID, transaction_id=TRANSACTION_ID
+)
+OF_TILL = {"till": Annotated[Till, Meta(description="Only of this till (INV-7).")]}
+OF_SALE = {
+    "till": Annotated[
+        Till, Meta(description="The till of the sale, needed where each numbers its own (INV-7).")
+    ],
+    "day": Annotated[
+        Day,
+        Meta(
+            description="The business day of the sale. Where it is left out and numbers restart,"
+            " today's sale is meant, else the newest one that nobody has claimed (INV-4)."
+        ),
+    ],
+}
+SINCE = {"since": Annotated[Moment, Meta(description="Only from this moment on.")]}
 
 
-async def put(services: Services, call: Call) -> Response:
+@operation(
+    "sendInvoice",
+    summary="Send a sale that was printed; to repeat it is no harm (INV-1)",
+    about="A number that was voided is not printed again with another content:"
+    " `invoice_voided`. The number `stream` is sent as `STREAM`, which is the same number: its"
+    " own address is that of the stream.",
+    body_example=PrintedInvoice(amount=5_400_000, currency="COP", issued_at=NOW),
+    status=201,
+    answer_example=UNCLAIMED,
+    other_answers={200: UNCLAIMED},
+    problems=(
+        "currency_mismatch",
+        "occurred_at_out_of_range",
+        "invoice_differs",
+        "invoice_voided",
+    ),
+)
+async def put(services: Services, call: Call, sent: Unread[PrintedInvoice]) -> Answered[Invoice]:
     """`PUT /v1/stores/{store_id}/invoices/{number}`: a sale was printed (INV-1)."""
     store, number = store_named(services, call), _number_of(call.params)
     if call.params["number"] == "stream":
         raise Problem("invalid_request", STREAM_ADVICE)
-    body: PrintedInvoice = WIRE.decode(await read_body(services, call.request))
+    body = await sent.read()
     check_currency(body.currency, store.brand)
     late: Problem | None = None
     try:
@@ -85,10 +137,10 @@ async def put(services: Services, call: Call) -> Response:
         kept = found
     if not kept.says(printed):
         raise _differing_problem(kept)
-    return answer(orjson.dumps(invoice_body(kept)), 201 if fresh else 200)
+    return Answered(shown_invoice(kept), 201 if fresh else 200)
 
 
-def _differing_problem(kept: Invoice) -> Problem:
+def _differing_problem(kept: invoices.Invoice) -> Problem:
     """Return the problem of a sale that was sent before, with another content."""
     if kept.status == "voided":
         return Problem("invoice_voided", VOIDED_ADVICE)
@@ -98,22 +150,39 @@ def _differing_problem(kept: Invoice) -> Problem:
     return Problem("invoice_differs", detail, differing(kept))
 
 
-async def get(services: Services, call: Call) -> Response:
+@operation(
+    "readInvoice",
+    summary="Read a printed sale, and what came of it (INV-1)",
+    query=OF_SALE,
+    answer_example=CLAIMED,
+    problems=("invoice_not_found",),
+)
+async def get(services: Services, call: Call) -> Invoice:
     """`GET /v1/stores/{store_id}/invoices/{number}`."""
-    invoice = await _printed(services, call)
-    return answer(orjson.dumps(invoice_body(invoice)))
+    return shown_invoice(await _printed(services, call))
 
 
-async def void(services: Services, call: Call) -> Response:
+@operation(
+    "voidInvoice",
+    summary="Void a printed sale that nobody has claimed; to repeat it is no harm (INV-5)",
+    about="A sale that is claimed can be voided once its transaction is reversed with the cause"
+    " `mistake` or `wrong_customer`. Where coins are paid on the sale, the answer is"
+    " `payment_captured`: reverse the payment first. Coins that wait for a code are no"
+    " hindrance: the code is refused with `invoice_voided`, and the coins go back.",
+    query=OF_SALE,
+    answer_example=VOIDED,
+    problems=("invoice_not_found", "invoice_already_claimed", "payment_captured"),
+)
+async def void(services: Services, call: Call) -> Invoice:
     """`DELETE /v1/stores/{store_id}/invoices/{number}`: the sale is annulled (INV-5)."""
     printed = await _printed(services, call)
     kept = await services.invoices.void(printed.key) or printed
     if kept.status != "voided":
         raise Problem("invoice_already_claimed", CLAIMED_ADVICE, spanish=CLAIMED_ADVICE_ES)
-    return answer(orjson.dumps(invoice_body(kept)))
+    return shown_invoice(kept)
 
 
-async def _printed(services: Services, call: Call) -> Invoice:
+async def _printed(services: Services, call: Call) -> invoices.Invoice:
     """Return the invoice of the path; raises Problem where no point of sale has sent it.
 
     It is that of the `day` of the query, however it stands. Without a day, it is today's where
@@ -132,13 +201,26 @@ async def _printed(services: Services, call: Call) -> Invoice:
     return found
 
 
-async def listed(services: Services, call: Call) -> Response:
+@operation(
+    "listInvoices",
+    summary="List a store's printed sales, the newest first (INV-2)",
+    query=PAGE
+    | {
+        "status": Annotated[
+            Wanted, Meta(description="Which of them; `unclaimed` where it is left out.")
+        ]
+    }
+    | SINCE
+    | OF_TILL,
+    answer_example=Invoices(invoices=[UNCLAIMED], next_cursor=None),
+)
+async def listed(services: Services, call: Call) -> Invoices:
     """`GET /v1/stores/{store_id}/invoices`: by when they were issued, the newest first (INV-2)."""
     store = store_named(services, call)
     status = query_text(call.request, "status")
     status = "unclaimed" if status is None else status
-    if status not in STATUSES:
-        raise Problem("invalid_request", f"`status` is one of {', '.join(STATUSES)}.")
+    if status not in get_args(Wanted):
+        raise Problem("invalid_request", f"`status` is one of {', '.join(get_args(Wanted))}.")
     limit = query_int(call.request, "limit", LISTED, LISTED_MAX)
     since = query_moment(call.request, "since")
     days_max = timedelta(days=services.settings.occurred_days_max)
@@ -151,28 +233,28 @@ async def listed(services: Services, call: Call) -> Response:
         limit=limit + 1,
     )
     page = rows[:limit]
-    body = {
-        "invoices": [invoice_body(invoice) for invoice in page],
-        "next_cursor": _cursor_text(page[-1]) if len(rows) > limit else None,
-    }
-    return answer(orjson.dumps(body))
+    return Invoices(
+        invoices=[shown_invoice(invoice) for invoice in page],
+        next_cursor=_cursor_text(page[-1]) if len(rows) > limit else None,
+    )
 
 
-def invoice_body(invoice: Invoice) -> dict[str, Any]:
+def shown_invoice(invoice: invoices.Invoice) -> Invoice:
     """Return an invoice as clients see it."""
     claimed = invoice.status == "claimed"
-    return {
-        "store_id": invoice.store_id,
-        "invoice_number": invoice.invoice_number,
-        "amount": invoice.amount,
-        "currency": invoice.currency,
-        "issued_at": iso_moment(microseconds(invoice.issued_at)),
-        "received_at": iso_moment(microseconds(invoice.received_at)),
-        "till": invoice.till,
-        "status": invoice.status,
-        "customer_id": str(invoice.customer_id) if claimed else None,
-        "transaction_id": str(invoice.transaction_id) if claimed else None,
-    }
+    currency: Any = invoice.currency
+    return Invoice(
+        store_id=invoice.store_id,
+        invoice_number=invoice.invoice_number,
+        amount=invoice.amount,
+        currency=currency,
+        issued_at=iso_moment(microseconds(invoice.issued_at)),
+        received_at=iso_moment(microseconds(invoice.received_at)),
+        till=invoice.till,
+        status=invoice.status,
+        customer_id=invoice.customer_id if claimed else None,
+        transaction_id=invoice.transaction_id if claimed else None,
+    )
 
 
 def query_till(call: Call) -> str | None:
@@ -197,7 +279,7 @@ def _number_of(params: dict[str, str]) -> str:
     return number
 
 
-def _cursor_text(invoice: Invoice) -> str:
+def _cursor_text(invoice: invoices.Invoice) -> str:
     place = f"{microseconds(invoice.issued_at)}.{invoice.invoice_key}"
     return urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
@@ -211,7 +293,7 @@ def _cursor(text: str | None) -> tuple[datetime, str] | None:
         moment, _, number = place.partition(".")
         if not number.isprintable():
             raise ValueError("no invoice is called so")
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(moment)), number
+        return EPOCH + timedelta(microseconds=int(moment)), number
     except (ValueError, OverflowError):
         raise Problem(
             "invalid_request", "`cursor` must be a `next_cursor` that this list gave."

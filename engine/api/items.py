@@ -3,49 +3,72 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Meta, Struct
 
+from engine.api.example_values import BRAND_ID, CUSTOMER_ID, NOW
 from engine.api.pagination import page_of
+from engine.api.resource import Resource
 from engine.commands.problem import Problem
 from engine.commands.scope import brand_of, number_of, refuse_retired, sees
 from engine.commands.services import Services
-from engine.http.bodies import BodyDecoder
-from engine.http.dispatcher import Call, answer, read_body
+from engine.http.dispatcher import Call
 from engine.http.headers import query_text
-from engine.http.response import Response
-from engine.people.keys import Principal, Role
+from engine.people.keys import ADMINISTRATORS, Principal
 from engine.postgres.connections import PooledConnection
-from engine.postgres.sql import queries
+from engine.programme import items
 from engine.programme.brands import Brand
-from engine.programme.items import Item, ItemKind, item_from
+from engine.programme.items import Item, ItemKind, moment_of
 from engine.programme.segments import Segment
 from engine.schemas import items as schemas
 
-SQL = queries("items")
-ADMINISTRATORS = frozenset({Role.NETWORK, Role.BRAND})
+RETIRED = {
+    "retired": Annotated[
+        Literal["true", "false"], Meta(description="`true` lists what is retired, too.")
+    ]
+}
 
 Facts = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
 class Items:
-    """The calls about one kind of item; `shown` names what an answer tells besides what all do."""
+    """The calls about one kind of item.
 
-    kind: ItemKind
-    new: BodyDecoder[Any]
-    changed: BodyDecoder[Any]
-    body: type[Struct]
-    page: type[Struct]
-    shown: tuple[str, ...]
+    `shown` gives one as clients see it, with how many of its units are taken; `page` is the type of
+    a list. The others are examples: of one, of the body that adds it and of the body that changes
+    it.
+    """
 
-    async def listed(self, services: Services, call: Call) -> Response:
+    def __init__(
+        self,
+        kind: ItemKind,
+        rules: str,
+        shown: Callable[[Item, int | None], Struct],
+        page: type[Struct],
+        *,
+        example: Struct,
+        new: Struct,
+        change: Struct,
+        problems: tuple[str, ...] = (),
+    ) -> None:
+        self._kind, self._shown, self._page = kind, shown, page
+        resource = Resource(
+            noun=kind.value, rules=rules, example=example, problems=("retired", *problems)
+        )
+        one_page = self._page_of([example], None)
+        self.listed = resource.listing(one_page, query=RETIRED)(self._listed)
+        self.create = resource.adding(new)(self._create)
+        self.get = resource.reading()(self._get)
+        self.change = resource.changing(change)(self._change)
+        self.retire = resource.ending()(self._retire)
+
+    async def _listed(self, services: Services, call: Call) -> Struct:
         """`GET` of all: those that are not retired, with `?retired=true` these too."""
         snapshot = services.catalogue.now
         brand = brand_of(snapshot, call.principal, call.params["brand_id"])
@@ -53,147 +76,84 @@ class Items:
         seen = (
             item
             for item in snapshot.items.values()
-            if item.kind is self.kind
+            if item.kind is self._kind
             and item.brand.brand_id == brand.brand_id
             and (not item.retired or (with_retired and _sees(call.principal, item)))
         )
         page, next_cursor = page_of(call.request, seen, lambda item: item.item_id)
-        taken = await _taken(services, page)
-        told = [self._body(item, taken) for item in page]
-        body = self.page(**{f"{self.kind}s": told, "next_cursor": next_cursor})
-        return answer(msgspec.json.encode(body))
+        taken = await items.units_taken(services.pool, page)
+        return self._page_of(
+            [self._shown(item, taken.get(item.item_id)) for item in page], next_cursor
+        )
 
-    async def create(self, services: Services, call: Call) -> Response:
+    async def _create(self, services: Services, call: Call, body: Any) -> Struct:
         """`POST`: a new one."""
-        body = self.new.decode(await read_body(services, call.request))
         brand = brand_of(
             services.catalogue.now, call.principal, call.params["brand_id"], to_change=True
         )
-        item = _changed(_nothing_yet(self.kind, brand), body)
+        item = _changed(_nothing_yet(self._kind, brand), body)
         async with services.administration.change(
-            call.principal, f"{self.kind} created", content=_content(body)
+            call.principal, f"{self._kind} created", content=_content(body)
         ) as change:
-            change.subject = await change.connection.fetchval(  # network op
-                SQL["insert_item"], self.kind.value, brand.brand_id, *_columns(item)
-            )
+            change.subject = await items.insert_item(change.connection, item)
             await _name_customers(change.connection, change.subject, body)
-        return await self._told(services, call.principal, change.subject, 201)
+        return await self._now(services, call.principal, change.subject)
 
-    async def get(self, services: Services, call: Call) -> Response:
+    async def _get(self, services: Services, call: Call) -> Struct:
         """`GET` of one."""
         item = self._item(services, call)
-        return await self._told(services, call.principal, item.item_id)
+        return await self._now(services, call.principal, item.item_id)
 
-    async def change(self, services: Services, call: Call) -> Response:
+    async def _change(self, services: Services, call: Call, body: Any) -> Struct:
         """`PATCH`: what is left out stays as it is."""
-        body = self.changed.decode(await read_body(services, call.request))
         item = self._item(services, call)
         refuse_retired(item)
         async with services.administration.change(
-            call.principal, f"{self.kind} changed", subject=item.item_id, content=_content(body)
+            call.principal, f"{self._kind} changed", subject=item.item_id, content=_content(body)
         ) as change:
             # What is changed is what stands there by now, whoever changed it a moment ago.
-            row = await change.connection.fetchrow(SQL["item"], item.item_id)  # network op
-            item = item_from(row, item.brand)
+            item = await items.find_item(change.connection, item)
             refuse_retired(item)
-            await change.connection.execute(  # network op
-                SQL["update_item"], item.item_id, *_columns(_changed(item, body))
-            )
+            await items.update_item(change.connection, _changed(item, body))
             await _name_customers(change.connection, item.item_id, body)
-        return await self._told(services, call.principal, item.item_id)
+        return await self._now(services, call.principal, item.item_id)
 
-    async def retire(self, services: Services, call: Call) -> Response:
+    async def _retire(self, services: Services, call: Call) -> Struct:
         """`DELETE`: nobody takes it any more; what was taken stays."""
         item = self._item(services, call)
         if not item.retired:
             async with services.administration.change(
-                call.principal, f"{self.kind} retired", subject=item.item_id
+                call.principal, f"{self._kind} retired", subject=item.item_id
             ) as change:
-                await change.connection.execute(  # network op
-                    SQL["retire_item"], item.item_id, change.at
-                )
-        return await self._told(services, call.principal, item.item_id)
+                await items.retire_item(change.connection, item.item_id, change.at)
+        return await self._now(services, call.principal, item.item_id)
 
     def _item(self, services: Services, call: Call) -> Item:
         """Return the item of the path; raises Problem where it is not theirs."""
         snapshot = services.catalogue.now
         brand = brand_of(snapshot, call.principal, call.params["brand_id"])
-        item = snapshot.items.get(number_of(call.params[self.kind.id_name]))
+        item = snapshot.items.get(number_of(call.params[self._kind.id_name]))
         if (
             item is None
-            or item.kind is not self.kind
+            or item.kind is not self._kind
             or item.brand.brand_id != brand.brand_id
             or not _sees(call.principal, item)
         ):
-            raise Problem(f"{self.kind}_not_found", f"This brand has no such {self.kind}.")
+            raise Problem(f"{self._kind}_not_found", f"This brand has no such {self._kind}.")
         return item
 
-    async def _told(
-        self, services: Services, principal: Principal, item_id: int, status: int = 200
-    ) -> Response:
+    async def _now(self, services: Services, principal: Principal, item_id: int) -> Struct:
+        """Return an item as the catalogue has it, and to administrators whom a gift is for."""
         item = services.catalogue.now.items[item_id]
-        body = self._body(item, await _taken(services, [item]))
-        if isinstance(body, schemas.Gift) and principal.role in ADMINISTRATORS:
-            rows = await services.pool.fetch(SQL["gift_customers"], item_id)  # network op
-            body.customer_ids = [str(row["customer_id"]) for row in rows]
-        return answer(msgspec.json.encode(body), status)
+        taken = await items.units_taken(services.pool, [item])
+        shown = self._shown(item, taken.get(item_id))
+        if isinstance(shown, schemas.Gift) and principal.role in ADMINISTRATORS:
+            customers = await items.recipients_of(services.pool, item_id)
+            shown.customer_ids = [str(customer_id) for customer_id in customers]
+        return shown
 
-    def _body(self, item: Item, taken: Mapping[int, int]) -> Struct:
-        return self.body(
-            **{self.kind.id_name: item.item_id},
-            brand_id=item.brand.brand_id,
-            name=item.name,
-            stock=item.stock,
-            taken=taken.get(item.item_id),
-            available=item.available,
-            retired=item.retired,
-            **{name: SHOWN[name](item) for name in self.shown},
-        )
-
-
-SHOWN: dict[str, Callable[[Item], Any]] = {
-    "points": lambda item: item.points,
-    "coins": lambda item: item.coins,
-    "customer_limit": lambda item: item.customer_limit,
-    "starts_at": lambda item: moment(item.starts_at),
-    "ends_at": lambda item: moment(item.ends_at),
-    "segment": lambda item: (
-        None
-        if item.segment is None
-        else schemas.ShownSegment(**msgspec.structs.asdict(item.segment))
-    ),
-}
-"""What an answer tells of some kinds of items only."""
-
-REWARDS = Items(
-    ItemKind.REWARD,
-    BodyDecoder(schemas.NewReward),
-    BodyDecoder(schemas.RewardChange),
-    schemas.Reward,
-    schemas.Rewards,
-    ("points", "customer_limit"),
-)
-PROMOTIONS = Items(
-    ItemKind.PROMOTION,
-    BodyDecoder(schemas.NewPromotion),
-    BodyDecoder(schemas.PromotionChange),
-    schemas.Promotion,
-    schemas.Promotions,
-    ("points", "coins", "starts_at", "ends_at", "segment", "customer_limit"),
-)
-GIFTS = Items(
-    ItemKind.GIFT,
-    BodyDecoder(schemas.NewGift),
-    BodyDecoder(schemas.GiftChange),
-    schemas.Gift,
-    schemas.Gifts,
-    ("starts_at", "ends_at"),
-)
-
-
-def moment(seconds: float | None) -> datetime | None:
-    """Return a moment of an item as it is told."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    def _page_of(self, shown: list[Struct], next_cursor: str | None) -> Struct:
+        return self._page(**{f"{self._kind}s": shown, "next_cursor": next_cursor})
 
 
 def _sees(principal: Principal, item: Item) -> bool:
@@ -251,21 +211,6 @@ def _segment(told: schemas.Segment) -> Segment | None:
     return None if segment == Segment() else segment
 
 
-def _columns(item: Item) -> tuple[Any, ...]:
-    """Return what the statements that write an item take, in their order."""
-    return (
-        item.name,
-        item.points,
-        item.coins,
-        item.stock,
-        item.customer_limit,
-        moment(item.starts_at),
-        moment(item.ends_at),
-        None if item.segment is None else msgspec.json.encode(item.segment).decode(),
-        item.available,
-    )
-
-
 def _content(body: Struct) -> Facts:
     """Return what was asked for, to be kept for ever: how many customers, but not who they are."""
     content: Facts = msgspec.to_builtins(body)
@@ -280,21 +225,133 @@ async def _name_customers(connection: PooledConnection, item_id: int, body: Stru
     if named is UNSET:
         return
     customers = sorted({UUID(text) for text in named})
-    unknown = await connection.fetchval(SQL["unknown_customers"], customers)  # network op
+    unknown = await items.count_unknown(connection, customers)
     if unknown:
         raise Problem(
             "customer_not_found",
             f"{unknown} of the {len(customers)} customers in `customer_ids` do not exist; "
             "nothing was done.",
         )
-    await connection.execute(SQL["delete_gift_customers"], item_id)  # network op
-    await connection.execute(SQL["insert_gift_customers"], item_id, customers)  # network op
+    await items.replace_recipients(connection, item_id, customers)
 
 
-async def _taken(services: Services, items: Iterable[Item]) -> dict[int, int]:
-    """Return by item id how many units are taken of those that have a stock."""
-    stocked = [item.item_id for item in items if item.stock is not None]
-    if not stocked:
-        return {}
-    rows = await services.pool.fetch(SQL["taken"], stocked)  # network op
-    return {row["item_id"]: row["units"] for row in rows}
+def _reward(item: Item, taken: int | None) -> schemas.Reward:
+    return schemas.Reward(
+        reward_id=item.item_id,
+        brand_id=item.brand.brand_id,
+        name=item.name,
+        points=item.points,
+        stock=item.stock,
+        taken=taken,
+        customer_limit=item.customer_limit,
+        available=item.available,
+        retired=item.retired,
+    )
+
+
+def _promotion(item: Item, taken: int | None) -> schemas.Promotion:
+    segment = item.segment
+    return schemas.Promotion(
+        promotion_id=item.item_id,
+        brand_id=item.brand.brand_id,
+        name=item.name,
+        points=item.points,
+        coins=item.coins,
+        starts_at=moment_of(item.starts_at),
+        ends_at=moment_of(item.ends_at),
+        segment=(
+            None if segment is None else schemas.ShownSegment(**msgspec.structs.asdict(segment))
+        ),
+        stock=item.stock,
+        taken=taken,
+        customer_limit=item.customer_limit,
+        available=item.available,
+        retired=item.retired,
+    )
+
+
+def _gift(item: Item, taken: int | None) -> schemas.Gift:
+    return schemas.Gift(
+        gift_id=item.item_id,
+        brand_id=item.brand.brand_id,
+        name=item.name,
+        starts_at=moment_of(item.starts_at),
+        ends_at=moment_of(item.ends_at),
+        stock=item.stock,
+        taken=taken,
+        available=item.available,
+        retired=item.retired,
+    )
+
+
+ENDS = NOW + timedelta(days=30)
+
+REWARDS = Items(
+    ItemKind.REWARD,
+    "RED-1",
+    _reward,
+    schemas.Rewards,
+    example=schemas.Reward(
+        reward_id=1,
+        brand_id=BRAND_ID,
+        name="Café americano",
+        points=500,
+        stock=200,
+        taken=17,
+        customer_limit=None,
+        available=True,
+        retired=False,
+    ),
+    new=schemas.NewReward(name="Café americano", points=500, stock=200),
+    change=schemas.RewardChange(points=450),
+)
+PROMOTIONS = Items(
+    ItemKind.PROMOTION,
+    "RED-2, RED-6",
+    _promotion,
+    schemas.Promotions,
+    example=schemas.Promotion(
+        promotion_id=2,
+        brand_id=BRAND_ID,
+        name="Torta de cumpleaños",
+        points=0,
+        coins=3000,
+        starts_at=None,
+        ends_at=ENDS,
+        segment=schemas.ShownSegment(cities=["Bogotá"], birthday_month=True),
+        stock=None,
+        taken=None,
+        customer_limit=1,
+        available=True,
+        retired=False,
+    ),
+    new=schemas.NewPromotion(
+        name="Torta de cumpleaños",
+        coins=3000,
+        ends_at=ENDS,
+        segment=schemas.Segment(cities=["Bogotá"], birthday_month=True),
+        customer_limit=1,
+    ),
+    change=schemas.PromotionChange(available=False),
+)
+GIFTS = Items(
+    ItemKind.GIFT,
+    "RED-3",
+    _gift,
+    schemas.Gifts,
+    example=schemas.Gift(
+        gift_id=3,
+        brand_id=BRAND_ID,
+        name="Postre de bienvenida",
+        customer_ids=[str(CUSTOMER_ID)],
+        starts_at=None,
+        ends_at=ENDS,
+        stock=None,
+        taken=None,
+        available=True,
+        retired=False,
+    ),
+    new=schemas.NewGift(name="Postre de bienvenida", customer_ids=[str(CUSTOMER_ID)], ends_at=ENDS),
+    change=schemas.GiftChange(ends_at=None),
+    problems=("customer_not_found",),
+)

@@ -8,18 +8,18 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
-import msgspec
+from msgspec import structs
 
+from engine.api.example_values import BRAND_ID, REGISTERED, STORE_ID
 from engine.api.pagination import page_of
+from engine.api.resource import PAGE
 from engine.commands.problem import Problem
 from engine.commands.scope import brand_of, store_of
 from engine.commands.services import Services
-from engine.http.bodies import BodyDecoder
-from engine.http.dispatcher import Call, answer, read_body
-from engine.http.response import Response
+from engine.http.dispatcher import Call
+from engine.http.operation import operation
 from engine.people.keys import (
     Key,
-    NewKey,
     Principal,
     Role,
     find_key,
@@ -30,23 +30,45 @@ from engine.people.keys import (
 )
 from engine.schemas import principals as schemas
 
-NEW = BodyDecoder(schemas.NewKey)
 OF_BRANDS = frozenset({Role.BRAND, Role.STORE})
+API_KEY = schemas.Key(
+    key_id="k7xq2m4v6z",
+    role="store",
+    brand_id=BRAND_ID,
+    store_id=STORE_ID,
+    name="Caja 1",
+    created_at=REGISTERED,
+    revoked_at=None,
+)
+MADE_KEY = schemas.MadeKey(**structs.asdict(API_KEY), key="lk_k7xq2m4v6z_…")
 
 
-async def listed(services: Services, call: Call) -> Response:
+@operation(
+    "listKeys",
+    summary="List API keys without their secrets (USR-3)",
+    query=PAGE,
+    answer_example=schemas.Keys(keys=[API_KEY], next_cursor=None),
+)
+async def listed(services: Services, call: Call) -> schemas.Keys:
     """`GET /v1/keys`: without their secrets, the revoked ones too."""
     found = await list_keys(services.pool)
     # Keys are never deleted, so a key's place among all is as good as a number of its own.
     seen = [(at, key) for at, key in enumerate(found, 1) if _sees(call.principal, key)]
     page, next_cursor = page_of(call.request, seen, itemgetter(0))
     keys = [schemas.Key(**_facts(key)) for _, key in page]
-    return answer(msgspec.json.encode(schemas.Keys(keys=keys, next_cursor=next_cursor)))
+    return schemas.Keys(keys=keys, next_cursor=next_cursor)
 
 
-async def create(services: Services, call: Call) -> Response:
+@operation(
+    "makeKey",
+    summary="Make an API key; it is told this once (USR-3)",
+    body_example=schemas.NewKey(role="store", name="Caja 1", store_id=STORE_ID),
+    status=201,
+    answer_example=MADE_KEY,
+    problems=("brand_not_found", "store_not_found", "retired"),
+)
+async def create(services: Services, call: Call, body: schemas.NewKey) -> schemas.MadeKey:
     """`POST /v1/keys`: the key is told this once."""
-    body: schemas.NewKey = NEW.decode(await read_body(services, call.request))
     role = Role(body.role)
     if call.principal.role is Role.BRAND and role is not Role.STORE:
         raise Problem("forbidden", "A brand's key makes keys of its stores only.")
@@ -63,15 +85,28 @@ async def create(services: Services, call: Call) -> Response:
             at=change.at,
         )
         change.subject = key.key_id
-    return _made(new, key)
+    return schemas.MadeKey(key=new.key, **_facts(key))
 
 
-async def get(services: Services, call: Call) -> Response:
+@operation(
+    "readKey",
+    summary="Read what an API key is for, without its secret (USR-3)",
+    answer_example=API_KEY,
+)
+async def get(services: Services, call: Call) -> schemas.Key:
     """`GET /v1/keys/{key_id}`."""
-    return _told(await _find(services, call))
+    return schemas.Key(**_facts(await _find(services, call)))
 
 
-async def rotate(services: Services, call: Call) -> Response:
+@operation(
+    "rotateKey",
+    summary="Make another key of the same principal; the old one is valid until it is revoked"
+    " (USR-3)",
+    status=201,
+    answer_example=MADE_KEY,
+    problems=("key_revoked", "key_limit_reached"),
+)
+async def rotate(services: Services, call: Call) -> schemas.MadeKey:
     """`POST /v1/keys/{key_id}/rotate`: another key of the same principal, told this once.
 
     Idempotency keys stay what they were. The old key is valid until it is revoked.
@@ -82,10 +117,16 @@ async def rotate(services: Services, call: Call) -> Response:
     ) as change:
         new, key = await rotate_key(change.connection, old, change.at)
         change.subject = key.key_id
-    return _made(new, key)
+    return schemas.MadeKey(key=new.key, **_facts(key))
 
 
-async def revoke(services: Services, call: Call) -> Response:
+@operation(
+    "revokeKey",
+    summary="Revoke an API key, on every worker within five seconds (USR-3)",
+    answer_example=API_KEY,
+    problems=("last_network_key",),
+)
+async def revoke(services: Services, call: Call) -> schemas.Key:
     """`DELETE /v1/keys/{key_id}`: one that is revoked already stays as it is."""
     key = await _find(services, call)
     if key.revoked_at is None:
@@ -94,7 +135,7 @@ async def revoke(services: Services, call: Call) -> Response:
         ) as change:
             await revoke_key(change.connection, key.key_id, change.at, spare_last=True)
         key = await _find(services, call)
-    return _told(key)
+    return schemas.Key(**_facts(key))
 
 
 def _place(
@@ -129,14 +170,6 @@ def _sees(principal: Principal, key: Key) -> bool:
     """Return whether a key is theirs to see (USR-2)."""
     own = key.role in OF_BRANDS and key.brand_id == principal.brand_id
     return principal.role is Role.NETWORK or own
-
-
-def _told(key: Key) -> Response:
-    return answer(msgspec.json.encode(schemas.Key(**_facts(key))))
-
-
-def _made(new: NewKey, key: Key) -> Response:
-    return answer(msgspec.json.encode(schemas.MadeKey(key=new.key, **_facts(key))), 201)
 
 
 def _facts(key: Key) -> dict[str, Any]:

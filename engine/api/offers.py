@@ -5,27 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import get_args
+from typing import Annotated, get_args
 from uuid import UUID
 
-import msgspec
+from msgspec import UNSET, Meta
 
-from engine.api.items import moment
+from engine.api.items import ENDS
 from engine.api.wallets import wallets_of
 from engine.codes import Refusal
 from engine.commands.scope import store_of
 from engine.commands.services import Services
+from engine.constants import ID_MAX
 from engine.errors import CustomerNotFound
 from engine.http.bodies import query_int
-from engine.http.dispatcher import Call, answer
+from engine.http.dispatcher import Call
+from engine.http.operation import operation
 from engine.http.parameters import customer_id_of
-from engine.http.response import Response
 from engine.people.customers import Customer
-from engine.programme.items import Item, ItemKind
+from engine.programme.items import Item, ItemKind, moment_of
 from engine.programme.stock import Standing
 from engine.schemas.items import Offer, Offers, Reason
+from engine.schemas.scalars import Id
 
-ID_MAX = 2**31 - 1
 REASONS: dict[Refusal, Reason] = {Refusal[code.upper()]: code for code in get_args(Reason)}
 UNLIMITED = Standing(out_of_stock=False, limit_reached=False, named=True)
 
@@ -60,7 +61,45 @@ class Buyer:
         return Refusal.LIMIT_REACHED if standing.limit_reached else None
 
 
-async def offers(services: Services, call: Call) -> Response:
+OFFERS = Offers(
+    rewards=[
+        Offer(
+            reward_id=1,
+            name="Café americano",
+            points=500,
+            coins=0,
+            available=False,
+            missing=120,
+            reason="insufficient_points",
+            ends_at=None,
+        )
+    ],
+    promotions=[],
+    gifts=[
+        Offer(
+            gift_id=3,
+            name="Postre de bienvenida",
+            points=0,
+            coins=0,
+            available=True,
+            missing=0,
+            reason=None,
+            ends_at=ENDS,
+        )
+    ],
+)
+
+
+@operation(
+    "listOffers",
+    summary="List what a customer can take at a store, and what the rest lacks (RED-4)",
+    query={
+        "store_id": Annotated[Id, Meta(description="Where; a key of one store may leave it out.")]
+    },
+    answer_example=OFFERS,
+    problems=("store_required", "store_not_found"),
+)
+async def offers(services: Services, call: Call) -> Offers:
     """`GET /v1/customers/{customer_id}/offers`: the brand's table, as this customer sees it."""
     customer_id = customer_id_of(call.params)
     now = time.time()
@@ -72,12 +111,12 @@ async def offers(services: Services, call: Call) -> Response:
     if customer is None:
         raise CustomerNotFound
     wallets = await wallets_of(services, call.principal, customer_id)
-    balances = {wallet.get("brand_id"): wallet["balance"] for wallet in wallets.listed}
+    balances = {wallet.brand_id: wallet.balance for wallet in wallets.wallets}
     buyer = Buyer(
         customer=customer,
         blocked=wallets.blocked,
         points=balances.get(brand_id, 0),
-        coins=balances.get(None, 0),
+        coins=balances.get(UNSET, 0),
         coins_accepted=store.takes_coins(now),
     )
     items = [
@@ -87,8 +126,11 @@ async def offers(services: Services, call: Call) -> Response:
     ]
     standings = await services.stock.standings(items, customer_id)
     items.sort(key=lambda item: (item.points or item.coins, item.item_id))
-    body = Offers(**{f"{kind}s": list(_offers(kind, items, standings, buyer)) for kind in ItemKind})
-    return answer(msgspec.json.encode(body))
+    return Offers(
+        rewards=list(_offers(ItemKind.REWARD, items, standings, buyer)),
+        promotions=list(_offers(ItemKind.PROMOTION, items, standings, buyer)),
+        gifts=list(_offers(ItemKind.GIFT, items, standings, buyer)),
+    )
 
 
 def _offers(
@@ -109,5 +151,5 @@ def _offers(
             available=refusal is None,
             missing=buyer.missing(item),
             reason=None if refusal is None else REASONS[refusal],
-            ends_at=moment(item.ends_at),
+            ends_at=moment_of(item.ends_at),
         )

@@ -1,14 +1,15 @@
 """The document of the contract, OpenAPI 3.1: made from the routes, the shapes and the tables.
 
-Nothing is written here twice. Who may call what stands in engine.api.routes; what is sent and
-answered in engine.api.contract, as examples whose types are the schemas; what goes wrong in
-engine.http.problems and engine.codes.
+Nothing is written here twice. Who may call what, and in which order calls are shown, stands in
+engine.api.routes; what is sent and answered at each handler (engine.http.operation), as examples
+whose types are the schemas; what goes wrong in engine.http.problems and engine.codes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from inspect import cleandoc, getdoc
 from itertools import groupby
@@ -20,7 +21,7 @@ from msgspec.json import schema_components
 from msgspec.structs import fields
 
 from engine import __version__
-from engine.api.contract import CONTRACT, SECTIONS
+from engine.api.contract import declaration_of
 from engine.api.contract.problems import (
     CODES,
     codes_of,
@@ -29,8 +30,8 @@ from engine.api.contract.problems import (
     status_of,
     title_of,
 )
-from engine.api.contract.row import Row, Shown
 from engine.http.dispatcher import OpenRoute, Route
+from engine.http.operation import Declaration, Shown
 from engine.http.problems import CONTENT_TYPE, PROBLEMS
 from engine.http.response import JSON
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED
@@ -79,14 +80,31 @@ left.
 Json = dict[str, Any]
 
 
-def document(routes: Iterable[Route | OpenRoute]) -> Json:
-    """Return the whole document; raises KeyError for a route without a row in the contract."""
-    placed = [(route, CONTRACT[route.method, route.path]) for route in routes]
-    placed.sort(key=lambda pair: ORDER[pair[1].operation])
-    schemas = _Schemas(_types_of([row for _, row in placed]))
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Calls that belong together, under one heading of the document."""
+
+    name: str
+    text: str
+    routes: tuple[Route | OpenRoute, ...]
+
+
+def document(sections: Sequence[Section]) -> Json:
+    """Return the whole document; raises KeyError for a route that nobody has declared."""
+    calls = [
+        (section.name, route, declaration_of(route))
+        for section in sections
+        for route in section.routes
+    ]
+    schemas = _Schemas(_types_of([declared for _, _, declared in calls]))
     paths: dict[str, Json] = {}
-    for route, row in placed:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, row, schemas)
+    for tag, route, declared in calls:
+        told = _operation(route, declared, schemas)
+        paths.setdefault(route.path, {})[route.method.lower()] = {
+            "operationId": declared.operation,
+            "tags": [tag],
+            **told,
+        }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -95,7 +113,7 @@ def document(routes: Iterable[Route | OpenRoute]) -> Json:
             "description": _unwrapped(ABOUT),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "tags": [{"name": section.name, "description": section.text} for section in SECTIONS],
+        "tags": [{"name": section.name, "description": section.text} for section in sections],
         "paths": paths,
         "components": {
             "schemas": schemas.components,
@@ -177,11 +195,9 @@ TYPES_IN_PATH: dict[str, Any] = {
     "asset": str,
 }
 """What names in paths stand for that are no small numbers."""
-ORDER = {row.operation: number for number, row in enumerate(CONTRACT.values())}
-SECTION_OF = {place: section.name for section in SECTIONS for place in section.rows}
 
 
-def _types_of(rows: list[Row]) -> list[Any]:
+def _types_of(calls: list[Declaration]) -> list[Any]:
     """Return every type that the document gives a schema, each once."""
     types: list[Any] = [
         Problem,
@@ -190,9 +206,9 @@ def _types_of(rows: list[Row]) -> list[Any]:
         Id,
         *TYPES_IN_PATH.values(),
     ]
-    for row in rows:
-        types += row.query.values()
-        for shown in (row.body, *row.answers.values()):
+    for declared in calls:
+        types += declared.query.values()
+        for shown in (declared.body, *declared.answers.values()):
             types += _structs_of(shown)
     return _distinct(types)
 
@@ -254,36 +270,35 @@ def _unwrapped(text: str) -> str:
     return LINE_BREAK.sub(" ", cleandoc(text))
 
 
-def _operation(route: Route | OpenRoute, row: Row, schemas: _Schemas) -> Json:
+def _operation(route: Route | OpenRoute, declared: Declaration, schemas: _Schemas) -> Json:
     """Return what the document says of one route."""
-    summary, text = _words(route, row)
+    summary, text = _words(route, declared)
     roles = sorted(route.roles, key=list(Role).index) if isinstance(route, Route) else []
-    rules = sorted(set(RULES.findall(_prose(route, row))), key=_rule_order)
+    rules = sorted(set(RULES.findall(_prose(route, declared))), key=_rule_order)
     keys = f"Keys: {', '.join(f'`{role}`' for role in roles)}." if roles else "No key is needed."
-    lines = [text, row.about, keys, f"Rules: {', '.join(rules)}." if rules else ""]
+    lines = [text, declared.about, keys, f"Rules: {', '.join(rules)}." if rules else ""]
     operation: Json = {
-        "operationId": row.operation,
-        "tags": [SECTION_OF[route.method, route.path]],
         "summary": summary,
         "description": "\n\n".join(line for line in lines if line),
         "x-roles": [role.value for role in roles],
         "security": [{"key": []}] if roles else [],
     }
-    parameters = _parameters(route.path, row, schemas)
+    parameters = _parameters(route.path, declared, schemas)
     if parameters:
         operation["parameters"] = parameters
-    if row.body is not None:
+    if declared.body is not None:
         operation["requestBody"] = {
-            "required": not isinstance(row.body, Nothing),
-            "content": _content(row.body, schemas, sent=True) | _content(row.lines, schemas),
+            "required": not isinstance(declared.body, Nothing),
+            "content": _content(declared.body, schemas, sent=True)
+            | _content(declared.lines, schemas),
         }
-    return operation | {"responses": _answers(route, row, schemas)}
+    return operation | {"responses": _answers(route, declared, schemas)}
 
 
-def _prose(route: Route | OpenRoute, row: Row) -> str:
+def _prose(route: Route | OpenRoute, declared: Declaration) -> str:
     """Return all that is said of a route and of what it takes."""
-    told = [row.summary, row.about, getdoc(route.handler) or ""]
-    return " ".join(told + [getdoc(type_) or "" for type_ in _structs_of(row.body)])
+    told = [declared.summary, declared.about, getdoc(route.handler) or ""]
+    return " ".join(told + [getdoc(type_) or "" for type_ in _structs_of(declared.body)])
 
 
 def _rule_order(rule: str) -> tuple[str, int]:
@@ -291,15 +306,15 @@ def _rule_order(rule: str) -> tuple[str, int]:
     return system, int(number)
 
 
-def _words(route: Route | OpenRoute, row: Row) -> tuple[str, str]:
+def _words(route: Route | OpenRoute, declared: Declaration) -> tuple[str, str]:
     """Return the summary of a route, in plain text, and what more its handler says."""
     said = _unwrapped(PLACE.sub("", getdoc(route.handler) or "", count=1))
     first, _, text = said.partition("\n\n")
-    summary = RULES_IN_BRACKETS.sub("", row.summary or first).replace("*", "").strip(" .")
+    summary = RULES_IN_BRACKETS.sub("", declared.summary or first).replace("*", "").strip(" .")
     return summary[:1].upper() + summary[1:], text.strip()
 
 
-def _parameters(path: str, row: Row, schemas: _Schemas) -> list[Json]:
+def _parameters(path: str, declared: Declaration, schemas: _Schemas) -> list[Json]:
     """Return what is asked of the path, the query string and the headers."""
     parameters = [
         {
@@ -310,9 +325,9 @@ def _parameters(path: str, row: Row, schemas: _Schemas) -> list[Json]:
         }
         for name in IN_PATH.findall(path)
     ]
-    for name, type_ in row.query.items():
+    for name, type_ in declared.query.items():
         parameters.append({"name": name, "in": "query", **_described(schemas.of(type_))})
-    if row.key:
+    if declared.key:
         about = (
             "A new one for each intent, the same for each retry; bare or quoted. It belongs to the "
             "brand, or to a key without one, and to the customer: the same key for another "
@@ -322,7 +337,7 @@ def _parameters(path: str, row: Row, schemas: _Schemas) -> list[Json]:
             {
                 "name": "Idempotency-Key",
                 "in": "header",
-                "required": row.key == "required",
+                "required": declared.key == "required",
                 "description": about,
                 "schema": schemas.of(IdempotencyKey),
                 "example": "8f4c5f1e-sale-20931",
@@ -371,25 +386,25 @@ def _without_defaults(example: Any) -> Any:
     }
 
 
-def _answers(route: Route | OpenRoute, row: Row, schemas: _Schemas) -> Json:
+def _answers(route: Route | OpenRoute, declared: Declaration, schemas: _Schemas) -> Json:
     """Return every answer of a route by status: what it gives, and what goes wrong."""
     answers: Json = {}
-    for status, shown in row.answers.items():
+    for status, shown in declared.answers.items():
         told = HTTPStatus(status).phrase
         types = _structs_of(shown)
         if len(types) == 1:
             told = _unwrapped(types[0].__doc__).partition("\n\n")[0]
-        answers[str(status)] = {"description": told, "headers": _headers(status, row.key)}
+        answers[str(status)] = {"description": told, "headers": _headers(status, declared.key)}
         if shown is not None:
             answers[str(status)]["content"] = _content(shown, schemas) | _content(
-                row.texts, schemas
+                declared.texts, schemas
             )
-    for status, group in groupby(codes_of(route, row), status_of):
+    for status, group in groupby(codes_of(route, declared), status_of):
         codes = list(group)
         if tuple(codes) in SHARED:
             answers[str(status)] = {"$ref": f"#/components/responses/{'.'.join(codes)}"}
         else:
-            answers[str(status)] = _problem_answer(codes, schemas, row.key)
+            answers[str(status)] = _problem_answer(codes, schemas, declared.key)
     return answers
 
 

@@ -8,14 +8,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-import orjson
 from aiohttp import ClientError, ClientSession, UnixConnector, web
 from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from engine.commands.services import Services
-from engine.http.response import Response
+from engine.http.operation import Answered, Declares, Text, operation
 from engine.metrics import merged
+from engine.schemas.probes import Probe
 
 DATABASE_PROBE_S_MAX = 1.0
 WORKER_TELLS_S_MAX = 1.0
@@ -23,30 +23,49 @@ SOCKET_PATH_BYTES_MAX = 107
 RUNTIME_FOLDERS = ("/tmp", "/dev/shm", "/run")  # noqa: S108 - the owner of what is in it is checked
 """Where the sockets of workers go whose data folder is read-only, or has too long a name."""
 
+OK = Probe(status="ok", reason=None)
+SAMPLE = "leal_postings_total 1042.0\n"
 
-async def livez(_services: Services, _request: web.BaseRequest) -> Response:
+
+def _declared(name: str, reason: str) -> Declares:
+    """Declare a probe that may fail, for a reason like this one."""
+    failed = Probe(status="unavailable", reason=reason)
+    return operation(name, answer_example=OK, other_answers={503: failed})
+
+
+@operation("probeLiveness", answer_example=OK)
+async def livez(_services: Services, _request: web.BaseRequest) -> Probe:
     """The event loop turns. Never touches the database."""
-    return _told(None)
+    return OK
 
 
-async def readyz(services: Services, _request: web.BaseRequest) -> Response:
+@_declared("probeReadiness", "draining")
+async def readyz(services: Services, _request: web.BaseRequest) -> Answered[Probe]:
     """A sale can be made durable here: started, not draining, and the database takes appends."""
     reason = services.health.not_ready
     if reason is None:
         try:
             async with asyncio.timeout(DATABASE_PROBE_S_MAX):
-                await services.pool.fetchval("select 1")  # network op
+                await services.pool.ping()
         except Exception:  # noqa: BLE001 - whatever it is, the database cannot be used
             reason = "database out of reach"
         reason = reason or services.readiness.reason
-    return _told(reason)
+    return _probed(reason)
 
 
-async def startupz(services: Services, _request: web.BaseRequest) -> Response:
+@_declared("probeStart", "starting")
+async def startupz(services: Services, _request: web.BaseRequest) -> Answered[Probe]:
     """Migrations are done and the catalogue is loaded."""
-    return _told(None if services.health.started else "starting")
+    return _probed(None if services.health.started else "starting")
 
 
+@operation(
+    "readMetrics",
+    answer_example=(
+        Text("text/plain", SAMPLE),
+        Text("application/openmetrics-text", f"{SAMPLE}# EOF\n"),
+    ),
+)
 async def metrics(services: Services, request: web.BaseRequest) -> Any:
     """Everything that is counted: of the one process, or of all the workers that share a port."""
     settings = services.settings
@@ -92,6 +111,8 @@ async def _told_by(socket: Path) -> str | None:
         return None
 
 
-def _told(reason: str | None) -> Response:
-    body = orjson.dumps({"status": "ok" if reason is None else "unavailable", "reason": reason})
-    return Response(body, 200 if reason is None else 503)
+def _probed(reason: str | None) -> Answered[Probe]:
+    """Return the answer of a probe that fails for a reason, if there is one."""
+    if reason is None:
+        return Answered(OK)
+    return Answered(Probe(status="unavailable", reason=reason), 503)

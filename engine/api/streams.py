@@ -9,15 +9,16 @@ import asyncio
 from time import monotonic
 from typing import Any
 
-import orjson
+import msgspec
 from aiohttp import web
 
 from engine.api.date_ranges import query_moment
-from engine.api.invoices import invoice_body, query_till, store_named
+from engine.api.invoices import OF_TILL, SINCE, query_till, shown_invoice, store_named
 from engine.commands.problem import Problem
 from engine.commands.scope import store_of
 from engine.commands.services import Services
 from engine.http.dispatcher import Call, session_of
+from engine.http.operation import Text, operation
 from engine.http.response import CLOSE, Response, date_header, head_of
 from engine.network.events import Event, Feed
 from engine.network.invoice_names import till_key_of
@@ -32,6 +33,18 @@ CURSOR_DIGITS_MAX = 18
 RECHECK_S_MIN = 0.1
 
 
+EXAMPLE = 'event: invoice\nid: 42\ndata: {"invoice_number":"FV-20931",…}\n\n'
+
+
+@operation(
+    "streamInvoices",
+    summary="Stream sales as they are printed, as server-sent events (INV-1, SYS-3)",
+    about="The data of an event is an `Invoice`. Who reconnects with the header"
+    " `Last-Event-ID` gets what was missed, as every `EventSource` does.",
+    query=SINCE | OF_TILL,
+    answer_example=(Text("text/event-stream", EXAMPLE),),
+    problems=("overloaded",),
+)
 async def stream(services: Services, call: Call) -> Response:
     """`GET /v1/stores/{store_id}/invoices/stream`: unclaimed sales, as they are printed."""
     store = store_named(services, call)
@@ -121,7 +134,7 @@ async def _write(request: web.BaseRequest, data: bytes, seconds_max: float) -> b
 
 
 def _text(event: Event) -> bytes:
-    data = orjson.dumps(invoice_body(event.invoice))
+    data = msgspec.json.encode(shown_invoice(event.invoice))
     kind = b"voided" if event.invoice.status == "voided" else b"invoice"
     return b"event: %b\nid: %d\ndata: %b\n\n" % (kind, event.arrival, data)
 

@@ -4,39 +4,97 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 import orjson
 from aiohttp import web
+from msgspec import UNSET, Meta
 
 from engine.api.answers import recorded_answer, redeemed_item
+from engine.api.example_values import (
+    BRAND_ID,
+    COINS_EXPIRE,
+    NOW_TEXT,
+    POINTS_EXPIRE,
+    STORE_ID,
+    TRANSACTION_ID,
+)
 from engine.codes import COINS, INTERNAL, ISSUES, STANDING, Kind
 from engine.commands.problem import Problem
 from engine.commands.services import Services
+from engine.constants import EPOCH_DAY, ID_MAX, MICROSECONDS
 from engine.errors import CustomerNotFound
 from engine.http.bodies import query_int
 from engine.http.dispatcher import Call, answer
 from engine.http.headers import query_text
+from engine.http.operation import operation
 from engine.http.parameters import customer_id_of, transaction_of
 from engine.http.response import Response
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Receipt, microseconds
 from engine.ledger.statements import Page
 from engine.people.keys import Principal, Role
-from engine.programme.calendar import iso_day, iso_moment
+from engine.programme.calendar import iso_moment
+from engine.schemas.items import RedeemedItem
+from engine.schemas.scalars import Asset, Id
+from engine.schemas.wallets import Expiring, Posting, Postings, Wallet, Wallets
 
 PAGE_TRANSACTIONS = 20
+
+
+POINTS_WALLET = Wallet(
+    asset="points",
+    brand_id=BRAND_ID,
+    balance=1240,
+    held=0,
+    expiring=[Expiring(amount=1240, expires_on=POINTS_EXPIRE)],
+)
+COINS_WALLET = Wallet(
+    asset="coins",
+    balance=5400,
+    held=0,
+    expiring=[Expiring(amount=5400, expires_on=COINS_EXPIRE)],
+)
+SALE = Posting(
+    transaction_id=TRANSACTION_ID,
+    type="accumulation",
+    asset="points",
+    brand_id=BRAND_ID,
+    store_id=STORE_ID,
+    amount=54,
+    held_amount=0,
+    balance=1240,
+    payment_id=None,
+    invoice_number="FV-20931",
+    bill_amount=5_400_000,
+    item=None,
+    occurred_at=NOW_TEXT,
+    recorded_at=NOW_TEXT,
+)
+PAGE = {
+    "limit": Annotated[int, Meta(ge=1, le=100, description="Postings on one page.")],
+    "cursor": Annotated[str, Meta(description="The `next_cursor` of the page before.")],
+    "asset": Asset,
+    "brand_id": Annotated[Id, Meta(description="Only of this brand.")],
+}
+"""What a page of postings is asked for by."""
 
 
 @dataclass(frozen=True, slots=True)
 class WalletsSeen:
     """A customer's wallets as a principal may see them."""
 
-    listed: list[dict[str, Any]]
+    wallets: list[Wallet]
     as_of: str
     blocked: bool
+
+    @property
+    def listed(self) -> Any:
+        """The wallets as builtins."""
+        return msgspec.to_builtins(self.wallets)
 
 
 async def wallets_of(services: Services, principal: Principal, customer_id: bytes) -> WalletsSeen:
@@ -47,13 +105,13 @@ async def wallets_of(services: Services, principal: Principal, customer_id: byte
     utc_offset = services.catalogue.now.utc_offset
     wallets, now = await services.statements.wallets(customer_id, utc_offset)
     listed = {
-        wallet.asset: _wallet_body(wallet.asset, wallet.balance, wallet.held, wallet.expiring)
+        wallet.asset: _wallet(wallet.asset, wallet.balance, wallet.held, wallet.expiring)
         for wallet in wallets
         if wallet.asset == COINS or principal.sees_brand(wallet.asset)
     }
     if principal.brand_id is not None:
         for asset in (principal.brand_id, COINS):
-            listed.setdefault(asset, _wallet_body(asset, 0, 0, []))
+            listed.setdefault(asset, _wallet(asset, 0, 0, []))
     return WalletsSeen(
         [listed[asset] for asset in sorted(listed)],
         iso_moment(now),
@@ -61,23 +119,35 @@ async def wallets_of(services: Services, principal: Principal, customer_id: byte
     )
 
 
-async def wallets(services: Services, call: Call) -> Response:
+@operation(
+    "listWallets",
+    summary="List what a customer has (PTS-6)",
+    answer_example=Wallets(wallets=[COINS_WALLET, POINTS_WALLET], as_of=NOW_TEXT),
+)
+async def wallets(services: Services, call: Call) -> Wallets:
     """`GET /v1/customers/{customer_id}/wallets`."""
     customer_id = customer_id_of(call.params)
     seen = await wallets_of(services, call.principal, customer_id)
-    if not seen.listed or not any(wallet["balance"] for wallet in seen.listed):
+    if not any(wallet.balance for wallet in seen.wallets):
         await refuse_unknown(services, customer_id)
-    return answer(orjson.dumps({"wallets": seen.listed, "as_of": seen.as_of}))
+    return Wallets(wallets=seen.wallets, as_of=seen.as_of)
 
 
-async def transactions(services: Services, call: Call) -> Response:
+@operation(
+    "listTransactions",
+    summary="List a customer's postings, newest first",
+    query=PAGE,
+    answer_example=Postings(transactions=[SALE], next_cursor=None),
+    problems=("not_found",),
+)
+async def transactions(services: Services, call: Call) -> Postings:
     """`GET /v1/customers/{customer_id}/transactions`: postings, newest first."""
     customer_id = customer_id_of(call.params)
     page = page_wanted(services, call)
     rows = await services.statements.history(customer_id, page)
     if not rows:
         await refuse_unknown(services, customer_id)
-    return answer(orjson.dumps(page_body(page, rows)))
+    return postings_of(page, rows)
 
 
 def page_wanted(services: Services, call: Call, days: tuple[date, date] | None = None) -> Page:
@@ -104,14 +174,14 @@ def page_wanted(services: Services, call: Call, days: tuple[date, date] | None =
     )
 
 
-def page_body(page: Page, rows: list[Any]) -> dict[str, Any]:
-    """Return a page as it is told, with the cursor of the next one."""
+def postings_of(page: Page, rows: list[Any]) -> Postings:
+    """Return a page of postings, with the cursor of the next one."""
     more = len(rows) == page.limit
-    told = rows[: page.limit - 1]
-    return {
-        "transactions": [_posting_body(row) for row in told],
-        "next_cursor": _cursor_text(told[-1]) if more else None,
-    }
+    shown = rows[: page.limit - 1]
+    return Postings(
+        transactions=[_posting(row) for row in shown],
+        next_cursor=_cursor_text(shown[-1]) if more else None,
+    )
 
 
 async def transaction(services: Services, call: Call) -> Response:
@@ -137,45 +207,46 @@ def sees_transaction(principal: Principal, receipt: Receipt) -> bool:
     return principal.sees_brand(receipt.brand_id)
 
 
-def _wallet_body(
-    asset: int, balance: int, held: int, expiring: list[tuple[int, int]]
-) -> dict[str, Any]:
-    body: dict[str, Any] = {"asset": "coins" if asset == COINS else "points"}
-    if asset != COINS:
-        body["brand_id"] = asset
-    return body | {
-        "balance": balance,
-        "held": held,
-        "expiring": [{"amount": amount, "expires_on": iso_day(day)} for day, amount in expiring],
-    }
+def _wallet(asset: int, balance: int, held: int, expiring: list[tuple[int, int]]) -> Wallet:
+    return Wallet(
+        asset="coins" if asset == COINS else "points",
+        brand_id=UNSET if asset == COINS else asset,
+        balance=balance,
+        held=held,
+        expiring=[
+            Expiring(amount=amount, expires_on=EPOCH_DAY + timedelta(days=day))
+            for day, amount in expiring
+        ],
+    )
 
 
-def _posting_body(row: Any) -> dict[str, Any]:
-    coins = row["asset"] == COINS
+def _posting(row: Any) -> Posting:
     details = orjson.loads(row["details"] or "{}")
-    reference = None if row["reference"] is None else str(row["reference"])
+    standing = details if row["kind"] in STANDING else {}
     reversal = row["kind"] == Kind.REVERSAL
-    return {
-        "transaction_id": str(row["transaction_id"]),
-        "type": _type_of(row),
-        "asset": "coins" if coins else "points",
-        "brand_id": row["brand_id"] or None,
-        "store_id": row["store_id"] or None,
-        "amount": row["amount"],
-        "held_amount": row["held_amount"],
-        "balance": row["balance"],
-        "payment_id": None if reversal or row["kind"] in ISSUES else reference,
-        "invoice_number": row["invoice_number"],
-        "bill_amount": row["bill_amount"],
-        "item": redeemed_item(details) if row["kind"] == Kind.REDEMPTION else None,
-        "occurred_at": iso_moment(microseconds(row["occurred_at"])),
-        "recorded_at": iso_moment(microseconds(row["recorded_at"])),
-        **({"reversed_transaction_id": reference} if reversal else {}),
-        **(details if row["kind"] in STANDING else {}),
-    }
+    item = redeemed_item(details) if row["kind"] == Kind.REDEMPTION else None
+    return Posting(
+        transaction_id=row["transaction_id"],
+        type=_type_of(row),
+        asset="coins" if row["asset"] == COINS else "points",
+        brand_id=row["brand_id"] or None,
+        store_id=row["store_id"] or None,
+        amount=row["amount"],
+        held_amount=row["held_amount"],
+        balance=row["balance"],
+        payment_id=None if reversal or row["kind"] in ISSUES else row["reference"],
+        invoice_number=row["invoice_number"],
+        bill_amount=row["bill_amount"],
+        item=None if item is None else RedeemedItem(**item),
+        occurred_at=iso_moment(microseconds(row["occurred_at"])),
+        recorded_at=iso_moment(microseconds(row["recorded_at"])),
+        reversed_transaction_id=row["reference"] if reversal else UNSET,
+        reason=standing.get("reason", UNSET),
+        by=standing.get("by", UNSET),
+    )
 
 
-def _type_of(row: Any) -> str:
+def _type_of(row: Any) -> Any:
     """Return what a posting did; the wrong code that was the last one gave the coins back."""
     gave_back = row["kind"] == Kind.CAPTURE and row["amount"] > 0
     return (Kind.RELEASE if gave_back else Kind(row["kind"])).name.lower()
@@ -185,7 +256,7 @@ def _asset_filter(request: web.BaseRequest) -> tuple[str | None, int | None]:
     asset = query_text(request, "asset")
     if asset not in (None, "points", "coins"):
         raise Problem("invalid_request", "`asset` is points or coins.")
-    brand_id = query_int(request, "brand_id", 0, 2**31 - 1)
+    brand_id = query_int(request, "brand_id", 0, ID_MAX)
     return asset, None if brand_id == 0 else brand_id
 
 
@@ -201,9 +272,9 @@ def _cursor(text: str | None) -> tuple[datetime, int, int] | None:
     try:
         place = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
         moment, asset, seq = (int(part) for part in place.split("."))
-        if not (0 <= asset < 2**31 and 0 <= seq < 2**63):
+        if not (0 <= asset <= ID_MAX and 0 <= seq < 2**63):
             raise ValueError("no place has these numbers")
-        seconds, fraction = divmod(moment, 1_000_000)
+        seconds, fraction = divmod(moment, MICROSECONDS)
         return datetime.fromtimestamp(seconds, UTC).replace(microsecond=fraction), asset, seq
     except (ValueError, OverflowError, OSError):
         raise Problem(

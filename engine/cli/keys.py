@@ -16,13 +16,14 @@ from engine.cli.options import (
     settings_options,
     with_connection,
 )
+from engine.constants import ID_MAX
 from engine.people import keys
 from engine.people.keys import Key, Role
 from engine.postgres.connections import Connection
 from engine.postgres.sql import queries
 
 ADMINISTRATION = queries("administration")
-ID = click.IntRange(1, 2**31 - 1)
+ID = click.IntRange(1, ID_MAX)
 KEY_ROLES = tuple(role.value for role in Role if role is not Role.CASHIER)
 """Those that have keys; a cashier signs in."""
 

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 
 from engine.commands.problem import Problem
-from engine.programme.calendar import DAY_SECONDS
+from engine.constants import DAY_SECONDS
 
 FUTURE_SECONDS_MAX = 300
 """How far ahead of ours the clock of a point of sale may be."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from engine.commands.problem import Problem
+from engine.constants import ID_MAX
 from engine.people.keys import Principal, Role
 from engine.programme.brands import Brand, Store
 from engine.programme.catalogue import Snapshot
 from engine.programme.items import Item, ItemKind
 from engine.programme.parties import Party
-
-ID_MAX = 2**31 - 1
 
 
 def store_of(

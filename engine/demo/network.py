@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from engine.constants import DAY_SECONDS
 from engine.demo import names
 from engine.demo.identities import Identities
 from engine.people.profile import FIELD_NAMES, missing_fields
@@ -302,7 +303,7 @@ def _customer(dice: Random, country: str, identities: Identities) -> Customer:
         country=country,
         city=dice.choice(names.CITIES[country]),
         missing_fields=missing_fields(**profile),
-        created_at=CUSTOMERS_FROM + timedelta(seconds=dice.randrange(CUSTOMERS_DAYS * 86_400)),
+        created_at=CUSTOMERS_FROM + timedelta(seconds=dice.randrange(CUSTOMERS_DAYS * DAY_SECONDS)),
         **profile,
     )
 

@@ -1,8 +1,8 @@
 """The head of a request is read as strictly as its body: each parameter and each header once.
 
 What a client sends and nobody reads is a mistake that shows much later: `?dry_run=true` books, and
-`?type=redemption` lists everything. The names that a route takes stand in its row of the contract
-(`Row.query`), which the document is made from too.
+`?type=redemption` lists everything. The names that a route takes stand in its declaration
+(`Declaration.query`), which the document is made from too.
 """
 
 from __future__ import annotations

@@ -14,9 +14,8 @@ from typing import Any, Protocol
 import orjson
 
 from engine.codes import EARNS, ISSUES, Counter, Kind
+from engine.constants import MICROSECONDS
 from engine.ledger.core import Leg, hold_of
-
-MICROSECONDS = 1_000_000
 
 
 class Answer(Protocol):

@@ -14,13 +14,11 @@ from typing import Any
 from asyncpg.pgproto.pgproto import UUID
 
 from engine.codes import DEBT_DAY, Kind
+from engine.constants import DAY_SECONDS, EPOCH_DAY, MICROSECONDS
 from engine.ledger.core import Ledger
 from engine.ledger.journal import SQL, wallet_facts
-from engine.ledger.receipts import MICROSECONDS, Receipt, receipt_of
+from engine.ledger.receipts import Receipt, receipt_of
 from engine.postgres.connections import Pool
-
-EPOCH = date(1970, 1, 1)
-DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,4 +200,4 @@ def _state_of(customer_id: bytes, row: Any, moment: int, utc_offset: int) -> Sta
 
 def _midnight(day: date, utc_offset: int) -> int:
     """Return the beginning of a day where the offset is, in microseconds since 1970."""
-    return ((day - EPOCH).days * DAY_SECONDS - utc_offset) * MICROSECONDS
+    return ((day - EPOCH_DAY).days * DAY_SECONDS - utc_offset) * MICROSECONDS

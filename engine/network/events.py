@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from engine.constants import EPOCH
 from engine.errors import Overloaded, Unavailable
 from engine.metrics import Metrics
 from engine.network.invoice_names import till_key_of
@@ -27,7 +28,6 @@ from engine.postgres.sql import queries
 SQL = queries("invoices")
 CHANNEL = "leal_invoice"
 PAGE_EVENTS = 200
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TRIED_AGAIN_AFTER_S = 0.5
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from engine.constants import DAY_SECONDS, EPOCH_DAY
 from engine.ledger.core import claim_key_of
 from engine.programme.brands import Store
-from engine.programme.calendar import DAY_SECONDS, EPOCH, iso_day, local_day
+from engine.programme.calendar import iso_day, local_day
 
 TILL_NEEDED = "Send `till`: each till of this store numbers its own receipts."
 
@@ -75,7 +76,7 @@ def earlier_names(
     """Return the names that a sale may have by the scopes that its store had before."""
     offset, plain = store.brand.utc_offset, InvoiceName(number, None).key
     day = local_day(sold_at_s, offset)
-    since, until = moments_of(EPOCH + timedelta(days=day), offset)
+    since, until = moments_of(EPOCH_DAY + timedelta(days=day), offset)
     of_day, till_key = f"{plain}@{iso_day(day)}", till_key_of(till)
     names = []
     for earlier in store.earlier_scopes:
@@ -97,7 +98,7 @@ def earlier_names(
 
 def moments_of(day: date, utc_offset: int) -> tuple[datetime, datetime]:
     """Return the first moment of a day where the offset is, and the first one after it."""
-    start = (day - EPOCH).days * DAY_SECONDS - utc_offset
+    start = (day - EPOCH_DAY).days * DAY_SECONDS - utc_offset
     return datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(start + DAY_SECONDS, UTC)
 
 

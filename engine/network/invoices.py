@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import structlog
@@ -72,7 +72,7 @@ class Invoice(Printed):
     transaction_id: UUID | None = None
 
     @property
-    def status(self) -> str:
+    def status(self) -> Literal["unclaimed", "claimed", "voided"]:
         """How it stands: `unclaimed`, `claimed` or `voided`."""
         if self.voided_at is not None:
             return "voided"

@@ -41,6 +41,10 @@ class Role(StrEnum):
     CASHIER = "cashier"
 
 
+ADMINISTRATORS = frozenset({Role.NETWORK, Role.BRAND})
+"""Those who administer brands: the network all of them, a brand itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who is asking. `scope` is the name space of their idempotency keys: their brand, or they."""

@@ -113,6 +113,10 @@ class Pool:
         async with asyncio.timeout(self._seconds_max):
             return await self._pool.fetchval(query, *args)  # network op
 
+    async def ping(self) -> None:
+        """Raise what a database out of reach raises."""
+        await self.fetchval("select 1")  # network op
+
     def acquire(self) -> Any:
         """Lend a connection: `async with pool.acquire() as connection`."""
         return self._pool.acquire(timeout=self._seconds_max)

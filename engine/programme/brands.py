@@ -1,13 +1,18 @@
-"""Brands and their stores, with what is in force there at a moment."""
+"""Brands and their stores, what is in force there at a moment, and how they are kept."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
-from engine.programme.calendar import Country, Currency
+from engine.postgres.connections import PooledConnection
+from engine.postgres.sql import queries
+from engine.programme.calendar import CURRENCIES, Country, Currency
 from engine.programme.earning import Programme
+
+SQL = queries("administration")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +80,58 @@ class Store:
         return (
             self.accepts_coins and not self.retired and programme is not None and programme.receiver
         )
+
+
+async def insert_brand(connection: PooledConnection, name: str, country: Country) -> int:
+    """Add a brand, with the currency of its country; return its id."""
+    brand_id: int = await connection.fetchval(  # network op
+        SQL["insert_brand"], name, country, CURRENCIES[country]
+    )
+    return brand_id
+
+
+async def update_brand(connection: PooledConnection, brand_id: int, name: str) -> None:
+    """Give a brand another name."""
+    await connection.execute(SQL["update_brand"], brand_id, name)  # network op
+
+
+async def retire_brand(connection: PooledConnection, brand_id: int, at: datetime) -> None:
+    """Retire a brand; one that is retired keeps its moment."""
+    await connection.execute(SQL["retire_brand"], brand_id, at)  # network op
+
+
+async def insert_store(
+    connection: PooledConnection,
+    brand_id: int,
+    *,
+    name: str,
+    city: str,
+    accepts_coins: bool,
+    invoice_scope: InvoiceScope,
+) -> int:
+    """Add a store to a brand; return its id."""
+    store_id: int = await connection.fetchval(  # network op
+        SQL["insert_store"], brand_id, name, city, accepts_coins, invoice_scope
+    )
+    return store_id
+
+
+async def update_store(
+    connection: PooledConnection,
+    store_id: int,
+    at: datetime,
+    *,
+    name: str | None,
+    city: str | None,
+    accepts_coins: bool | None,
+    invoice_scope: InvoiceScope | None,
+) -> None:
+    """Change a store; None leaves a column as it is. A replaced scope is kept, to end `at`."""
+    await connection.execute(  # network op
+        SQL["update_store"], store_id, name, city, accepts_coins, invoice_scope, at
+    )
+
+
+async def retire_store(connection: PooledConnection, store_id: int, at: datetime) -> None:
+    """Retire a store; one that is retired keeps its moment."""
+    await connection.execute(SQL["retire_store"], store_id, at)  # network op

@@ -10,19 +10,19 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
+from engine.constants import DAY_SECONDS, EPOCH_DAY, MICROSECONDS
+
 Country = Literal["CO", "SV", "GT", "PA"]
 Currency = Literal["COP", "USD", "GTQ"]
 
 UTC_OFFSETS: dict[str, int] = {"CO": -5 * 3600, "PA": -5 * 3600, "SV": -6 * 3600, "GT": -6 * 3600}
 """Seconds east of UTC, by ISO 3166 country."""
 
-CURRENCIES: dict[str, str] = {"CO": "COP", "SV": "USD", "PA": "USD", "GT": "GTQ"}
+CURRENCIES: dict[str, Currency] = {"CO": "COP", "SV": "USD", "PA": "USD", "GT": "GTQ"}
 """ISO 4217 currency by country."""
 
 COINS_COUNTRY = "CO"
 COINS_VALIDITY_MONTHS = 24
-DAY_SECONDS = 86_400
-EPOCH = date(1970, 1, 1)
 
 
 def local_day(moment_s: float, utc_offset: int) -> int:
@@ -32,25 +32,25 @@ def local_day(moment_s: float, utc_offset: int) -> int:
 
 def local_date(moment_s: float, utc_offset: int) -> date:
     """Return the date at `moment_s` (seconds since 1970 UTC) where the offset is."""
-    return EPOCH + timedelta(days=local_day(moment_s, utc_offset))
+    return EPOCH_DAY + timedelta(days=local_day(moment_s, utc_offset))
 
 
 def add_months(day: int, months: int) -> int:
     """Return the same day of the month `months` later, or the last day of that month."""
-    start = EPOCH + timedelta(days=day)
+    start = EPOCH_DAY + timedelta(days=day)
     year, month0 = divmod(start.year * 12 + start.month - 1 + months, 12)
     last = monthrange(year, month0 + 1)[1]
-    return (date(year, month0 + 1, min(start.day, last)) - EPOCH).days
+    return (date(year, month0 + 1, min(start.day, last)) - EPOCH_DAY).days
 
 
 def iso_day(day: int) -> str:
     """Return `YYYY-MM-DD` of a day."""
-    return (EPOCH + timedelta(days=day)).isoformat()
+    return (EPOCH_DAY + timedelta(days=day)).isoformat()
 
 
 def iso_moment(microseconds: int) -> str:
     """Return RFC 3339 in UTC, with microseconds, of a moment since 1970."""
-    seconds, fraction = divmod(microseconds, 1_000_000)
+    seconds, fraction = divmod(microseconds, MICROSECONDS)
     return f"{_iso_second(seconds)}.{fraction:06d}Z"
 
 

@@ -17,12 +17,13 @@ from typing import Any
 
 import structlog
 
+from engine.constants import DAY_SECONDS
 from engine.people.keys import Principal, matches, principal_of, split_key
 from engine.postgres.connections import Pool
 from engine.postgres.listener import Connect, listen
 from engine.postgres.sql import queries
 from engine.programme.brands import Brand, EarlierScope, Store
-from engine.programme.calendar import COINS_COUNTRY, DAY_SECONDS, UTC_OFFSETS
+from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from engine.programme.earning import Programme
 from engine.programme.items import Item, item_from
 from engine.programme.parties import Partner, Party, Rate

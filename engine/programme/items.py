@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+import msgspec
+
+from engine.postgres.connections import Pool, PooledConnection
+from engine.postgres.sql import queries
 from engine.programme.calendar import COINS_COUNTRY, local_date
 from engine.programme.segments import Segment, segment_of
 
 if TYPE_CHECKING:
     from engine.people.customers import Profile
     from engine.programme.brands import Brand
+
+SQL = queries("items")
 
 MOMENT_MIN_S = 946_684_800
 MOMENT_MAX_S = 7_258_118_400
@@ -104,3 +113,78 @@ def item_from(row: Any, brand: Brand) -> Item:
     facts["kind"] = ItemKind(row["kind"])
     facts["segment"] = segment_of(row["segment"], row["item_id"])
     return Item(brand=brand, **facts)
+
+
+def moment_of(seconds: float | None) -> datetime | None:
+    """Return a moment of an item, None for no limit."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+async def find_item(connection: PooledConnection, item: Item) -> Item:
+    """Return an item as it stands by now, within a change of the catalogue."""
+    row = await connection.fetchrow(SQL["item"], item.item_id)  # network op
+    return item_from(row, item.brand)
+
+
+async def insert_item(connection: PooledConnection, item: Item) -> int:
+    """Add an item, whatever its `item_id`; return the id that it gets."""
+    item_id: int = await connection.fetchval(  # network op
+        SQL["insert_item"], item.kind.value, item.brand.brand_id, *_columns(item)
+    )
+    return item_id
+
+
+async def update_item(connection: PooledConnection, item: Item) -> None:
+    """Write an item as it is now."""
+    await connection.execute(SQL["update_item"], item.item_id, *_columns(item))  # network op
+
+
+async def retire_item(connection: PooledConnection, item_id: int, at: datetime) -> None:
+    """Retire an item; one that is retired keeps its moment."""
+    await connection.execute(SQL["retire_item"], item_id, at)  # network op
+
+
+async def count_unknown(connection: PooledConnection, customer_ids: list[UUID]) -> int:
+    """Return how many of these are no customers."""
+    unknown: int = await connection.fetchval(  # network op
+        SQL["unknown_customers"], customer_ids
+    )
+    return unknown
+
+
+async def replace_recipients(
+    connection: PooledConnection, item_id: int, customer_ids: list[UUID]
+) -> None:
+    """Let a gift be for these customers and no others."""
+    await connection.execute(SQL["delete_gift_customers"], item_id)  # network op
+    await connection.execute(SQL["insert_gift_customers"], item_id, customer_ids)  # network op
+
+
+async def recipients_of(pool: Pool, item_id: int) -> list[UUID]:
+    """Return the customers whom a gift is for."""
+    rows = await pool.fetch(SQL["gift_customers"], item_id)  # network op
+    return [row["customer_id"] for row in rows]
+
+
+async def units_taken(pool: Pool, items: Iterable[Item]) -> dict[int, int]:
+    """Return by item id how many units are taken of those that have a stock."""
+    stocked = [item.item_id for item in items if item.stock is not None]
+    if not stocked:
+        return {}
+    rows = await pool.fetch(SQL["taken"], stocked)  # network op
+    return {row["item_id"]: row["units"] for row in rows}
+
+
+def _columns(item: Item) -> tuple[Any, ...]:
+    """Return what the statements that write an item take, in their order."""
+    return (
+        item.name,
+        item.points,
+        item.coins,
+        item.stock,
+        item.customer_limit,
+        moment_of(item.starts_at),
+        moment_of(item.ends_at),
+        None if item.segment is None else msgspec.json.encode(item.segment).decode(),
+        item.available,
+    )

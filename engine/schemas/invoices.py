@@ -13,6 +13,7 @@ from engine.schemas.scalars import (
     Id,
     InvoiceNumber,
     Moment,
+    MomentText,
     SentCurrency,
     Till,
 )
@@ -38,8 +39,8 @@ class Invoice(Struct, kw_only=True):
     invoice_number: InvoiceNumber
     amount: Amount
     currency: Currency
-    issued_at: Moment
-    received_at: Moment
+    issued_at: MomentText
+    received_at: MomentText
     till: Till | None
     status: Literal["unclaimed", "claimed", "voided"]
     customer_id: UUID | None

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from engine.schemas.scalars import Asset, Balance, Currency, Day, Id, Moment
+from engine.schemas.scalars import Asset, Balance, Currency, Day, Id, MomentText
 from engine.schemas.wallets import Posting
 
 DayOrMoment = Annotated[
@@ -31,7 +31,7 @@ class Folded(Struct, kw_only=True):
     lack were read and added, so that the report lacks nothing.
     """
 
-    until: Moment
+    until: MomentText
     rows_added: Count
 
 
@@ -231,7 +231,7 @@ class Statement(Struct, kw_only=True):
     customer_id: UUID
     start: Day = field(name="from")
     end: Day = field(name="to")
-    as_of: Moment
+    as_of: MomentText
     wallets: list[StatementWallet]
     transactions: list[Posting]
     next_cursor: str | None

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from engine.constants import ID_MAX
 from engine.schemas.texts import CONTROLS, IN_DOCUMENT, Needs, TextRule
 
 AMOUNT_MAX = 10**12
@@ -100,7 +101,7 @@ Stock = Annotated[
 ]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 Age = Annotated[int, Meta(ge=0, le=150)]
-Id = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Id = Annotated[int, Meta(ge=1, le=ID_MAX)]
 Text = Annotated[str, _text(100).meta()]
 Name = Annotated[str, _shown(100, "glyph").meta()]
 PersonName = Annotated[str, _shown(100, "letter").meta()]
@@ -157,6 +158,11 @@ Asset = Literal["points", "coins"]
 Moment = Annotated[
     datetime, Meta(description="RFC 3339.", extra_json_schema={"format": "date-time"})
 ]
+MomentText = Annotated[
+    str, Meta(description="RFC 3339.", extra_json_schema={"format": "date-time"})
+]
+"""A moment of an answer, written with all its microseconds, which `Moment` leaves out if they are
+0."""
 Day = Annotated[date, Meta(description="A day in the calendar of the brand's country.")]
 Balance = Annotated[
     int,

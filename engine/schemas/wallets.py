@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from engine.schemas.items import RedeemedItem
-from engine.schemas.scalars import Asset, Balance, Day, Id, Moment
+from engine.schemas.scalars import Asset, Balance, Day, Id, MomentText
 
 
 class Expiring(Struct, kw_only=True):
@@ -36,7 +36,7 @@ class Wallets(Struct, kw_only=True):
     """What a customer has at one moment; a brand sees its own points, and coins (USR-2)."""
 
     wallets: list[Wallet]
-    as_of: Moment
+    as_of: MomentText
 
 
 class Posting(Struct, kw_only=True):
@@ -75,8 +75,8 @@ class Posting(Struct, kw_only=True):
     invoice_number: str | None
     bill_amount: Annotated[int, Meta(ge=0)] | None
     item: RedeemedItem | None
-    occurred_at: Moment
-    recorded_at: Moment
+    occurred_at: MomentText
+    recorded_at: MomentText
     reversed_transaction_id: UUID | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     by: str | UnsetType = UNSET

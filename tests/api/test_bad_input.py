@@ -9,12 +9,13 @@ from itertools import count
 from uuid import uuid4
 
 import pytest
-from contract import examples_of
 from harness import Reply, connection_to, raw_request
 
-from engine.api.contract import CONTRACT
+from engine.api.contract import declaration_of
+from engine.api.routes import ALL_ROUTES
 from engine.commands.problem import Problem
 from engine.http.bodies import BodyDecoder
+from engine.http.operation import examples_of
 from engine.schemas.administration import NewParty
 from engine.schemas.items import NewGift, PromotionChange
 from engine.schemas.people import Registration
@@ -286,7 +287,7 @@ def test_a_mistake_is_told_by_what_is_taken_there(shape, body, sentence):
 
 
 def test_every_body_is_one_whose_texts_are_tidied():
-    bodies = {type(one) for row in CONTRACT.values() for one in examples_of(row.body)}
+    bodies = {type(one) for route in ALL_ROUTES for one in examples_of(declaration_of(route).body)}
     assert len(bodies) > 20
     assert [body for body in bodies if not issubclass(body, Sent)] == []
 

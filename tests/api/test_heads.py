@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from engine.api.contract import CONTRACT
+from engine.api.contract import declaration_of
 from engine.api.routes import OPEN_ROUTES, ROUTES
 from engine.http.dispatcher import OpenRoute, Route
 from engine.http.headers import DECIDING
@@ -82,8 +82,8 @@ async def test_a_query_parameter_that_is_unknown_is_refused_and_named(api, route
 
 
 @pytest.mark.parametrize("route", STRICT, ids=lambda one: f"{one.method} {one.path}")
-def test_a_route_takes_the_query_parameters_of_its_row(route):
-    assert route.query == set(CONTRACT[route.method, route.path].query)
+def test_a_route_takes_the_query_parameters_that_it_is_declared_with(route):
+    assert route.query == set(declaration_of(route).query)
 
 
 @pytest.mark.parametrize(

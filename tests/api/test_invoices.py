@@ -66,6 +66,12 @@ async def test_the_same_moment_in_another_offset_is_the_same_content(api):
         assert (await api.store.print(1, "P-3", issued_at=issued_at)).json == first.json
 
 
+async def test_a_moment_is_answered_with_its_microseconds_even_if_they_are_0(api):
+    moment = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    reply = await api.store.print(1, "P-3 whole", issued_at=moment.isoformat())
+    assert reply.json["issued_at"] == f"{moment:%Y-%m-%dT%H:%M:%S}.000000Z"
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

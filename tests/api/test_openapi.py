@@ -14,18 +14,19 @@ from harness import Reply
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from engine import schemas
-from engine.api.contract import CONTRACT, SECTIONS
+from engine.api.contract import ROWS, declaration_of
 from engine.api.contract.problems import CODES, EXAMPLES, OF_ANY_ADDRESS
-from engine.api.openapi import document
-from engine.api.routes import OPEN_ROUTES, ROUTES
+from engine.api.openapi import Section, document
+from engine.api.routes import ALL_ROUTES, SECTIONS
 from engine.codes import VERBS, Kind, Refusal
 from engine.http.dispatcher import Route
+from engine.http.operation import Endpoint
 from engine.http.problems import PROBLEMS
 from engine.ledger.vocabulary import REFUSALS
 from engine.schemas.errors import WITH_MEMBERS, Problem
 from engine.schemas.texts import Sent
 
-ALL_ROUTES = {(route.method, route.path): route for route in ROUTES + OPEN_ROUTES}
+BY_PLACE = {(route.method, route.path): route for route in ALL_ROUTES}
 DOCUMENT = CONTRACT_OF_ENGINE.document
 OPERATIONS = {
     (method.upper(), path): operation
@@ -113,25 +114,26 @@ def test_the_standard_finds_nothing_wrong():
     assert DOCUMENT["openapi"].startswith("3.1")
 
 
-def test_every_route_has_its_row_and_every_row_its_route():
-    assert set(CONTRACT) == set(ALL_ROUTES)
-    assert set(OPERATIONS) == set(ALL_ROUTES)
-    assert sum(len(section.rows) for section in SECTIONS) == len(CONTRACT)
+def test_every_call_is_in_the_document_and_is_declared_once():
+    assert set(OPERATIONS) == set(BY_PLACE)
+    assert len(ALL_ROUTES) == len(BY_PLACE)
+    elsewhere = {place for place, one in BY_PLACE.items() if not isinstance(one.handler, Endpoint)}
+    assert set(ROWS) == elsewhere
 
 
-def test_a_route_without_a_row_is_not_left_out_in_silence():
+def test_a_route_that_nobody_declared_is_not_left_out_in_silence():
     async def nobody(_services, _call):
         """`GET /v1/nothing`: nobody answers."""
 
     unheard_of = Route("GET", "/v1/nothing", frozenset(), nobody)
     with pytest.raises(KeyError):
-        document([unheard_of])
+        document([Section("Nothing", "", (unheard_of,))])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_operation_says_what_it_is_and_whose(name):
     operation = operation_of(name)
-    route = ALL_ROUTES[tuple(name.split(" "))]
+    route = BY_PLACE[tuple(name.split(" "))]
     assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", operation["operationId"])
     assert re.fullmatch(r"[A-Z].*[^.]", operation["summary"])
     assert operation["tags"][0] in {section.name for section in SECTIONS}
@@ -231,7 +233,8 @@ REFUSED_WITHOUT_A_VERB = {
 
 
 def test_a_route_documents_the_refusals_of_its_verbs_and_no_others():
-    for place, row in CONTRACT.items():
+    for place, route in BY_PLACE.items():
+        row = declaration_of(route)
         answers = OPERATIONS[place]["responses"].values()
         documented = {
             code for answer in answers if "content" in resolved(answer) for code in codes_in(answer)
@@ -243,8 +246,8 @@ def test_a_route_documents_the_refusals_of_its_verbs_and_no_others():
 
 
 def test_every_verb_that_a_client_asks_for_is_of_one_route():
-    changes = [row for (method, _), row in CONTRACT.items() if method != "GET"]
-    routes = [kind for row in changes for kind in row.verbs]
+    changes = [route for (method, _), route in BY_PLACE.items() if method != "GET"]
+    routes = [kind for route in changes for kind in declaration_of(route).verbs]
     asked = {kind for kind, verb in VERBS.items() if verb.asked and kind != Kind.EXPIRY}
     assert sorted(routes) == sorted(asked)
 

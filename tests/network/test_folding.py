@@ -16,13 +16,14 @@ from recomputed import ROWS, Recomputed, before, nonzero
 
 from bench.sales import CHAIN_SECRET
 from engine.codes import COINS, PARTNER_BIT, Counter, Kind
+from engine.constants import EPOCH_DAY
 from engine.ledger.journal import COPY_ROWS
 from engine.metrics import Metrics
 from engine.network.folding import Folder, SumsOfAnotherServer, adopt
 from engine.network.reports import NOW, Cut
 from engine.network.sums_audit import audit_sums
 from engine.postgres.sql import queries
-from engine.programme.calendar import EPOCH, UTC_OFFSETS, local_day
+from engine.programme.calendar import UTC_OFFSETS, local_day
 
 EVERYTHING = 10**9
 TODAY = datetime.now(UTC).date()
@@ -324,7 +325,7 @@ async def test_a_sum_that_was_tampered_with_is_named(
 async def test_days_are_those_of_the_calendar(connection, country, dice):
     for _ in range(50):
         second = dice.randrange(0, 4_000_000_000)
-        day = EPOCH + timedelta(days=local_day(second, UTC_OFFSETS[country]))
+        day = EPOCH_DAY + timedelta(days=local_day(second, UTC_OFFSETS[country]))
         moment = datetime.fromtimestamp(second, UTC)
         assert await connection.fetchval("select local_day($1, $2)", moment, country) == day
 

@@ -9,9 +9,10 @@ from asyncpg.pgproto.pgproto import UUID
 from recomputed import Recomputed
 
 from engine.codes import COINS, DEBT_DAY, Kind
+from engine.constants import EPOCH_DAY
 from engine.ledger.statements import Page, Statements
 from engine.postgres.connections import create_read_pool
-from engine.programme.calendar import COINS_COUNTRY, EPOCH, UTC_OFFSETS
+from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 
 ROWS = (
     "select asset, seq, kind, amount, held_amount, balance, held, lots, recorded_at from journal"
@@ -24,7 +25,7 @@ def state(rows, today):
     if not rows:
         return 0, 0
     last = rows[-1]
-    today_number = (today - EPOCH).days
+    today_number = (today - EPOCH_DAY).days
     lots = zip(last["lots"][::2], last["lots"][1::2], strict=True)
     gone = sum(amount for key, amount in lots if DEBT_DAY < key >> 32 < today_number)
     return last["balance"] + last["held"] - gone, gone

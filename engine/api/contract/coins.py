@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from engine.api.contract.invented import (
+from engine.api.contract.row import Row, Rows
+from engine.api.example_values import (
     BRAND_ID,
     COINS_EXPIRE,
     CUSTOMER_ID,
@@ -12,7 +13,6 @@ from engine.api.contract.invented import (
     STORE_ID,
     TRANSACTION_ID,
 )
-from engine.api.contract.row import Row, Rows
 from engine.codes import Kind
 from engine.schemas.transactions import (
     Cashback,

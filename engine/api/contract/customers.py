@@ -1,24 +1,18 @@
-"""The contract of customers, their wallets and their history."""
+"""The contract of customers."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
 
-from msgspec import Meta
 from msgspec.structs import replace
 
-from engine.api.contract.invented import (
-    BRAND_ID,
-    COINS_EXPIRE,
+from engine.api.contract.row import Row, Rows
+from engine.api.example_values import (
     CUSTOMER_ID,
     NOW,
-    POINTS_EXPIRE,
     REGISTERED,
-    STORE_ID,
-    TRANSACTION_ID,
 )
-from engine.api.contract.row import Row, Rows
+from engine.api.wallets import COINS_WALLET, POINTS_WALLET
 from engine.codes import Kind
 from engine.schemas.people import (
     Customer,
@@ -32,16 +26,7 @@ from engine.schemas.people import (
     ShownQr,
     Standing,
 )
-from engine.schemas.reports import (
-    ExpiringSoon,
-    Statement,
-    StatementTotals,
-    StatementWallet,
-    WalletState,
-)
-from engine.schemas.scalars import Asset, Day, Id
 from engine.schemas.transactions import Nothing
-from engine.schemas.wallets import Expiring, Posting, Postings, Wallet, Wallets
 
 CUSTOMERS = "/v1/customers"
 CUSTOMER = CUSTOMERS + "/{customer_id}"
@@ -62,67 +47,11 @@ PERSON = Customer(
     city="Bogotá",
     created_at=REGISTERED,
 )
-POINTS = Wallet(
-    asset="points",
-    brand_id=BRAND_ID,
-    balance=1240,
-    held=0,
-    expiring=[Expiring(amount=1240, expires_on=POINTS_EXPIRE)],
-)
-COINS = Wallet(
-    asset="coins",
-    balance=5400,
-    held=0,
-    expiring=[Expiring(amount=5400, expires_on=COINS_EXPIRE)],
-)
-SALE = Posting(
-    transaction_id=TRANSACTION_ID,
-    type="accumulation",
-    asset="points",
-    brand_id=BRAND_ID,
-    store_id=STORE_ID,
-    amount=54,
-    held_amount=0,
-    balance=1240,
-    payment_id=None,
-    invoice_number="FV-20931",
-    bill_amount=5_400_000,
-    item=None,
-    occurred_at=NOW,
-    recorded_at=NOW,
-)
-STATEMENT = Statement(
-    customer_id=CUSTOMER_ID,
-    start=date(2026, 10, 24),
-    end=date(2026, 11, 22),
-    as_of=NOW,
-    wallets=[
-        StatementWallet(
-            asset="points",
-            brand_id=BRAND_ID,
-            opening=WalletState(balance=1186, held=0),
-            closing=WalletState(balance=1240, held=0),
-            totals=StatementTotals(
-                earned=54, converted=0, spent=0, paid=0, donated=0, expired=0, reversed=0
-            ),
-            expiring=ExpiringSoon(within_30_days=0, within_60_days=120, within_90_days=120),
-        )
-    ],
-    transactions=[SALE],
-    next_cursor=None,
-)
 DOCUMENT = Document(type="CC", number="1032456789")
 
 QR = "L1J5WQ4ZK7XM2PVB6TN3RYHC8DFG9SAE5U2K4Q7"
 
 PRESENCE = "C3x-LjwbT0OdjgxdHxorPAAAAAcAaZ4kEABpniUYq1J3n0m8c2R5dGhlLXRva2Vu"
-
-PAGE = {
-    "limit": Annotated[int, Meta(ge=1, le=100, description="Postings on one page.")],
-    "cursor": Annotated[str, Meta(description="The `next_cursor` of the page before.")],
-    "asset": Asset,
-    "brand_id": Annotated[Id, Meta(description="Only of this brand.")],
-}
 
 ROWS: Rows = {
     ("POST", CUSTOMERS): Row(
@@ -162,11 +91,11 @@ ROWS: Rows = {
         },
         answers={
             200: {
-                "found": Found(customer=PERSON, wallets=[COINS, POINTS]),
+                "found": Found(customer=PERSON, wallets=[COINS_WALLET, POINTS_WALLET]),
                 "found by the QR": Found(
                     customer=PERSON,
                     presence=Presence(token=PRESENCE, expires_at=NOW),
-                    wallets=[COINS, POINTS],
+                    wallets=[COINS_WALLET, POINTS_WALLET],
                 ),
             }
         },
@@ -215,33 +144,5 @@ ROWS: Rows = {
         answers={200: ShownQr(qr=QR, expires_at=NOW)},
         summary="Make the QR that the customer's app shows; it lives for a minute (COI-6)",
         about="It is one that has not paid and that no store has looked up (COI-10).",
-    ),
-    ("GET", CUSTOMER + "/wallets"): Row(
-        operation="listWallets",
-        answers={200: Wallets(wallets=[COINS, POINTS], as_of=NOW)},
-        summary="List what a customer has (PTS-6)",
-    ),
-    ("GET", CUSTOMER + "/transactions"): Row(
-        operation="listTransactions",
-        answers={200: Postings(transactions=[SALE], next_cursor=None)},
-        problems=("not_found",),
-        query=PAGE,
-        summary="List a customer's postings, newest first",
-    ),
-    ("GET", CUSTOMER + "/statement"): Row(
-        operation="readStatement",
-        answers={200: STATEMENT},
-        problems=("not_found",),
-        query=PAGE
-        | {
-            "from": Annotated[
-                Day, Meta(description="The first day; 29 days before `to` where it is left out.")
-            ],
-            "to": Annotated[Day, Meta(description="The last day; today where it is left out.")],
-        },
-        summary="Read a customer's statement: balances, totals, postings, what expires (PTS-4)",
-        about="Days are those of each brand's country, and of Colombia for coins. Of coins, a brand"
-        " sees the balances, and the totals of what happened at its stores; so does who asks for"
-        " one `brand_id`.",
     ),
 }

@@ -7,8 +7,8 @@ from datetime import timedelta
 from msgspec.structs import replace
 
 from engine.api.contract.customers import PRESENCE
-from engine.api.contract.invented import BRAND_ID, CUSTOMER_ID, NOW, PAYMENT_ID, STORE_ID
 from engine.api.contract.row import Row, Rows
+from engine.api.example_values import BRAND_ID, CUSTOMER_ID, NOW, PAYMENT_ID, STORE_ID
 from engine.codes import Kind
 from engine.schemas.transactions import (
     Confirmation,

@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import convert
 
-from engine.api.contract.invented import CUSTOMER_ID, NOW, REQUEST_ID
-from engine.api.contract.row import Row
+from engine.api.example_values import CUSTOMER_ID, NOW, REQUEST_ID
 from engine.codes import VERBS
 from engine.http.dispatcher import OpenRoute, Route
+from engine.http.operation import Declaration
 from engine.http.problems import PROBLEMS
 from engine.ledger.vocabulary import HTTP_STATUS_REFUSED, REFUSALS
 from engine.people.keys import Role
@@ -50,10 +50,10 @@ CODES = tuple(PROBLEMS) + tuple(REFUSED)
 """Every code there is."""
 
 
-def codes_of(route: Route | OpenRoute, row: Row) -> list[str]:
+def codes_of(route: Route | OpenRoute, declared: Declaration) -> list[str]:
     """Return every code that a route may answer with, by status; raises KeyError for no code."""
-    codes = set(row.problems)
-    codes |= {refusal.code for kind in row.verbs for refusal in VERBS[kind].refusals}
+    codes = set(declared.problems)
+    codes |= {refusal.code for kind in declared.verbs for refusal in VERBS[kind].refusals}
     if route.path.startswith(VERSION):
         codes |= OF_ANY_CALL | {"invalid_request"}
     if isinstance(route, Route):
@@ -63,11 +63,11 @@ def codes_of(route: Route | OpenRoute, row: Row) -> list[str]:
             codes.add("forbidden")
     if route.method != "GET":
         codes |= OF_A_CHANGE
-    if row.body is not None:
+    if declared.body is not None:
         codes |= OF_A_BODY
-    if row.key:
+    if declared.key:
         codes |= OF_A_KEY
-    if row.key == "required":
+    if declared.key == "required":
         codes.add("idempotency_key_missing")
     return sorted(codes, key=lambda code: (status_of(code), CODES.index(code)))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from msgspec import structs
 
 from engine.api.contract.coins import CASHED_BACK, CONVERTED, DONATED, REVERSED
-from engine.api.contract.invented import (
+from engine.api.contract.payments import SUCCEEDED
+from engine.api.contract.row import Row, Rows, Text
+from engine.api.example_values import (
     BRAND_ID,
     COINS_EXPIRE,
     CUSTOMER_ID,
@@ -14,8 +16,6 @@ from engine.api.contract.invented import (
     STORE_ID,
     TRANSACTION_ID,
 )
-from engine.api.contract.payments import SUCCEEDED
-from engine.api.contract.row import Row, Rows, Text
 from engine.codes import Kind
 from engine.schemas.items import RedeemedItem
 from engine.schemas.people import StandingChange

@@ -1,18 +1,13 @@
-"""The contract of the reports."""
+"""Examples of the reports, as the document shows them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from msgspec import Meta
-
-from engine.api.contract.invented import BRAND_ID, NOW
-from engine.api.contract.row import Row, Rows, Text
+from engine.api.example_values import BRAND_ID, NOW_TEXT
+from engine.http.operation import Text
 from engine.schemas.reports import (
     AssetBooks,
     CoinsOutstanding,
     CustomersSide,
-    DayOrMoment,
     Folded,
     LedgerAccount,
     Liability,
@@ -26,7 +21,7 @@ from engine.schemas.reports import (
     TrialBalance,
 )
 
-FOLDED = Folded(until=NOW, rows_added=0)
+FOLDED = Folded(until=NOW_TEXT, rows_added=0)
 ISSUER = SettlementParty(type="brand", id=BRAND_ID, name="Café Andino")
 RECEIVER = SettlementParty(type="brand", id=2, name="Combustibles del Llano")
 SETTLEMENT = Settlement(
@@ -93,53 +88,9 @@ BOOKS = AssetBooks(
     ],
     difference=0,
 )
-AS_OF = {
-    "as_of": Annotated[
-        DayOrMoment,
-        Meta(description="A day, to its end, or a moment; now where it is left out."),
-    ]
-}
-PERIOD = {
-    "from": Annotated[
-        DayOrMoment, Meta(description="The first day, or a moment; today where it is left out.")
-    ],
-    "to": Annotated[
-        DayOrMoment,
-        Meta(description="The last day, or the first moment after; today where it is left out."),
-    ],
-}
+TRIAL_BALANCE = TrialBalance(as_of="2026-11-22", books=[BOOKS], difference=0, folded=FOLDED)
 TABLE = Text(
     "text/csv",
     "issuer_type,issuer_id,issuer_name,receiver_type,receiver_id,receiver_name,reason,coins,amount,"
     "currency\r\nbrand,1,Café Andino,brand,2,Combustibles del Llano,payment,1200,120000,COP\r\n",
 )
-
-ROWS: Rows = {
-    ("GET", "/v1/settlements"): Row(
-        operation="readSettlement",
-        answers={200: SETTLEMENT},
-        texts=(TABLE,),
-        query=PERIOD
-        | {
-            "format": Annotated[
-                Literal["json", "csv"],
-                Meta(description="`csv` for a spreadsheet; the header `Accept` may say so too."),
-            ]
-        },
-        summary="Read who owes whom: whose coins were spent where (COI-9)",
-        about="Days are those of Colombia, where coins are.",
-    ),
-    ("GET", "/v1/brands/{brand_id}/liability"): Row(
-        operation="readLiability",
-        answers={200: LIABILITY},
-        query=AS_OF,
-        summary="Read what a brand's customers hold, by the month it expires in (PTS-4, PTS-5)",
-    ),
-    ("GET", "/v1/trial-balance"): Row(
-        operation="readTrialBalance",
-        answers={200: TrialBalance(as_of="2026-11-22", books=[BOOKS], difference=0, folded=FOLDED)},
-        query=AS_OF,
-        summary="Read the balances of all accounts",
-        about="Days are those of each brand's country, and of Colombia for coins.",
-    ),
-}

@@ -1,4 +1,4 @@
-"""The invented people and things that the examples of the contract speak of."""
+"""Values that the examples of the contract have in common."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ REQUEST_ID = "01a2b3c4-d5e6-7f80-9a1b-2c3d4e5f6071"
 STORE_ID = 1
 BRAND_ID = 1
 NOW = datetime(2026, 11, 22, 15, 4, 5, 120000, UTC)
+NOW_TEXT = "2026-11-22T15:04:05.120000Z"
 REGISTERED = datetime(2026, 3, 1, 9, 30, 0, 0, UTC)
 POINTS_EXPIRE = date(2027, 11, 22)
 COINS_EXPIRE = date(2028, 11, 22)
