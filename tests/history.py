@@ -21,6 +21,7 @@ import asyncpg
 
 from engine.ledger.core import Operation
 from engine.ledger.journal import COLUMNS
+from engine.ledger.operations import expiry
 from engine.ledger.receipts import microseconds
 from engine.ledger.vocabulary import Kind, Refusal
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
@@ -123,12 +124,10 @@ def next_sweeps(
     """Give a sweep for each wallet whose next row nobody asked for, with that row."""
     for asset, rows in left.items():
         if rows and rows[0].kind in WRITTEN_DOWN:
-            sweep = Operation(
-                kind=Kind.EXPIRY,
+            sweep = expiry(
                 customer_id=rows[0].customer_id,
                 transaction_id=bytes(16),
                 asset=asset,
-                brand_id=asset,
                 utc_offset=offsets.get(asset, 0),
                 occurred_at=rows[0].recorded_at,
             )
