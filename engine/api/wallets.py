@@ -11,8 +11,10 @@ from uuid import UUID
 import orjson
 from aiohttp import web
 
-from engine.api.answers import STANDING_KINDS, recorded_answer, redeemed_item
+from engine.api.answers import recorded_answer, redeemed_item
 from engine.commands.problem import Problem
+from engine.commands.refusals import raise_refusal
+from engine.commands.scope import STANDING_KINDS, sees_transaction
 from engine.commands.services import Services
 from engine.errors import CustomerNotFound
 from engine.http.bodies import query_int
@@ -21,7 +23,7 @@ from engine.http.headers import query_text
 from engine.http.parameters import customer_id_of, transaction_of
 from engine.http.response import Response
 from engine.ledger.core import uuid_text
-from engine.ledger.receipts import Receipt, microseconds
+from engine.ledger.receipts import microseconds
 from engine.ledger.statements import Page
 from engine.ledger.vocabulary import COINS, ISSUING_KINDS, Kind
 from engine.people.keys import Principal, Role
@@ -122,19 +124,11 @@ async def transaction(services: Services, call: Call) -> Response:
         raise Problem(
             "transaction_not_found", f"There is no transaction {uuid_text(transaction_id)}."
         )
+    raise_refusal(receipt)
     hold = None
     if receipt.kind == Kind.RESEND and receipt.reference is not None:
         hold = await services.statements.receipt(receipt.customer_id, receipt.reference)
     return answer(recorded_answer(receipt, hold))
-
-
-def sees_transaction(principal: Principal, receipt: Receipt) -> bool:
-    """Return whether a transaction is one that somebody asked for, and the principal's to see."""
-    if receipt.kind in (Kind.EXPIRY, Kind.OPENING, Kind.REPAYMENT):
-        return False
-    if receipt.kind in STANDING_KINDS:  # the rows in the other wallets have no details
-        return principal.role is Role.NETWORK and receipt.details is not None
-    return principal.sees_brand(receipt.brand_id)
 
 
 def _wallet_body(
