@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from bench.sales import NOW, sales_of
-from engine.api.answers import accumulation_answer
 from engine.commands.identity import fingerprint, fingerprint_fields
 from engine.http.bodies import BodyDecoder
+from engine.http.plain import accumulation_text
 from engine.ledger.core import Ledger
 from engine.schemas.transactions import Accumulation
 
@@ -41,4 +41,4 @@ def bench_answer(benchmark: Any, ledger: Ledger, customer_ids: list[bytes]) -> N
     """Encode the answer of a sale that earned points and coins."""
     (operation,) = sales_of(customer_ids, invoices=False)(1)
     ledger.publish(ledger.decide([operation], NOW))
-    assert orjson.loads(benchmark(accumulation_answer, operation))["points"]["earned"] == 54
+    assert orjson.loads(benchmark(accumulation_text, operation))["points"]["earned"] == 54

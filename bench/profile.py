@@ -44,7 +44,10 @@ MARGIN_S: Final = 1.0
 PARTS: Final = {
     "driver": r"/asyncpg/|/engine/postgres/|/engine/ledger/(journal|statements)\.",
     "encode": r"/engine/api/answers\.|(^|/)ext/answer\.pxi$|/orjson/",
-    "decode": r"/engine/api/(wire|identity|plain|shapes/)|(^|/)ext/(plain|request)\.|/msgspec/",
+    "decode": (
+        r"/engine/(http/(bodies|plain|tidying|validation)\.|schemas/|commands/identity\.)"
+        r"|(^|/)ext/(plain|request)\.|/msgspec/"
+    ),
     "ledger": r"/engine/ledger/|(^|/)ext/\w+\.(c|pyx|pxi)$",
     "http": r"/engine/http/(response|fast_path)\.|/(aiohttp|multidict|yarl|propcache|frozenlist)/",
     "handler": r"/engine/(?!__main__|cli|app)",

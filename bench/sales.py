@@ -9,8 +9,8 @@ from hashlib import sha256
 from random import Random
 from typing import Final
 
-from engine.codes import Kind
 from engine.ledger.core import COPY_HEADER, COPY_TRAILER, Batch, Ledger, Operation
+from engine.ledger.operations import accumulation
 
 COLOMBIA: Final = -5 * 3600
 CHAIN_SECRET: Final = "what every engine of a benchmark chains the journal with"
@@ -35,15 +35,13 @@ def sales_of(customer_ids: list[bytes], *, invoices: bool, seed: int | None = No
         for customer_id in dice.sample(customer_ids, count):
             number = b"F%d-%d" % (stream, next(numbers))
             operations.append(
-                Operation(
-                    kind=Kind.ACCUMULATION,
+                accumulation(
                     customer_id=customer_id,
                     transaction_id=dice.randbytes(16),
                     fingerprint=dice.getrandbits(62),
                     brand_id=1,
                     store_id=1,
-                    asset=1,
-                    requested=54,
+                    points=54,
                     expires_day=TODAY + 365,
                     coins=540,
                     coins_expires_day=TODAY + 730,
@@ -51,6 +49,7 @@ def sales_of(customer_ids: list[bytes], *, invoices: bool, seed: int | None = No
                     occurred_at=NOW,
                     bill_amount=5_400_000,
                     invoice_number=number if invoices else None,
+                    invoice_scope=None,
                 )
             )
         return operations

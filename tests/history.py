@@ -23,6 +23,7 @@ import asyncpg
 from engine.codes import Kind, Refusal
 from engine.ledger.core import Operation
 from engine.ledger.journal import COLUMNS
+from engine.ledger.operations import expiry
 from engine.ledger.receipts import microseconds
 from engine.programme.calendar import COINS_COUNTRY, UTC_OFFSETS
 from tests.copy_format import Hold, Posting, unpack_holds
@@ -139,12 +140,10 @@ def next_sweeps(
     """Give a sweep for each wallet whose next row nobody asked for, with that row."""
     for asset, rows in left.items():
         if rows and rows[0].kind in WRITTEN_DOWN:
-            sweep = Operation(
-                kind=Kind.EXPIRY,
+            sweep = expiry(
                 customer_id=rows[0].customer_id,
                 transaction_id=bytes(16),
                 asset=asset,
-                brand_id=asset,
                 utc_offset=offsets.get(asset, 0),
                 occurred_at=rows[0].recorded_at,
             )

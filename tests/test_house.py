@@ -108,6 +108,25 @@ def test_imports_run_downward_only():
     assert not wrong
 
 
+def test_commands_know_no_http():
+    knows = re.compile(r"^\s*(?:import|from) (?:aiohttp|multidict|engine\.(?:http|api))\b", re.M)
+    found = [
+        place(file)
+        for file in sorted((ENGINE / "commands").glob("*.py"))
+        if knows.search(file.read_text())
+    ]
+    assert not found, "let the handler in engine/api parse and answer"
+
+
+def test_operations_are_made_by_the_constructor_of_their_kind():
+    makers = {
+        str(file.relative_to(ENGINE))
+        for file in MODULES
+        if re.search(r"\bOperation\(", file.read_text())
+    }
+    assert makers == {"ledger/operations.py"}
+
+
 def test_asyncpg_is_known_to_few():
     found = {
         str(file.relative_to(ENGINE))

@@ -1,6 +1,7 @@
 """Answers: what a decided operation, or its receipt, looks like on the wire.
 
-The same functions write the first answer and every retry's, so the two cannot differ.
+The same functions write the first answer and every retry's, so the two cannot differ. None is given
+a refusal: commands raise the Problem of it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any
 import orjson
 
 from engine.codes import COINS, EXCHANGES, PAYMENT_STATUS, STANDING, Kind
-from engine.commands.refusals import raise_refusal
 from engine.http.plain import accumulation_text
 from engine.ledger.core import uuid_text
 from engine.ledger.receipts import Answer, details_of
@@ -22,17 +22,8 @@ from engine.programme.items import ItemKind
 iso_day_cached = lru_cache(maxsize=4096)(iso_day)
 
 
-def accumulation_answer(decided: Answer) -> bytes:
-    """Return the body of an accumulation's 201."""
-    if decided.refusal:
-        raise_refusal(decided)
-    return accumulation_text(decided)
-
-
 def redemption_answer(decided: Answer) -> bytes:
     """Return the body of a redemption's 201."""
-    if decided.refusal:
-        raise_refusal(decided)
     return orjson.dumps(
         _place(decided)
         | {
@@ -80,12 +71,12 @@ def payment_answer(decided: Answer, status: str, hold: Answer | None = None) -> 
 
 
 def recorded_answer(decided: Answer, hold: Answer | None = None) -> bytes:
-    """Return the recorded answer of any transaction that a client asked for; raises Problem.
+    """Return the recorded answer of any transaction that a client asked for.
 
     `hold` is what the payment of a resent code began with.
     """
     if decided.kind == Kind.ACCUMULATION:
-        return accumulation_answer(decided)
+        return accumulation_text(decided)
     if decided.kind == Kind.REDEMPTION:
         return redemption_answer(decided)
     if decided.kind == Kind.EXPIRY:
@@ -93,10 +84,9 @@ def recorded_answer(decided: Answer, hold: Answer | None = None) -> bytes:
     if decided.kind in STANDING:
         return _standing_answer(decided)
     if decided.kind in EXCHANGES:
-        return _coins_answer(decided)
+        return coins_answer(decided)
     if decided.kind == Kind.REVERSAL:
-        return _reversal_answer(decided)
-    raise_refusal(decided)
+        return reversal_answer(decided)
     return payment_answer(decided, PAYMENT_STATUS[decided.kind], hold)
 
 
@@ -114,10 +104,8 @@ def _expiry_answer(decided: Answer) -> bytes:
     )
 
 
-def _coins_answer(decided: Answer) -> bytes:
+def coins_answer(decided: Answer) -> bytes:
     """Return the body of coins that came or went at once: whose, whereby, and how many."""
-    if decided.refusal:
-        raise_refusal(decided)
     coins = _earned(decided.amount, decided.balance, decided.earned_expires_day)
     if decided.kind == Kind.DONATION:
         coins = {"spent": -decided.amount, "balance": decided.balance}
@@ -131,10 +119,8 @@ def _coins_answer(decided: Answer) -> bytes:
     )
 
 
-def _reversal_answer(decided: Answer) -> bytes:
+def reversal_answer(decided: Answer) -> bytes:
     """Return the body of a reversal: what it undid, and what each wallet got of it."""
-    if decided.refusal:
-        raise_refusal(decided)
     details = details_of(decided)
     first = _undone(decided.amount, decided.balance)
     second = _undone(decided.coins_amount, decided.coins_balance) if decided.has_coins else None

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
-import orjson
-
-from engine.api.answers import recorded_answer
-from engine.api.wallets import sees_transaction
-from engine.codes import Cause, Kind
-from engine.commands.identity import fingerprint, transaction_id
-from engine.commands.problem import Problem
-from engine.commands.refusals import raise_refusal
+from engine.api.answers import reversal_answer
+from engine.commands.reverse import reverse as reverse_transaction
 from engine.commands.services import Services
 from engine.http.bodies import BodyDecoder
 from engine.http.dispatcher import Call, answer, read_body
 from engine.http.parameters import customer_id_of, idempotency_key_of
 from engine.http.response import Response
-from engine.ledger.claims import claim_of, invoice_paid_by
-from engine.ledger.core import Operation, uuid_bytes, uuid_text
-from engine.ledger.receipts import Once, Receipt, details_of, legs_of, receipt_of
-from engine.people.keys import Principal
-from engine.programme.items import ItemKind
 from engine.schemas.transactions import Reversal
 
 WIRE = BodyDecoder(Reversal)
@@ -30,77 +16,7 @@ WIRE = BodyDecoder(Reversal)
 
 async def reverse(services: Services, call: Call) -> Response:
     """`POST /v1/customers/{customer_id}/reversals`: what was spent by then is owed."""
-    customer_id = customer_id_of(call.params)
-    key = str(idempotency_key_of(call.request))
-    body: Reversal = WIRE.decode(await read_body(services, call.request))
-    named = uuid_bytes(body.transaction_id)
-    assert named is not None  # the shape says so
-    rows = await _original(services, call.principal, customer_id, named)
-    original = receipt_of(rows)
-    brand = services.catalogue.now.brands.get(original.asset)
-    operation = Operation(
-        kind=Kind.REVERSAL,
-        customer_id=customer_id,
-        transaction_id=transaction_id(call.principal, customer_id, key),
-        fingerprint=fingerprint("reversal", named + f"{body.cause}:{body.reason}".encode(), 0),
-        brand_id=original.brand_id,
-        store_id=original.store_id,
-        utc_offset=0 if brand is None else brand.utc_offset,
-        occurred_at=time.time_ns() // 1000,
-        details=_details(original, body, call.principal),
-        reference=original.transaction_id,
-        original=legs_of(rows, await _once(services, rows, original)),
-        cause=Cause[body.cause.upper()],
-    )
-    decided, replayed = await services.committer.submit(operation)
-    raise_refusal(decided, replayed=replayed)
-    return answer(recorded_answer(decided), 201, replayed=replayed)
-
-
-async def _original(
-    services: Services, principal: Principal, customer_id: bytes, named: bytes
-) -> list[Any]:
-    """Return the rows of what is to be reversed; a payment by a code is its capture.
-
-    Raises Problem where there is none, or it happened at another brand or store.
-    """
-    rows = await services.statements.rows(customer_id, named)
-    original = receipt_of(rows) if rows else None
-    if original is None or not _is_theirs(principal, original):
-        raise Problem("transaction_not_found", f"There is no transaction {uuid_text(named)}.")
-    if original.kind == Kind.HOLD:
-        for posting in await services.statements.payment(customer_id, named):
-            if posting.kind == Kind.CAPTURE and not posting.refusal:
-                return await services.statements.rows(customer_id, posting.transaction_id)
-    return rows
-
-
-def _is_theirs(principal: Principal, original: Receipt) -> bool:
-    """Return whether it happened where the principal is (USR-2)."""
-    here = principal.store_id in (None, original.store_id)
-    return here and sees_transaction(principal, original)
-
-
-async def _once(services: Services, rows: list[Any], original: Receipt) -> Once:
-    """Return what a transaction took of an item, claimed or paid (RED-5, INV-6, INV-8)."""
-    details = details_of(original)
-    item = details.get("item")
-    paying = rows[0]
-    if original.kind == Kind.CAPTURE and original.reference is not None:
-        paying = (await services.statements.rows(original.customer_id, original.reference))[0]
-    return Once(
-        item_id=0
-        if item is None
-        else next(item[kind.id_name] for kind in ItemKind if kind.id_name in item),
-        unit=details.get("unit", 0),
-        turn=details.get("turn", 0),
-        claim=claim_of(rows[0], details),
-        invoice=invoice_paid_by(paying),
-    )
-
-
-def _details(original: Receipt, body: Reversal, principal: Principal) -> bytes:
-    """Return what stays in the books beside the amounts: what it was, why, and who did it."""
-    kind = Kind.PAYMENT if original.kind == Kind.CAPTURE else Kind(original.kind)
-    said = {"type": kind.name.lower(), "reason": body.reason, "cause": body.cause}
-    return orjson.dumps(said | {"by": f"key:{principal.key_id}"})
+    customer_id, key = customer_id_of(call.params), idempotency_key_of(call.request)
+    body = WIRE.decode(await read_body(services, call.request))
+    done = await reverse_transaction(services, call.principal, customer_id, key, body)
+    return answer(reversal_answer(done.answer), 201, replayed=done.replayed)

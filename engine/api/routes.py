@@ -28,7 +28,6 @@ from engine.api import (
     streams,
     wallets,
 )
-from engine.api.answers import accumulation_answer
 from engine.api.contract import declaration_of
 from engine.api.documentation import Documentation
 from engine.api.items import GIFTS, PROMOTIONS, REWARDS
@@ -36,6 +35,7 @@ from engine.api.openapi import Section
 from engine.api.parties import ORGANISATIONS, PARTNERS
 from engine.http.dispatcher import Handler, OpenRoute, Route
 from engine.http.fast_path import FastRoute
+from engine.http.plain import accumulation_text
 from engine.people.keys import ADMINISTRATORS, Role
 
 CASHIERS = frozenset({Role.NETWORK, Role.BRAND, Role.STORE, Role.CASHIER})
@@ -247,7 +247,7 @@ def _route_of(handler: Handler) -> Route:
 
 FAST_ROUTES: tuple[FastRoute, ...] = (
     FastRoute(
-        _route_of(accumulations.accumulate), accumulations.accumulation_at_once, accumulation_answer
+        _route_of(accumulations.accumulate), accumulations.accumulation_at_once, accumulation_text
     ),
 )
 """The calls that the fast path takes where nothing about them is unusual."""

@@ -22,8 +22,10 @@ from engine.api.example_values import (
     STORE_ID,
     TRANSACTION_ID,
 )
-from engine.codes import COINS, INTERNAL, ISSUES, STANDING, Kind
+from engine.codes import COINS, ISSUES, STANDING, Kind
 from engine.commands.problem import Problem
+from engine.commands.refusals import raise_refusal
+from engine.commands.scope import sees_transaction
 from engine.commands.services import Services
 from engine.constants import EPOCH_DAY, ID_MAX, MICROSECONDS
 from engine.errors import CustomerNotFound
@@ -34,7 +36,7 @@ from engine.http.operation import operation
 from engine.http.parameters import customer_id_of, transaction_of
 from engine.http.response import Response
 from engine.ledger.core import uuid_text
-from engine.ledger.receipts import Receipt, microseconds
+from engine.ledger.receipts import microseconds
 from engine.ledger.statements import Page
 from engine.people.keys import Principal, Role
 from engine.programme.calendar import iso_moment
@@ -192,19 +194,11 @@ async def transaction(services: Services, call: Call) -> Response:
         raise Problem(
             "transaction_not_found", f"There is no transaction {uuid_text(transaction_id)}."
         )
+    raise_refusal(receipt)
     hold = None
     if receipt.kind == Kind.RESEND and receipt.reference is not None:
         hold = await services.statements.receipt(receipt.customer_id, receipt.reference)
     return answer(recorded_answer(receipt, hold))
-
-
-def sees_transaction(principal: Principal, receipt: Receipt) -> bool:
-    """Return whether a transaction is one that somebody asked for, and the principal's to see."""
-    if receipt.kind in INTERNAL:
-        return False
-    if receipt.kind in STANDING:  # the rows in the other wallets have no details
-        return principal.role is Role.NETWORK and receipt.details is not None
-    return principal.sees_brand(receipt.brand_id)
 
 
 def _wallet(asset: int, balance: int, held: int, expiring: list[tuple[int, int]]) -> Wallet:

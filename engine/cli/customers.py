@@ -22,7 +22,7 @@ from engine.cli.options import (
     with_connection,
 )
 from engine.codes import Kind, Refusal
-from engine.ledger.core import Operation
+from engine.ledger.operations import block
 from engine.metrics import Metrics
 from engine.people import rights
 from engine.settings import Settings
@@ -71,15 +71,14 @@ def erase_customer(customer_id: UUID, yes: bool, **options: Any) -> None:
 async def _erase(settings: Settings, dsn: str, customer_id: UUID) -> None:
     """Block the customer, which every worker notices, then erase the person."""
     await with_connection(dsn, lambda connection: rights.refuse_erased(connection, customer_id))
-    block = Operation(
-        kind=Kind.BLOCK,
+    order = block(
         customer_id=customer_id.bytes,
         transaction_id=uuid7().bytes,
         occurred_at=time.time_ns() // 1000,
         details=orjson.dumps({"reason": "erased (Ley 1581)", "by": "command line"}),
     )
     async with committer_of(settings, dsn, Metrics()) as committer:
-        await committer.submit(block)
+        await committer.submit(order)
     await with_connection(
         dsn, lambda connection: rights.erase(connection, customer_id, datetime.now(UTC))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from time import perf_counter
 
 from engine.errors import Overloaded
 
@@ -39,3 +40,21 @@ class ConcurrencyLimit:
             yield
         finally:
             self._free.release()
+
+
+class TimeSlice:
+    """How long work may hold the event loop, before others have their turn."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends = perf_counter() + seconds
+
+    async def give_way_when_over(self) -> None:
+        """Give way where the slice is over."""
+        if perf_counter() > self._ends:
+            await self.give_way()
+
+    async def give_way(self) -> None:
+        """Let others have the event loop, and begin another slice."""
+        await asyncio.sleep(0)
+        self._ends = perf_counter() + self._seconds

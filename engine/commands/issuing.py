@@ -12,9 +12,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Protocol
 
-from engine.codes import Kind, Refusal
+from engine.codes import Refusal
 from engine.commands.services import Services
 from engine.errors import (
     AllotmentClosed,
@@ -29,20 +29,29 @@ from engine.ledger.receipts import Answer
 from engine.programme.brands import Brand
 from engine.programme.funds import Allotment
 
-Facts = dict[str, Any]
-"""What an operation is made of, by name."""
-
 Outcome = tuple[Answer, bool] | EngineError
 """What `Committer.submit` returns or raises."""
 
-WITHOUT_COINS: dict[Kind, Facts] = {
-    Kind.ACCUMULATION: {"coins": 0},
-    Kind.CASHBACK: {"barred": Refusal.NOT_AVAILABLE},
-}
-"""What becomes of an operation whose coins nobody has paid for."""
-
 PAUSE_S_MAX = 0.1
 """How long to leave it to others to issue the coins that they have, before they are asked again."""
+
+
+class Issue(Protocol):
+    """What a brand issues coins by. It may take several tries, each an operation of its own."""
+
+    @property
+    def brand(self) -> Brand:
+        """The brand that issues the coins."""
+
+    @property
+    def customer_id(self) -> bytes:
+        """Who gets them."""
+
+    def operation(self, allotment_id: bytes | None = None) -> Operation:
+        """Return a new operation whose coins are drawn from an allotment, None for no fund."""
+
+    def unfunded(self) -> Operation:
+        """Return a new operation for coins that nobody has paid for: it issues none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +63,22 @@ class Funded:
     missing: int = 0
 
 
-async def issue(services: Services, brand: Brand, facts: Facts) -> tuple[Answer, bool]:
-    """Return and raise what `Committer.submit` does for an operation at a brand.
+async def issue(services: Services, wanted: Issue) -> tuple[Answer, bool]:
+    """Return and raise what `Committer.submit` does for what a brand issues coins by.
 
     Raises nothing of allotments: another one is drawn from then.
     """
-    operation = Operation(**facts)
-    if not needs_funds(brand, operation):
+    operation = wanted.operation()
+    if not needs_funds(wanted.brand, operation):
         return await services.committer.submit(operation)
-    (outcome,) = await issue_many(services, [(brand, facts)])
+    (outcome,) = await issue_many(services, [wanted])
     if isinstance(outcome, EngineError):
         raise outcome
     return outcome
 
 
-async def issue_many(services: Services, wanted: Sequence[tuple[Brand, Facts]]) -> list[Outcome]:
-    """Return for each of the operations, in their order, what `issue` returns or raises.
+async def issue_many(services: Services, wanted: Sequence[Issue]) -> list[Outcome]:
+    """Return for each, in their order, what `issue` returns or raises.
 
     Those whose coins are not to be had yet wait, and with them what follows of their customer; the
     others are made durable meanwhile, for they hold coins that somebody else may be waiting for.
@@ -81,15 +90,15 @@ async def issue_many(services: Services, wanted: Sequence[tuple[Brand, Facts]]) 
         late: set[bytes] = set()
         asked: dict[int, Operation] = {}
         funded: dict[int, Funded] = {}
-        for place, (brand, facts) in left.items():
-            if facts["customer_id"] in late:
+        for place, each in left.items():
+            if each.customer_id in late:
                 continue
-            operation = Operation(**facts)
-            if needs_funds(brand, operation):
+            operation = each.operation()
+            if needs_funds(each.brand, operation):
                 try:
-                    funded[place] = await _funded(services, brand, facts, operation.coins_issued)
+                    funded[place] = await _funded(services, each, operation.coins_issued)
                 except FundBusy:
-                    late.add(facts["customer_id"])
+                    late.add(each.customer_id)
                     continue
                 except Unavailable as error:
                     results[place] = error
@@ -113,14 +122,13 @@ def needs_funds(brand: Brand, operation: Operation) -> bool:
     return brand.prepaid and operation.coins_issued > 0 and not operation.barred
 
 
-async def _funded(services: Services, brand: Brand, facts: Facts, coins: int) -> Funded:
+async def _funded(services: Services, wanted: Issue, coins: int) -> Funded:
     """Return an operation whose coins are reserved; raises FundBusy and Unavailable."""
-    lane = services.committer.lane_of(facts["customer_id"])
-    allotment = await services.funds.reserve(brand, lane, coins)
+    lane = services.committer.lane_of(wanted.customer_id)
+    allotment = await services.funds.reserve(wanted.brand, lane, coins)
     if allotment is None:
-        changes = WITHOUT_COINS[Kind(facts["kind"])]
-        return Funded(Operation(**facts | changes), missing=coins)
-    return Funded(Operation(**facts, allotment_id=allotment.allotment_id), allotment)
+        return Funded(wanted.unfunded(), missing=coins)
+    return Funded(wanted.operation(allotment.allotment_id), allotment)
 
 
 def _settle(services: Services, funded: Funded, outcome: Outcome) -> None:

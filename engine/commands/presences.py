@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Any
+from dataclasses import dataclass
 from uuid import UUID
 
 from engine.codes import Refusal
@@ -14,14 +15,49 @@ from engine.errors import CustomerNotFound
 from engine.people.customers import Customer
 from engine.people.keys import Principal
 from engine.people.presence import presence_token, read_presence
-from engine.people.qr import is_fresh, known_qr, read_qr
-from engine.programme.calendar import iso_moment
+from engine.people.qr import LIFETIME_S, is_fresh, known_qr, make_qr, read_qr
 from engine.schemas.transactions import Payment
+
+QR_SECONDS_WAITED_MAX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPresence:
+    """A customer's presence as a store gets it; `expires_at` in microseconds since 1970."""
+
+    token: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownQr:
+    """A QR for the customer's app; `expires_at` in microseconds since 1970."""
+
+    text: str
+    expires_at: int
+
+
+async def new_qr(services: Services, customer_id: bytes) -> ShownQr:
+    """Return a QR that has neither paid nor been looked up; raises Problem.
+
+    Where many were used within seconds, the next second is waited for.
+    """
+    for _ in range(QR_SECONDS_WAITED_MAX + 1):
+        now = time.time()
+        second = await services.presences.free_second(customer_id, int(now))
+        if second is not None:
+            text = make_qr(services.code_secret, customer_id, second)
+            return ShownQr(text, (second + LIFETIME_S) * 1_000_000)
+        await asyncio.sleep(1 - now % 1)
+    raise Problem(
+        "overloaded",
+        "This customer's QRs are used as fast as they are made. Try again in a moment.",
+    )
 
 
 async def found_by_qr(
     services: Services, principal: Principal, qr: str
-) -> tuple[Customer | None, dict[str, Any] | None]:
+) -> tuple[Customer | None, ShownPresence | None]:
     """Return whose a QR is, and their presence as a store gets it; None to others.
 
     Raises CustomerNotFound for what we have not made, and Problem `qr_invalid` for a QR that is
@@ -43,10 +79,8 @@ async def found_by_qr(
     presence = await services.presences.look_up(shown, principal.store_id, now_s)
     if presence is None:
         raise refusal_problem(Refusal.QR_INVALID)
-    return customer, {
-        "token": presence_token(services.code_secret, presence),
-        "expires_at": iso_moment(presence.expires_at_s * 1_000_000),
-    }
+    token = presence_token(services.code_secret, presence)
+    return customer, ShownPresence(token, presence.expires_at_s * 1_000_000)
 
 
 async def proof_of(

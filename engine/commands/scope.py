@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from engine.codes import INTERNAL, STANDING
 from engine.commands.problem import Problem
 from engine.constants import ID_MAX
+from engine.ledger.receipts import Receipt
 from engine.people.keys import Principal, Role
 from engine.programme.brands import Brand, Store
 from engine.programme.catalogue import Snapshot
@@ -78,3 +80,12 @@ def item_of(snapshot: Snapshot, principal: Principal, kind: ItemKind, item_id: i
     if item is None or item.kind is not kind or not principal.sees_brand(item.brand.brand_id):
         raise Problem(f"{kind}_not_found", f"There is no {kind} {item_id} of this brand.")
     return item
+
+
+def sees_transaction(principal: Principal, receipt: Receipt) -> bool:
+    """Return whether a transaction is one that somebody asked for, and the principal's to see."""
+    if receipt.kind in INTERNAL:
+        return False
+    if receipt.kind in STANDING:  # the rows in the other wallets have no details
+        return principal.role is Role.NETWORK and receipt.details is not None
+    return principal.sees_brand(receipt.brand_id)

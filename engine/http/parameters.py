@@ -28,12 +28,10 @@ def transaction_of(params: dict[str, str]) -> bytes:
     return _uuid_of(params, "transaction_id", "transaction_not_found")
 
 
-def idempotency_key_of(request: Asked, *, required: bool = True) -> str | None:
+def idempotency_key_of(request: Asked) -> str:
     """Return the idempotency key, bare or quoted in the header; raises Problem."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        if not required:
-            return None
         raise Problem(
             "idempotency_key_missing",
             "Send the header Idempotency-Key: a new one for each intent, the same for a retry.",
@@ -45,6 +43,11 @@ def idempotency_key_of(request: Asked, *, required: bool = True) -> str | None:
             ' with a comma in quotes: "A, 1".',
         )
     return bare_key(key)
+
+
+def optional_idempotency_key_of(request: Asked) -> str | None:
+    """Return the idempotency key of a call that may come without one; raises Problem."""
+    return idempotency_key_of(request) if "Idempotency-Key" in request.headers else None
 
 
 def _uuid_of(params: dict[str, str], name: str, code: str) -> bytes:

@@ -23,10 +23,10 @@ from uuid import UUID
 import structlog
 from uuid_utils import uuid7
 
-from engine.codes import COINS, Kind
+from engine.codes import COINS
 from engine.errors import EngineError, Overloaded, Quarantined
 from engine.ledger.committer import Committer
-from engine.ledger.core import Operation
+from engine.ledger.operations import expiry
 from engine.metrics import Metrics
 from engine.postgres.connections import Pool
 from engine.postgres.sql import queries
@@ -152,12 +152,10 @@ class Sweeper:
         A wallet that contradicts itself is left to whoever mends it: others do not wait for that.
         """
         operations = [
-            Operation(
-                kind=Kind.EXPIRY,
+            expiry(
                 customer_id=customer_id.bytes,
                 transaction_id=uuid7().bytes,
                 asset=asset,
-                brand_id=asset,
                 utc_offset=self._utc_offset(asset),
                 occurred_at=time.time_ns() // 1000,
             )

@@ -12,9 +12,9 @@ from uuid import UUID
 import pytest
 from harness import CHAIN_KEY, assert_balanced, audit, connection_to
 
-from engine.codes import Kind
-from engine.ledger.core import Ledger, Operation
+from engine.ledger.core import Ledger
 from engine.ledger.journal import Journal
+from engine.ledger.operations import expiry
 from engine.ledger.verdicts import Verdict
 from engine.programme.calendar import UTC_OFFSETS
 from tests.copy_format import COLUMNS, chained
@@ -227,10 +227,11 @@ async def end_by_time(dsn, customer_id, payment_id):
     async with connection_to(dsn) as connection:
         journal = await Journal.open(connection, append_timeout_ms=4000)
         await journal.load(ledger, [UUID(customer_id).bytes])
-        sweep = Operation(
-            kind=Kind.EXPIRY,
+        sweep = expiry(
             customer_id=UUID(customer_id).bytes,
             transaction_id=UUID(payment_id).bytes,
+            utc_offset=0,
+            occurred_at=0,
         )
         a_day_later = (time.time_ns() // 1000) + 86_400 * 1_000_000
         assert await journal.append(ledger.decide([sweep], a_day_later)) is Verdict.DURABLE

@@ -16,6 +16,7 @@ from uuid_utils import uuid7
 from engine.app import committer_of, sweeper_of
 from engine.codes import COINS, Kind
 from engine.ledger.core import Operation
+from engine.ledger.operations import accumulation
 from engine.metrics import Metrics
 from engine.network import sweeper
 from engine.programme.calendar import UTC_OFFSETS, local_day
@@ -31,19 +32,24 @@ BRAND = 1
 async def give_what_is_over(dsn, customers, tmp_path):
     """Give each customer 7 points and 5 coins whose last day was yesterday, and 3 points more."""
     today = local_day(time.time(), UTC_OFFSETS["CO"])
-    facts = {"kind": Kind.ACCUMULATION, "asset": BRAND, "brand_id": BRAND, "store_id": 1}
-    facts |= {"utc_offset": UTC_OFFSETS["CO"] - 2 * 86_400, "occurred_at": time.time_ns() // 1000}
     async with committer_of(settings_for(tmp_path), dsn, Metrics()) as committer:
         for number, customer in enumerate(customers):
             for points, coins, day in ((7, 5, today - 1), (3, 0, today)):
-                operation = Operation(
+                operation = accumulation(
                     customer_id=UUID(customer).bytes,
                     transaction_id=(points * 100_000 + number).to_bytes(16, "big"),
-                    requested=points,
+                    fingerprint=0,
+                    brand_id=BRAND,
+                    store_id=1,
+                    points=points,
                     expires_day=day,
                     coins=coins,
                     coins_expires_day=day,
-                    **facts,
+                    utc_offset=UTC_OFFSETS["CO"] - 2 * 86_400,
+                    occurred_at=time.time_ns() // 1000,
+                    bill_amount=-1,
+                    invoice_number=None,
+                    invoice_scope=None,
                 )
                 await committer.submit(operation)
 

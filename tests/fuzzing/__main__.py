@@ -16,7 +16,7 @@ import atheris
 TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))  # as pytest has it
 
-with atheris.instrument_imports(include=["engine.api"]):
+with atheris.instrument_imports(include=["engine.api", "engine.commands", "engine.http"]):
     from api.test_plain import (
         test_aiohttp_reads_the_same_of_a_plain_request_and_nothing_behind_it as plain,
     )
