@@ -22,7 +22,7 @@ from engine.people.cashiers import (
     save_cashier,
     set_password,
 )
-from engine.people.passwords import refuse_weak
+from engine.people.strength import WeakPassword
 from engine.postgres.connections import Pool, PooledConnection, UniqueViolation
 from engine.programme.brands import Brand
 from engine.schemas import principals as schemas
@@ -47,7 +47,7 @@ async def create(services: Services, call: Call) -> Response:
     brand = _brand(services, call, to_change=True)
     if body.store_id is not None:
         _check_store(services, call, brand, body.store_id)
-    password_hash = await _hash(services, body.password, body.user)
+    password_hash = await _hash(services, brand, body.password, body.user, body.name)
     content = {"brand_id": brand.brand_id, "store_id": body.store_id}
     try:
         async with services.administration.change(
@@ -90,7 +90,8 @@ async def reset_password(services: Services, call: Call) -> Response:
     body: schemas.PasswordReset = RESET.decode(await read_body(services, call.request))
     brand = _brand(services, call, to_change=True)
     cashier = await _find(services.pool, brand, call)
-    password_hash = await _hash(services, body.password, cashier.user_name)
+    names = (cashier.user_name, cashier.name)
+    password_hash = await _hash(services, brand, body.password, *names)
     async with services.administration.change(
         call.principal, "password reset", subject=cashier.cashier_id
     ) as change:
@@ -121,13 +122,17 @@ async def _change(
     return _told(cashier)
 
 
-async def _hash(services: Services, password: str, user: str) -> str:
-    try:
-        refuse_weak(password, user)
-    except ValueError as error:
-        raise Problem("invalid_request", str(error)) from None
+async def _hash(services: Services, brand: Brand, password: str, *names: str) -> str:
+    """Return what is stored of a new password; raises Problem for one that is guessed first."""
+    known = [*names, brand.name]
+    for store in services.catalogue.now.stores.values():
+        if store.brand.brand_id == brand.brand_id:
+            known += (store.name, store.city)
     with services.passwords.place():
-        return await services.passwords.hash(password)
+        try:
+            return await services.passwords.hash_new(password, known)
+        except WeakPassword as weak:
+            raise Problem("invalid_request", str(weak), spanish=weak.spanish) from None
 
 
 async def _find(connection: PooledConnection | Pool, brand: Brand, call: Call) -> Cashier:
