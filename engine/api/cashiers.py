@@ -16,6 +16,7 @@ from engine.http.dispatcher import Call, answer, read_body
 from engine.http.response import Response
 from engine.people.cashiers import (
     Cashier,
+    end_sessions,
     find_cashier,
     insert_cashier,
     list_cashiers,
@@ -97,6 +98,18 @@ async def reset_password(services: Services, call: Call) -> Response:
     ) as change:
         cashier = await set_password(change.connection, cashier, password_hash, change.at)
     return _told(cashier)
+
+
+async def end_all_sessions(services: Services, call: Call) -> Response:
+    """`DELETE …/{cashier_id}/sessions`: they sign in again, with the same password."""
+    brand = _brand(services, call)
+    subject = number_of(call.params["cashier_id"])
+    async with services.administration.change(
+        call.principal, "sessions ended", subject=subject
+    ) as change:
+        cashier = await _find(change.connection, brand, call)
+        ended = await end_sessions(change.connection, cashier, change.at)
+    return answer(msgspec.json.encode(schemas.EndedSessions(ended=ended)))
 
 
 async def _change(

@@ -42,6 +42,7 @@ APP = frozenset({Role.APP})
 ONLINE = frozenset({Role.NETWORK, Role.APP})
 ADMINISTRATORS = frozenset({Role.NETWORK, Role.BRAND})
 SIGNED_IN = frozenset({Role.CASHIER})
+OF_SESSIONS = ADMINISTRATORS | SIGNED_IN
 
 CUSTOMER = "/v1/customers/{customer_id}"
 PAYMENT = CUSTOMER + "/payments/{payment_id}"
@@ -138,6 +139,9 @@ ROUTES: tuple[Route, ...] = (
     _route("PATCH", CASHIER, ADMINISTRATORS, cashiers.change),
     _route("DELETE", CASHIER, ADMINISTRATORS, cashiers.disable),
     _route("POST", CASHIER + "/password", ADMINISTRATORS, cashiers.reset_password),
+    _route("DELETE", CASHIER + "/sessions", ADMINISTRATORS, cashiers.end_all_sessions),
+    _route("GET", "/v1/sessions", OF_SESSIONS, sessions.listed),
+    _route("DELETE", "/v1/sessions/{session_id}", OF_SESSIONS, sessions.end_one),
     _route("GET", "/v1/sessions/current", SIGNED_IN, sessions.get),
     _route("DELETE", "/v1/sessions/current", SIGNED_IN, sessions.end),
     _route("GET", "/v1/settlements", ADMINISTRATORS, reports.settlement),

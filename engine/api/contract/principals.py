@@ -12,8 +12,11 @@ from engine.schemas.principals import (
     Cashier,
     CashierChange,
     Cashiers,
+    EndedSessions,
     Key,
     Keys,
+    ListedSession,
+    ListedSessions,
     MadeKey,
     NewCashier,
     NewKey,
@@ -38,7 +41,8 @@ SESSION = Session(
     currency="COP",
 )
 SIGNED_IN = SignedIn(
-    token="lt_…",  # noqa: S106 - an example
+    token="ls_k7xq2m4v6z_…",  # noqa: S106 - an example
+    device="ld_…",
     expires_at=NOW + timedelta(hours=12),
     cashier_id=1,
     name="Luisa Pérez",
@@ -47,6 +51,18 @@ SIGNED_IN = SignedIn(
     brand_id=BRAND_ID,
     store_name="Café Andino Chapinero",
     currency="COP",
+)
+LISTED_SESSION = ListedSession(
+    session_id="k7xq2m4v6z",
+    cashier_id=1,
+    brand_id=BRAND_ID,
+    store_id=STORE_ID,
+    user="lperez",
+    name="Luisa Pérez",
+    created_at=NOW,
+    last_used_at=NOW,
+    expires_at=NOW + timedelta(hours=12),
+    current=False,
 )
 CASHIER = Cashier(
     cashier_id=1,
@@ -104,8 +120,29 @@ ROWS: Rows = {
         operation="signIn",
         body=SignIn(store_id=STORE_ID, user="lperez", password="tres-montes-azules"),  # noqa: S106
         answers={201: SIGNED_IN},
-        problems=("sign_in_failed", "too_many_attempts", "too_many_sign_ins"),
+        problems=(
+            "unsupported_media_type",
+            "sign_in_failed",
+            "too_many_attempts",
+            "too_many_sign_ins",
+        ),
         summary="Sign a cashier in at a store (USR-1)",
+        about="The body is sent with `Content-Type: application/json`. Wrong passwords count for"
+        " the user, the address and the store, and pause those who sign in on a till that is not"
+        " known. A till that sends `device` has a count of its own (USR-8). A session ends when it"
+        " is not used for some hours, and the oldest ends where a cashier has too many.",
+    ),
+    ("GET", SESSIONS): Row(
+        operation="listSessions",
+        answers={200: ListedSessions(sessions=[LISTED_SESSION], next_cursor=None)},
+        query=PAGE,
+        summary="List the sessions that have not ended: of a brand's cashiers, or a cashier's own"
+        " (USR-1)",
+    ),
+    ("DELETE", SESSIONS + "/{session_id}"): Row(
+        operation="endSession",
+        answers={200: LISTED_SESSION},
+        summary="End a session, on every worker within seconds (USR-1)",
     ),
     ("GET", SESSIONS + "/current"): Row(
         operation="readSession",
@@ -125,6 +162,12 @@ ROWS: Rows = {
         answers={200: CASHIER},
         problems=("retired", "too_many_sign_ins"),
         summary="Reset a cashier's password; their sessions end (USR-1)",
+        about="Their tills are not known any more until they sign in again (USR-8).",
+    ),
+    ("DELETE", CASHIER_PATH + "/sessions"): Row(
+        operation="endSessions",
+        answers={200: EndedSessions(ended=2)},
+        summary="End all sessions of a cashier, on every worker within seconds (USR-1)",
     ),
     ("GET", KEYS): Row(
         operation="listKeys",
