@@ -116,7 +116,7 @@ class Sessions:
         brand_id = NO_BRAND if attempt.brand_id is None else attempt.brand_id
         device_id = self._devices.read(attempt.device)
         subject = await self._subject(attempt, brand_id, device_id)
-        self._tries.refuse_paused_address(subject)
+        self._tries.refuse_paused(subject)
         async with self._turns.turn(None if subject.address is None else attempt.address):
             await self._tries.count(subject)
             row = await self._pool.fetchrow(  # network op

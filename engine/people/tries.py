@@ -25,7 +25,7 @@ from engine.settings import Settings
 SQL = queries("sessions")
 DIGEST_SIZE = 16
 PAUSED_MAX = 10_000
-"""Paused addresses in memory."""
+"""Paused addresses and devices in memory."""
 
 
 class SignInPaused(Exception):
@@ -57,17 +57,17 @@ class Tries:
         self._of_store_max = settings.sign_in_failures_of_store_max
         self._paused: dict[bytes, float] = {}
 
-    def refuse_paused_address(self, subject: Subject) -> None:
-        """Raise SignInPaused for an address that is known to be paused, at no cost.
+    def refuse_paused(self, subject: Subject) -> None:
+        """Raise SignInPaused for an address or a device that is known to be paused, at no cost.
 
-        Its pause ends by nothing but time, so a worker may remember it.
+        Their pauses end by nothing but time, so a worker may remember them; that of a user ends by
+        a new password too.
         """
-        if subject.address is None:
-            return
-        seconds = self._paused.get(subject.address, 0.0) - monotonic()
+        place = _lasting(subject)
+        seconds = self._paused.get(place, 0.0) - monotonic()
         if seconds > 0:
             raise SignInPaused(ceil(seconds))
-        self._paused.pop(subject.address, None)
+        self._paused.pop(place, None)
 
     async def count(self, subject: Subject) -> None:
         """Count a try as a failure, until `begin` of the session and `give_back` forgive it.
@@ -79,8 +79,9 @@ class Tries:
             (row,) = await self._pool.fetch(  # network op
                 SQL["pause"], subject.user, subject.address, subject.store
             )
-            if subject.address is not None and (row["of_address"] or 0) > 0:
-                self._remember_pause(subject.address, row["of_address"])
+            lasting = row["seconds"] if subject.address is None else row["of_address"]
+            if lasting is not None and lasting > 0:
+                self._remember_pause(_lasting(subject), lasting)
             raise SignInPaused(max(1, row["seconds"] or 1))
 
     async def give_back(self, subject: Subject) -> None:
@@ -107,10 +108,15 @@ class Tries:
         )
         return whole
 
-    def _remember_pause(self, address: bytes, seconds: int) -> None:
+    def _remember_pause(self, place: bytes, seconds: int) -> None:
         if len(self._paused) >= PAUSED_MAX:
             self._paused.clear()
-        self._paused[address] = monotonic() + seconds
+        self._paused[place] = monotonic() + seconds
+
+
+def _lasting(subject: Subject) -> bytes:
+    """Return what of a subject has pauses that end by time alone."""
+    return subject.user if subject.address is None else subject.address
 
 
 def stranger(brand_id: int, user: str, address: str, store_id: int) -> Subject:
