@@ -120,7 +120,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
         stack.push_async_callback(dispatch.close)
         # Two of them, so that strangers who sign in keep no administrator waiting.
         passwords = Passwords(1, settings.passwords_waiting_max)
-        sign_ins = Passwords(settings.passwords_hashing_max, settings.sign_ins_waiting_max)
+        sign_ins = Passwords(settings.passwords_hashing_max, 0)
         stack.callback(passwords.close)
         stack.callback(sign_ins.close)
         reports = await stack.enter_async_context(reports_of(settings, dsn))
@@ -142,7 +142,7 @@ async def services_of(settings: Settings, dsn: str) -> AsyncIterator[Services]:
             customers=Customers(pool, dispatch.channels),
             guesses=guesses_of(settings),
             passwords=passwords,
-            sessions=Sessions(pool, sign_ins, settings),
+            sessions=Sessions(pool, sign_ins, settings, code_secret(settings)),
             dispatch=dispatch,
             presences=Presences(pool, settings.presence_lifetime_s),
             sent_codes=SentCodes(pool, 2 * settings.code_lifetime_s),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -19,6 +19,9 @@ AT_LEAST_ONE += ("connections_max", "head_timeout_ms", "head_bytes_max")
 AT_LEAST_ONE += ("sweep_tick_ms", "sweep_wallets_max", "messages_at_once_max", "send_timeout_ms")
 AT_LEAST_ONE += ("failed_codes_of_cashier_max", "failed_codes_of_store_max")
 AT_LEAST_ONE += ("failed_codes_of_brand_max", "failed_codes_window_s")
+AT_LEAST_ONE += ("sign_in_failures_of_address_max", "sign_in_failures_of_store_max")
+AT_LEAST_ONE += ("sign_in_failures_window_s", "session_idle_s", "sessions_of_cashier_max")
+AT_LEAST_ONE += ("devices_of_cashier_max",)
 AT_LEAST_ONE += (
     "database_look_ms",
     "fold_rows_max",
@@ -183,6 +186,12 @@ class Settings:
 
     # Cashiers who sign in (USR-1).
     session_lifetime_s: Annotated[int, "lifetime of a cashier's session"] = 12 * 3600
+    session_idle_s: Annotated[
+        int, "time without a request after which a cashier's session ends"
+    ] = 4 * 3600
+    sessions_of_cashier_max: Annotated[int, "sessions of one cashier; one more ends the oldest"] = (
+        10
+    )
     session_recheck_ms: Annotated[
         int, "time after which every worker knows that a session has ended"
     ] = 2000
@@ -190,10 +199,23 @@ class Settings:
     passwords_hashing_max: Annotated[
         int, "passwords hashed at once for sign-ins, in 64 MiB each"
     ] = 2
-    sign_ins_waiting_max: Annotated[int, "sign-ins waiting for their password to be hashed"] = 32
+    sign_ins_waiting_max: Annotated[
+        int, "sign-ins waiting for their password to be hashed: known devices, and as many others"
+    ] = 32
     passwords_waiting_max: Annotated[int, "new passwords waiting to be hashed, one at a time"] = 8
     sign_in_failures_max: Annotated[int, "wrong passwords before a user must wait"] = 5
     sign_in_pause_s_max: Annotated[int, "longest wait of a user after wrong passwords"] = 900
+    sign_in_failures_of_address_max: Annotated[
+        int, "wrong passwords from one address within the window, on devices that are not known"
+    ] = 10
+    sign_in_failures_of_store_max: Annotated[
+        int, "wrong passwords at one store within the window, on devices that are not known"
+    ] = 50
+    sign_in_failures_window_s: Annotated[int, "length of that window"] = 1800
+    trusted_proxies: Annotated[
+        str, "addresses or networks of proxies whose X-Forwarded-For says who the client is"
+    ] = ""
+    devices_of_cashier_max: Annotated[int, "devices known of one cashier"] = 50
 
     # Look-ups that find nobody (CUS-2).
     misses_an_hour_max: Annotated[int, "look-ups without a match, for each key and worker"] = 3600
@@ -262,6 +284,13 @@ class Settings:
                 "deadlines must nest: lock_timeout_ms < statement_timeout_ms < append_timeout_ms"
                 f" < answer_timeout_ms; they are {deadlines}"
             )
+        for network in filter(None, map(str.strip, self.trusted_proxies.split(","))):
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"trusted_proxies has {network!r}, which is no address or network"
+                ) from None
         for sender in self.sender.split(","):
             if sender not in SENDERS:
                 raise ValueError(f"sender is {sender!r}; there are {', '.join(SENDERS)}")

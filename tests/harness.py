@@ -136,7 +136,10 @@ class Api:
             headers.setdefault("Authorization", f"Bearer {self.key}")
         if idempotency is not None:
             headers["Idempotency-Key"] = idempotency
-        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        data = body
+        if body is not None and not isinstance(body, bytes):
+            data = orjson.dumps(body)
+            headers.setdefault("Content-Type", "application/json")
         async with self.session.request(
             method, self.url + path, data=data, headers=headers, **more
         ) as response:

@@ -17,13 +17,14 @@ from engine.http.dispatcher import Call
 from engine.http.operation import operation
 from engine.people.cashiers import (
     Cashier,
+    end_sessions,
     find_cashier,
     insert_cashier,
     list_cashiers,
     save_cashier,
     set_password,
 )
-from engine.people.passwords import refuse_weak
+from engine.people.strength import WeakPassword
 from engine.postgres.connections import Pool, PooledConnection, UniqueViolation
 from engine.programme.brands import Brand
 from engine.schemas import principals as schemas
@@ -67,7 +68,7 @@ async def create(services: Services, call: Call, body: schemas.NewCashier) -> sc
     brand = _brand(services, call, to_change=True)
     if body.store_id is not None:
         _check_store(services, call, brand, body.store_id)
-    password_hash = await _hash(services, body.password, body.user)
+    password_hash = await _hash(services, brand, body.password, body.user, body.name)
     content = {"brand_id": brand.brand_id, "store_id": body.store_id}
     try:
         async with services.administration.change(
@@ -113,6 +114,7 @@ async def disable(services: Services, call: Call) -> schemas.Cashier:
     body_example=schemas.PasswordReset(password="cuatro-rios-verdes"),  # noqa: S106 - an example
     answer_example=CASHIER,
     problems=("retired", "too_many_sign_ins"),
+    about="Their tills are not known any more until they sign in again (USR-8).",
 )
 async def reset_password(
     services: Services, call: Call, body: schemas.PasswordReset
@@ -120,12 +122,30 @@ async def reset_password(
     """`POST …/{cashier_id}/password`: their sessions end, and they need not wait any more."""
     brand = _brand(services, call, to_change=True)
     cashier = await _find(services.pool, brand, call)
-    password_hash = await _hash(services, body.password, cashier.user_name)
+    names = (cashier.user_name, cashier.name)
+    password_hash = await _hash(services, brand, body.password, *names)
     async with services.administration.change(
         call.principal, "password reset", subject=cashier.cashier_id
     ) as change:
         cashier = await set_password(change.connection, cashier, password_hash, change.at)
     return _shown(cashier)
+
+
+@operation(
+    "endSessions",
+    summary="End all sessions of a cashier, on every worker within seconds (USR-1)",
+    answer_example=schemas.EndedSessions(ended=2),
+)
+async def end_all_sessions(services: Services, call: Call) -> schemas.EndedSessions:
+    """`DELETE …/{cashier_id}/sessions`: they sign in again, with the same password."""
+    brand = _brand(services, call)
+    subject = number_of(call.params["cashier_id"])
+    async with services.administration.change(
+        call.principal, "sessions ended", subject=subject
+    ) as change:
+        cashier = await _find(change.connection, brand, call)
+        ended = await end_sessions(change.connection, cashier, change.at)
+    return schemas.EndedSessions(ended=ended)
 
 
 async def _change(
@@ -151,13 +171,17 @@ async def _change(
     return _shown(cashier)
 
 
-async def _hash(services: Services, password: str, user: str) -> str:
-    try:
-        refuse_weak(password, user)
-    except ValueError as error:
-        raise Problem("invalid_request", str(error)) from None
+async def _hash(services: Services, brand: Brand, password: str, *names: str) -> str:
+    """Return what is stored of a new password; raises Problem for one that is guessed first."""
+    known = [*names, brand.name]
+    for store in services.catalogue.now.stores.values():
+        if store.brand.brand_id == brand.brand_id:
+            known += (store.name, store.city)
     with services.passwords.place():
-        return await services.passwords.hash(password)
+        try:
+            return await services.passwords.hash_new(password, known)
+        except WeakPassword as weak:
+            raise Problem("invalid_request", str(weak), spanish=weak.spanish) from None
 
 
 async def _find(connection: PooledConnection | Pool, brand: Brand, call: Call) -> Cashier:

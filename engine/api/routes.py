@@ -44,6 +44,7 @@ NETWORK = frozenset({Role.NETWORK})
 APP = frozenset({Role.APP})
 ONLINE = frozenset({Role.NETWORK, Role.APP})
 SIGNED_IN = frozenset({Role.CASHIER})
+OF_SESSIONS = ADMINISTRATORS | SIGNED_IN
 
 CUSTOMER = "/v1/customers/{customer_id}"
 PAYMENT = CUSTOMER + "/payments/{payment_id}"
@@ -195,6 +196,8 @@ SECTIONS: tuple[Section, ...] = (
         "Who may ask: cashiers sign in, systems have keys.",
         (
             OpenRoute("POST", "/v1/sessions", sessions.sign_in, counted=True),
+            _route("GET", "/v1/sessions", OF_SESSIONS, sessions.listed),
+            _route("DELETE", "/v1/sessions/{session_id}", OF_SESSIONS, sessions.end_one),
             _route("GET", "/v1/sessions/current", SIGNED_IN, sessions.get),
             _route("DELETE", "/v1/sessions/current", SIGNED_IN, sessions.end),
             _route("GET", BRAND + "/cashiers", ADMINISTRATORS, cashiers.listed),
@@ -203,6 +206,7 @@ SECTIONS: tuple[Section, ...] = (
             _route("PATCH", CASHIER, ADMINISTRATORS, cashiers.change),
             _route("DELETE", CASHIER, ADMINISTRATORS, cashiers.disable),
             _route("POST", CASHIER + "/password", ADMINISTRATORS, cashiers.reset_password),
+            _route("DELETE", CASHIER + "/sessions", ADMINISTRATORS, cashiers.end_all_sessions),
             _route("GET", "/v1/keys", ADMINISTRATORS, keys.listed),
             _route("POST", "/v1/keys", ADMINISTRATORS, keys.create),
             _route("GET", KEY, ADMINISTRATORS, keys.get),

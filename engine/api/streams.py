@@ -109,7 +109,8 @@ class EventStream(Response):
         try:
             principal = snapshot.principal(request.headers.get("Authorization", ""))
             if principal is None:
-                principal = (await session_of(self._services, request)).principal
+                session = await session_of(self._services, request, used=False)
+                principal = session.principal
             store_of(snapshot, principal, self._feed.store_id)
         except Problem:
             return False

@@ -17,6 +17,7 @@ from engine.http.validation import sentence_of
 from engine.schemas.transactions import Nothing
 
 Body = TypeVar("Body", bound=Struct)
+JSON = "application/json"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -58,6 +59,16 @@ class BodyDecoder(Generic[Body]):
         if (name := repeated_member(body)) is not None:
             _refuse_repeated(body, name)
         return decoded
+
+
+def require_json(request: web.BaseRequest) -> None:
+    """Raise Problem for a body that is not declared as JSON.
+
+    A browser asks before it lets the page of another site send that type, and is not allowed to:
+    no page makes its visitors fail to sign in here.
+    """
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
+        raise Problem("unsupported_media_type", f"Send the header Content-Type: {JSON}.")
 
 
 def _refuse_repeated(body: bytes, name: bytes) -> None:

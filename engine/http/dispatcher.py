@@ -354,12 +354,13 @@ def _has_store(services: Services, session: Session) -> bool:
     return store is not None and not store.retired
 
 
-async def session_of(services: Services, request: web.BaseRequest) -> Session:
-    """Return the cashier's session whose token is sent.
+async def session_of(services: Services, request: web.BaseRequest, *, used: bool = True) -> Session:
+    """Return the cashier's session whose token is sent; with `used` it is not idle.
 
     Raises Problem where there is none, or its store is retired.
     """
-    session = await services.sessions.of(request.headers.get("Authorization", ""))
+    token = request.headers.get("Authorization", "")
+    session = await services.sessions.of(token, used=used)
     if session is None or not _has_store(services, session):
         raise Problem(
             "unauthorized",

@@ -96,6 +96,7 @@ PROBLEMS: dict[str, Row] = {
     "organisation_not_found": Row(
         404, "There is no such organisation", "No existe esa organización"
     ),
+    "session_not_found": Row(404, "There is no such session", "No existe esa sesión"),
     "cashier_not_found": Row(404, "There is no such cashier", "No existe ese cajero"),
     "key_not_found": Row(404, "There is no such key", "No existe esa clave"),
     "reward_not_found": Row(404, "There is no such reward", "No existe ese premio"),
@@ -137,6 +138,9 @@ PROBLEMS: dict[str, Row] = {
     "body_too_large": Row(413, "The body is too large", "El cuerpo es demasiado grande"),
     "unsupported_encoding": Row(
         415, "Compressed bodies are not accepted", "No se aceptan cuerpos comprimidos"
+    ),
+    "unsupported_media_type": Row(
+        415, "The body must be sent as JSON", "El cuerpo debe enviarse como JSON"
     ),
     "idempotency_key_reused": Row(
         422,

@@ -79,15 +79,27 @@ async def save_cashier(connection: PooledConnection, cashier: Cashier, at: datet
 async def set_password(
     connection: PooledConnection, cashier: Cashier, password_hash: str, at: datetime
 ) -> Cashier:
-    """Give a cashier another password: sessions end, and pauses after wrong tries too."""
+    """Give a cashier another password: sessions end, and pauses after wrong tries too.
+
+    No device is known any more: on each the first sign-in is a stranger's again.
+    """
     row = await connection.fetchrow(  # network op
         SQL["set_password"], cashier.cashier_id, password_hash, at
     )
     await connection.execute(SQL["end_sessions"], cashier.cashier_id, at, None)  # network op
+    await connection.execute(SQL["forget_devices"], cashier.cashier_id)  # network op
     await connection.execute(  # network op
         SQL["forget_tries"], subject_of(cashier.brand_id, cashier.user_name)
     )
     return _cashier(row)
+
+
+async def end_sessions(connection: PooledConnection, cashier: Cashier, at: datetime) -> int:
+    """End all sessions of a cashier; return how many there were."""
+    ended = await connection.fetch(  # network op
+        SQL["end_sessions"], cashier.cashier_id, at, None
+    )
+    return len(ended)
 
 
 def _cashier(row: Any) -> Cashier:

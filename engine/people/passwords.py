@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -22,6 +22,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from engine.errors import EngineError
+from engine.people.strength import refuse_weak
 
 HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 NICENESS = 10
@@ -55,6 +56,18 @@ class Passwords:
         """Return what is stored of a password; the caller has a place."""
         return await self._in_thread(lambda: hash_password(password))
 
+    async def hash_new(self, password: str, names: Iterable[str]) -> str:
+        """Return what is stored of a new password; the caller has a place.
+
+        Raises WeakPassword for one that is guessed first; `names` are what others know of the user.
+        """
+
+        def judged_and_hashed() -> str:
+            refuse_weak(password, names)
+            return hash_password(password)
+
+        return await self._in_thread(judged_and_hashed)
+
     async def matches(self, password: str, stored: str | None) -> bool:
         """Return whether it is the password that was stored; the caller has a place.
 
@@ -78,12 +91,6 @@ def hash_password(password: str) -> str:
 def is_outdated(stored: str) -> bool:
     """Return whether a hash was made with parameters of the past."""
     return HASHER.check_needs_rehash(stored)
-
-
-def refuse_weak(password: str, user: str) -> None:
-    """Raise ValueError for a password that is the first to be guessed."""
-    if password.casefold() == user.casefold():
-        raise ValueError("The password must not be the user name.")
 
 
 def _matches(password: str, stored: str | None) -> bool:

@@ -20,11 +20,16 @@ from engine.schemas.texts import Sent
 
 
 class SignIn(Sent, frozen=True):
-    """Body of a cashier's signing in; spaces around the user mean nothing (USR-1)."""
+    """Body of a cashier's signing in; spaces around the user mean nothing (USR-1).
+
+    `device` is what the last sign-in on this till was answered with: failures of others do not
+    pause it (USR-8). One that is unknown or not valid is as good as none.
+    """
 
     store_id: Id
     user: Text
     password: TypedPassword
+    device: Text | None = None
 
 
 class Session(Struct, kw_only=True):
@@ -41,9 +46,42 @@ class Session(Struct, kw_only=True):
 
 
 class SignedIn(Session, kw_only=True):
-    """A session that has just begun; its token is told this once."""
+    """A session that has just begun; its token is told this once.
+
+    The till keeps `device` and sends it with the next sign-in. It is not secret: by itself it
+    signs nobody in.
+    """
 
     token: str
+    device: str
+
+
+class ListedSession(Struct, kw_only=True):
+    """A session as those see it who may end it; `current` is the one that asks."""
+
+    session_id: str
+    cashier_id: Id
+    brand_id: Id
+    store_id: Id
+    user: str
+    name: str
+    created_at: Moment
+    last_used_at: Moment
+    expires_at: Moment
+    current: bool
+
+
+class ListedSessions(Struct, kw_only=True):
+    """A page of sessions that have not ended."""
+
+    sessions: list[ListedSession]
+    next_cursor: str | None
+
+
+class EndedSessions(Struct, kw_only=True):
+    """How many sessions of a cashier were ended."""
+
+    ended: int
 
 
 class NewCashier(Sent, frozen=True):

@@ -187,6 +187,13 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/settlements"): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),
     ("GET", BRAND + "/liability"): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),
     ("GET", "/v1/trial-balance"): Row({"network": 200}, None, FORBIDDEN),
+    ("DELETE", CASHIER + "/sessions"): Row(
+        all_of(ADMINISTRATORS, 404), None, FORBIDDEN, {"cashier_id": 9999}
+    ),
+    ("GET", "/v1/sessions"): Row(all_of(ADMINISTRATORS | {"cashier"}, 200), None, FORBIDDEN),
+    ("DELETE", "/v1/sessions/{session_id}"): Row(
+        all_of(ADMINISTRATORS | {"cashier"}, 404), None, FORBIDDEN, {"session_id": "none"}
+    ),
     ("GET", "/v1/sessions/current"): Row({"cashier": 200}, None, FORBIDDEN),
     ("DELETE", "/v1/sessions/current"): Row({"cashier": 200}, None, FORBIDDEN),
     ("GET", "/v1/keys"): Row(all_of(ADMINISTRATORS, 200), None, FORBIDDEN),

@@ -18,7 +18,13 @@ users = (f"user.{number}" for number in count(1))
 
 @pytest.fixture(scope="module")
 def engine_flags():
-    return ("--passwords-hashing-max", "1", "--sign-ins-waiting-max", "1")
+    places = (
+        "--sign-in-failures-of-address-max",
+        "9999",
+        "--sign-in-failures-of-store-max",
+        "9999",
+    )
+    return ("--passwords-hashing-max", "1", "--sign-ins-waiting-max", "1", *places)
 
 
 async def make(client, path=CASHIERS, **more):
@@ -84,6 +90,9 @@ async def test_a_user_name_is_one_cashiers_of_its_brand(api, other_brand, cashie
         {"user": "ana maria"},
         {"user": "a"},
         {"user": "usuario.largo", "password": "Usuario.Largo"},
+        {"password": "12345678"},
+        {"password": "qwertyuiop"},
+        {"password": "Leal2026"},
         {"name": ""},
         {"name": "<b>"},
         {"store_id": "1"},
@@ -95,6 +104,24 @@ async def test_what_cannot_be_a_cashier_is_refused(api, wrong):
     reply = await make(api.brand, **wrong)
     assert (reply.status, reply.code) == (400, "invalid_request")
     assert "Usuario" not in reply.json["detail"]
+
+
+async def test_a_password_of_the_brands_or_the_stores_words_is_refused(api, demo, cashier):
+    brand, store = demo["brands"][0], demo["stores"][0]
+    assert brand["brand_id"] == store["brand_id"] == 1
+    names = (brand["name"], store["name"], store["city"], "Ana Pérez")
+    weak = [f"{name.replace(' ', '')}2026" for name in names]
+    for password in weak:
+        for reply in (
+            await make(api.brand, password=password),
+            await api.brand.request("POST", path_of(cashier) + "/password", {"password": password}),
+        ):
+            assert (reply.status, reply.code) == (400, "invalid_request"), password
+            assert "use others" in reply.json["detail"]
+    body = {"user": next(users), "password": weak[0], "name": "Ana"}
+    told = await api.brand.request("POST", CASHIERS, body, headers={"Accept-Language": "es"})
+    assert "Usa otras" in told.json["detail"]
+    assert await signs_in(api, cashier)
 
 
 async def test_the_store_is_one_of_the_brand(api, cashier):

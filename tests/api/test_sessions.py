@@ -23,8 +23,14 @@ users = (f"user.{number}" for number in count(1))
 
 @pytest.fixture(scope="module")
 def engine_flags():
-    """Let everybody wait for their turn."""
-    return ("--sign-ins-waiting-max", "500", "--session-recheck-ms", "500")
+    """Let everybody wait for their turn, and the one address of all tests fail often."""
+    places = (
+        "--sign-in-failures-of-address-max",
+        "9999",
+        "--sign-in-failures-of-store-max",
+        "9999",
+    )
+    return ("--sign-ins-waiting-max", "500", "--session-recheck-ms", "500", *places)
 
 
 @pytest.fixture
@@ -78,8 +84,8 @@ async def pause_of_last_try(database):
 
 async def test_a_user_and_a_password_give_a_token_that_says_who(api, demo, cashier):
     reply = await sign_in(api.anonymous, cashier["user"].upper())
-    token = reply.json.pop("token")
-    assert (reply.status, token[:3]) == (201, "ls_")
+    token, device = reply.json.pop("token"), reply.json.pop("device")
+    assert (reply.status, token[:3], device[:3]) == (201, "ls_", "ld_")
     expires_at = datetime.fromisoformat(reply.json["expires_at"])
     lifetime = expires_at - datetime.now(expires_at.tzinfo)
     assert timedelta(hours=11.9) < lifetime <= timedelta(hours=12)
@@ -192,8 +198,34 @@ async def test_a_body_that_is_none_is_told_so(api):
     ):
         reply = await api.anonymous.request("POST", "/v1/sessions", body)
         assert (reply.status, reply.code) == (400, "invalid_request")
-    reply = await api.anonymous.request("POST", "/v1/sessions", b"{")
+    declared = {"Content-Type": "application/json"}
+    reply = await api.anonymous.request("POST", "/v1/sessions", b"{", headers=declared)
     assert (reply.status, reply.code) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize(
+    "declared",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""],
+)
+async def test_what_any_web_page_can_make_a_browser_send_signs_nobody_in(
+    api, database, cashier, declared
+):
+    body = {"store_id": 1, "user": cashier["user"], "password": "otra clave larga"}
+    headers = {"Content-Type": declared, "Accept-Language": "es"}
+    async with connection_to(database) as connection:
+        before = await connection.fetchval("select sum(failures) from sign_in_try")
+        reply = await api.anonymous.request("POST", "/v1/sessions", body, headers=headers)
+        assert (reply.status, reply.code) == (415, "unsupported_media_type")
+        assert "application/json" in reply.json["detail"]
+        assert await connection.fetchval("select sum(failures) from sign_in_try") == before
+
+
+@pytest.mark.parametrize("declared", ["application/json; charset=utf-8", "Application/JSON"])
+async def test_json_is_declared_in_any_spelling(api, cashier, declared):
+    body = {"store_id": 1, "user": cashier["user"], "password": PASSWORD}
+    headers = {"Content-Type": declared}
+    reply = await api.anonymous.request("POST", "/v1/sessions", body, headers=headers)
+    assert reply.status == 201
 
 
 @pytest.mark.parametrize("exists", [True, False])

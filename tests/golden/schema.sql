@@ -530,8 +530,21 @@ CREATE TABLE public.session (
     brand_id integer NOT NULL,
     store_id integer NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     ended_at timestamp with time zone
+);
+
+CREATE TABLE public.sign_in_device (
+    device_id bytea NOT NULL,
+    cashier_id integer NOT NULL,
+    store_id integer NOT NULL,
+    used_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.sign_in_place (
+    subject bytea NOT NULL,
+    open_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE public.sign_in_try (
@@ -710,6 +723,12 @@ ALTER TABLE ONLY public.sent_code
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (session_id);
 
+ALTER TABLE ONLY public.sign_in_device
+    ADD CONSTRAINT sign_in_device_pkey PRIMARY KEY (device_id, cashier_id, store_id);
+
+ALTER TABLE ONLY public.sign_in_place
+    ADD CONSTRAINT sign_in_place_pkey PRIMARY KEY (subject);
+
 ALTER TABLE ONLY public.sign_in_try
     ADD CONSTRAINT sign_in_try_pkey PRIMARY KEY (subject);
 
@@ -766,5 +785,9 @@ CREATE INDEX qr_look_up_issued ON public.qr_look_up USING btree (issued_at);
 CREATE INDEX sent_code_sent ON public.sent_code USING btree (sent_at);
 
 CREATE INDEX session_cashier ON public.session USING btree (cashier_id);
+
+CREATE INDEX sign_in_device_cashier ON public.sign_in_device USING btree (cashier_id);
+
+CREATE INDEX sign_in_place_open ON public.sign_in_place USING btree (open_at);
 
 CREATE INDEX sign_in_try_tried ON public.sign_in_try USING btree (tried_at);

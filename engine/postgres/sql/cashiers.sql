@@ -26,8 +26,13 @@ returning cashier_id, brand_id, store_id, user_name, name, password_set_at, disa
 -- end_sessions --
 -- $3: but not those at this store; NULL ends all.
 update session set ended_at = $2
- where cashier_id = $1 and ended_at is null and store_id is distinct from $3::integer
+ where cashier_id = $1 and ended_at is null and expires_at > $2
+   and store_id is distinct from $3::integer
+returning session_id
 
 -- forget_tries --
 -- Who was slowed down may try at once again.
 delete from sign_in_try where subject = $1
+
+-- forget_devices --
+delete from sign_in_device where cashier_id = $1

@@ -55,17 +55,37 @@ create table session (
     brand_id    integer not null,
     store_id    integer not null,
     created_at  timestamptz not null,
+    used_at     timestamptz not null,           -- its last request, or some minutes before that
     expires_at  timestamptz not null,
     ended_at    timestamptz
 );
 create index session_cashier on session (cashier_id);
 
--- Tries to sign in since the last good one. Those of users who do not exist are counted and slowed
--- down like the others, so that nobody learns by it who exists. Forgotten after a quiet day.
+-- Tries of strangers and of known devices to sign in since the last good one. Those of users who do
+-- not exist are counted and slowed down like the others, so that nobody learns by it who exists.
+-- Forgotten after a quiet day.
 create table sign_in_try (
-    subject      bytea primary key,                         -- a hash of the brand and the user name
+    subject      bytea primary key,             -- a hash of the brand, the user name and the device
     failures     integer not null,
     paused_until timestamptz,
     tried_at     timestamptz not null
 );
 create index sign_in_try_tried on sign_in_try (tried_at);
+
+-- Where strangers fail: addresses and stores. Each failure moves the moment by the same time; while
+-- it is in the future, no stranger's try is evaluated there.
+create table sign_in_place (
+    subject bytea primary key,                  -- a hash of the address, or of the store's id
+    open_at timestamptz not null
+);
+create index sign_in_place_open on sign_in_place (open_at);
+
+-- Devices on which a cashier signed in before at a store, until their next new password.
+create table sign_in_device (
+    device_id  bytea not null,
+    cashier_id integer not null,
+    store_id   integer not null,
+    used_at    timestamptz not null,
+    primary key (device_id, cashier_id, store_id)
+);
+create index sign_in_device_cashier on sign_in_device (cashier_id);
