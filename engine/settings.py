@@ -206,10 +206,10 @@ class Settings:
     sign_in_failures_max: Annotated[int, "wrong passwords before a user must wait"] = 5
     sign_in_pause_s_max: Annotated[int, "longest wait of a user after wrong passwords"] = 900
     sign_in_failures_of_address_max: Annotated[
-        int, "wrong passwords from one address within the window, on devices that are not known"
+        int, "users whose sign-ins fail from one address within the window, on unknown devices"
     ] = 10
     sign_in_failures_of_store_max: Annotated[
-        int, "wrong passwords at one store within the window, on devices that are not known"
+        int, "users whose sign-ins fail at one store within the window, on unknown devices"
     ] = 50
     sign_in_failures_window_s: Annotated[int, "length of that window"] = 1800
     trusted_proxies: Annotated[

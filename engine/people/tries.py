@@ -6,7 +6,8 @@ password is not looked at either, so the answers tell nothing of it. Users who d
 their row too: neither the answer, nor its time, nor the pause says who does.
 
 A stranger's try counts for the address it comes from and for the store too, so one password tried
-on many users is slowed down like many on one. A device that signed in before as that user at that
+on many users is slowed down like many on one. A user who fails several times counts once there: a
+shop whose cashiers mistype is no attacker. A device that signed in before as that user at that
 store has a row of its own and no other: strangers who fail pause only strangers. A new password by
 the administrator ends the pause of a user.
 """

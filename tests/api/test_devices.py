@@ -212,6 +212,14 @@ async def test_a_good_sign_in_is_no_failure_of_its_address(client, cashier):
     paused(await sign_in(client, cashier["user"]))
 
 
+async def test_a_user_who_mistypes_several_times_counts_once_for_the_address(client, cashier):
+    for _ in range(ADDRESS_MAX - 1):
+        await fail(client, next(users), 3)
+    assert (await sign_in(client, cashier["user"])).status == 201
+    await fail(client, next(users), 1)
+    paused(await sign_in(client, cashier["user"]))
+
+
 async def test_an_address_gets_one_more_try_after_a_while(engine, database, client):
     for _ in range(ADDRESS_MAX):
         await fail(client, next(users), 1)

@@ -31,7 +31,8 @@ returning failures
 
 -- count_stranger --
 -- The same for a stranger, whose try counts at the places too: the address $4 and the store $5. A
--- place takes $6 or $7 tries at once, and another one after each $8 or $9 seconds.
+-- place takes $6 or $7 users at once, and another one after each $8 or $9 seconds: a user who fails
+-- several times counts once there.
 with place as (
     select * from (values (1, $4::bytea, $6::integer, make_interval(secs => $8::float8)),
                           (2, $5::bytea, $7::integer, make_interval(secs => $9::float8)))
@@ -47,18 +48,19 @@ tried as (
                           end,
            tried_at = now()
      where t.paused_until is null or t.paused_until <= now()
-    returning subject),
+    returning failures),
 placed as (
     insert into sign_in_place as p (subject, open_at)
     select subject, now() - (most - 2) * spacing from place
-     where exists (select from tried)
+     where exists (select from tried where failures = 1)
      order by at
     on conflict (subject) do update
        set open_at = greatest(excluded.open_at,
                               p.open_at + (select spacing from place where subject = p.subject))
      where p.open_at <= now()
     returning subject)
-select (select count(*) from tried) + (select count(*) from placed) = 3
+select exists (select from tried where failures > 1)
+    or (select count(*) from tried) + (select count(*) from placed) = 3
 
 -- give_back --
 -- A try at a place that was no failure.
