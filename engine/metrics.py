@@ -330,7 +330,7 @@ class Tally(Collector):
         self._counts: dict[tuple[str, ...], int] = {}
 
     def add(self, labels: tuple[str, ...], count: int = 1) -> None:
-        """Count so many more in the series with these label values."""
+        """Add `count` to the series with these label values."""
         self._counts[labels] = self._counts.get(labels, 0) + count
 
     def collect(self) -> Iterable[Metric]:

@@ -121,7 +121,7 @@ class Settings:
         int, "time from one anchor to the next, if there is a place for them; 0 turns it off"
     ] = 3600
     anchor_full_every: Annotated[
-        int, "every so many anchors, one lists all wallets, not only those that have moved"
+        int, "anchors from one that lists all wallets to the next; others list changed ones"
     ] = 24
     anchor_key: Annotated[
         str, "file of the Ed25519 key of the anchors; by default a generated one in the data folder"

@@ -30,7 +30,7 @@ from engine.schemas.transactions import BulkItem
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 ITEM_COMMAS_MAX = 64
-"""No item has as many; so an array is refused before its elements are told apart."""
+"""No item has as many; so a longer array is refused before it is parsed."""
 
 LABEL_BYTES_MAX = 2048
 """What a label takes at most, each character of it escaped."""
@@ -43,7 +43,7 @@ NOTHING = Raw(b"null")
 
 
 class Label(Struct):
-    """What is told of an item whose shape is wrong; whatever stands there is not built."""
+    """The fields of a malformed item that its result repeats; nothing else is decoded."""
 
     type: Raw = NOTHING
     idempotency_key: Raw = NOTHING

@@ -39,7 +39,7 @@ async def get(services: Services, call: Call) -> Fund:
 @operation(
     "changeFund",
     summary="Make an issuer prepaid or postpaid (COI-2)",
-    about="A prepaid issuer issues no more coins than were deposited. Where it has not so many "
+    about="A prepaid issuer issues no more coins than were deposited. Where its fund has fewer "
     "left, a sale earns its points and `coins` is null, and a cashback is `not_available`.",
     body_example=FundChange(prepaid=True),
     answer_example=FUND,

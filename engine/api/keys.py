@@ -61,14 +61,14 @@ async def listed(services: Services, call: Call) -> schemas.Keys:
 
 @operation(
     "makeKey",
-    summary="Make an API key; it is told this once (USR-3)",
+    summary="Make an API key; it is shown this once (USR-3)",
     body_example=schemas.NewKey(role="store", name="Caja 1", store_id=STORE_ID),
     status=201,
     answer_example=MADE_KEY,
     problems=("brand_not_found", "store_not_found", "retired"),
 )
 async def create(services: Services, call: Call, body: schemas.NewKey) -> schemas.MadeKey:
-    """`POST /v1/keys`: the key is told this once."""
+    """`POST /v1/keys`: the key is shown this once."""
     role = Role(body.role)
     if call.principal.role is Role.BRAND and role is not Role.STORE:
         raise Problem("forbidden", "A brand's key makes keys of its stores only.")
@@ -107,7 +107,7 @@ async def get(services: Services, call: Call) -> schemas.Key:
     problems=("key_revoked", "key_limit_reached"),
 )
 async def rotate(services: Services, call: Call) -> schemas.MadeKey:
-    """`POST /v1/keys/{key_id}/rotate`: another key of the same principal, told this once.
+    """`POST /v1/keys/{key_id}/rotate`: another key of the same principal, shown this once.
 
     Idempotency keys stay what they were. The old key is valid until it is revoked.
     """

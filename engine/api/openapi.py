@@ -179,7 +179,7 @@ HEADERS_OF = {
 }
 """What the answers of a status carry beyond the request id."""
 RECORDED = frozenset({HTTP_STATUS_REFUSED})
-"""The status of problems that a retry is told again."""
+"""The status of problems that a retry gets again."""
 SHARED = (
     ("malformed_json", "invalid_request"),
     *((code,) for code, row in PROBLEMS.items() if row.status != HTTP_STATUS_REFUSED),

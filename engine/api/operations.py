@@ -1,4 +1,4 @@
-"""For those who run the engine: probes and metrics. No key is needed, nothing personal is told."""
+"""For those who run the engine: probes and metrics. No key is needed, nothing personal is shown."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def own_metrics(services: Services, request: web.BaseRequest) -> Any:
 
 
 def worker_socket(data_dir: Path, slot: int) -> Path:
-    """Return where the worker of a slot tells of itself alone."""
+    """Return the address of the metrics of one worker alone."""
     path = data_dir.resolve() / f"worker-{slot}.sock"
     if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX and os.access(path.parent, os.W_OK):
         return path

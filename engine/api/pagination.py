@@ -1,4 +1,4 @@
-"""Pages of lists that are read by their ids: `?limit=` so many, `?cursor=` after this one."""
+"""Pages of lists in the order of their ids: `?limit=` entries at most, `?cursor=` the id before."""
 
 from __future__ import annotations
 

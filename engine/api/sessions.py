@@ -85,7 +85,7 @@ LISTED_SESSION = schemas.ListedSession(
 async def sign_in(
     services: Services, request: web.BaseRequest, sent: Unread[schemas.SignIn]
 ) -> schemas.SignedIn:
-    """`POST /v1/sessions`: no key is needed; whatever is wrong is told in the same words."""
+    """`POST /v1/sessions`: no key is needed; every failure has the same answer."""
     require_json(request)
     body = await sent.read()
     store = services.catalogue.now.stores.get(body.store_id)

@@ -40,7 +40,7 @@ def transaction_id(principal: Principal, customer_id: bytes, key: str) -> bytes:
 
 
 def fingerprint(verb: str, fields: bytes, place: int) -> int:
-    """Return 64 bits that tell one request from another under the same key."""
+    """Return 64 bits that distinguish requests under the same key."""
     return fingerprint_of(b"%s:%d:%s" % (verb.encode(), place, fields))
 
 

@@ -18,7 +18,7 @@ def store_of(
 ) -> Store:
     """Return the store; raises Problem where there is none, or it is not the principal's.
 
-    Someone else's store is told like one that does not exist, and so is a retired one unless
+    A store of another brand is answered like one that does not exist, as is a retired one unless
     `with_retired`.
     """
     if store_id is None:

@@ -30,7 +30,7 @@ from engine.settings import Settings
 
 @dataclass(slots=True)
 class Health:
-    """What the probes tell: why the engine is not ready, or None."""
+    """What the probes report: why the engine is not ready, or None."""
 
     not_ready: str | None = "starting"
     started: bool = False

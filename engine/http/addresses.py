@@ -29,7 +29,7 @@ UNKNOWN = "unknown"
 
 
 def address_of(settings: Settings, request: web.BaseRequest) -> str:
-    """Return the address of a client, or of the last hop that can be told."""
+    """Return the address of a client, or of the last hop that is known."""
     found = _parsed(request.remote or "")
     if found is None:
         return UNKNOWN

@@ -1,4 +1,4 @@
-"""Admission: who is turned away before there is a request, what they are told, and how many fit.
+"""Admission: connections that are refused before there is a request, and how many fit.
 
 A connection takes a file descriptor and some kilobytes before anything is known of its client. So
 there is room for a number of them; beyond it a new one is answered at once and closed, and those
@@ -67,7 +67,7 @@ PROBLEMS_OF_CONNECTIONS = {
         "invalid_request", "This is no sound HTTP/1.1: look at the request line and the headers."
     ),
 }
-"""What a connection is told that is closed, by the reason that is counted."""
+"""The last answer of a connection that is closed, by the reason that is counted."""
 
 
 class Admission:
@@ -89,7 +89,7 @@ class Admission:
 
 
 class OneTooMany(asyncio.Protocol):
-    """A connection for which there is no room: it is told so, and closed."""
+    """A connection above the limit: it gets an answer and is closed."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission

@@ -1,6 +1,6 @@
-"""The door: what every request passes on its way in and out, in one place.
+"""The dispatcher: every request passes it on its way in and out.
 
-Who asks, may they, how long did it take, what is told when it goes wrong. A handler takes the
+Who asks, may they, how long did it take, what is answered when it fails. A handler takes the
 services and the call; it raises a Problem or an EngineError, or returns a Response.
 
 It stands on aiohttp's low-level server: no request is routed, wrapped or resolved but here.
@@ -58,7 +58,7 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Asked(Protocol):
-    """What the door reads of any request, whoever took it off the wire."""
+    """What the dispatcher reads of any request, from aiohttp or from the fast path."""
 
     @property
     def method(self) -> str:
@@ -262,7 +262,7 @@ def request_id_of(headers: Mapping[str, str]) -> str:
 def problem_response(
     error: Exception, name: str, headers: Mapping[str, str], request_id: str
 ) -> Response:
-    """Return the answer that tells what went wrong; `name` is the path of the route.
+    """Return the answer that reports an error; `name` is the path of the route.
 
     Is called where the error is handled, for its traceback is logged where it is our fault.
     """

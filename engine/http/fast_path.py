@@ -59,7 +59,7 @@ CUSTOMER_ID = slice(len(CUSTOMER), len(CUSTOMER) + 36)
 TEXTS = {"Too many headers": "many_headers", "Duplicate": "repeated_header"}
 """Parts of aiohttp's texts of errors that have no type of their own, and what they come to."""
 UNKNOWN = -1
-"""Of the bytes that aiohttp's parser expects: it cannot be told."""
+"""Of the bytes that aiohttp's parser expects: the number is not known."""
 
 
 @dataclass(frozen=True, slots=True)

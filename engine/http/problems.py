@@ -253,7 +253,7 @@ def body_of(problem: Problem, request_id: str, language: str) -> bytes:
 
 
 def error_problem(error: EngineError) -> Problem:
-    """Return the problem that tells an error of the engine."""
+    """Return the problem that reports an error of the engine."""
     code = _BY_ERROR.get(type(error), "internal_error")
     retry_after_s = None
     if PROBLEMS[code].status in (429, 503, 504):

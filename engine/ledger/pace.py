@@ -40,7 +40,7 @@ class Pace:
         self.operations_max = self.urgent_max = queue_max
 
     def settled(self, operations: int, seconds: float) -> None:
-        """Learn that so many operations took so long, from being taken to being settled."""
+        """Record how long a number of operations took, from being taken to being settled."""
         self._last = operations
         self._operations = KEPT * self._operations + operations
         self._seconds = KEPT * self._seconds + seconds
@@ -54,5 +54,5 @@ class Pace:
         return min(self._batch_max, half if half > EVEN_MIN else waiting)
 
     def allows(self, operation: Operation, waiting: int) -> bool:
-        """Return whether one more may wait behind so many."""
+        """Return whether one more may wait behind those that wait."""
         return waiting < (self.urgent_max if operation.kind in URGENT else self.operations_max)

@@ -1,8 +1,8 @@
 """Events: sales as they are printed, for those who follow a store, whichever worker took them.
 
-PostgreSQL tells each worker of an invoice when it commits. The table stays the truth: whoever falls
-behind, because the connection was lost or too much waits, reads on there. An invoice's number of
-arrival rises in the order of commits, so that nothing is missed and nothing comes twice.
+PostgreSQL notifies each worker of an invoice when it commits. The table is authoritative: a worker
+that falls behind, because the connection was lost or too much waits, reads on there. An invoice's
+number of arrival rises in the order of commits, so that nothing is missed and nothing comes twice.
 """
 
 from __future__ import annotations

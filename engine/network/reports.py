@@ -57,7 +57,7 @@ class Party(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """So many coins of an issuer that somebody got, and why."""
+    """Coins of an issuer that a party received, and why."""
 
     issuer: Party
     receiver: Party

@@ -1,6 +1,6 @@
 """The sweep: what is due in wallets that nobody uses is written down in the background.
 
-What can be spent is right at every moment without it (PTS-5): whoever looks at a wallet counts what
+Available balances are correct without it (PTS-5): every reader of a wallet counts what
 is due, and the next posting writes it down. The sweep does so where no posting comes: lots past
 their last day become breakage in the books of their brand (COI-4), and holds whose time is up give
 their coins and the unit of their item back.
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 SQL = queries("sweep")
 BEFORE_ALL = UUID(int=0), -1
 LEASE_TICKS = 10
-"""A worker that has not swept for so many ticks has left the sweep to others."""
+"""Ticks without a step after which a worker has left the sweep to others."""
 HOLDS_LOOKED_BACK = timedelta(days=1)
 """How old a hold may be that a worker finds when it begins to sweep; older ones the walk finds."""
 HOLDS_SHOWN_AFTER = timedelta(minutes=1)
@@ -149,7 +149,7 @@ class Sweeper:
     async def _write_down(self, due: Iterable[tuple[UUID, int]]) -> None:
         """Let the ledger write down what is due in these wallets; raises EngineError.
 
-        A wallet that contradicts itself is left to whoever mends it: others do not wait for that.
+        A wallet that contradicts itself is left out; the sweep goes on with the others.
         """
         operations = [
             expiry(

@@ -265,4 +265,4 @@ async def refuse_unsafe_server(
 
 
 async def _leave_session_as_it_is(connection: Connection) -> None:
-    """In the place of asyncpg's reset, which would be a round trip at every release."""
+    """Replaces asyncpg's reset, which would be a round trip at every release."""

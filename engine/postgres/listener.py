@@ -1,7 +1,7 @@
 """A connection that listens: what PostgreSQL tells of a channel, for as long as the worker lives.
 
 A notice can be lost, with the connection or without a word of it. So a listener says when it begins
-anew, and whoever needs every notice looks then for what was told meanwhile.
+anew, and a user who needs every notice then reads what was published meanwhile.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ class NewGift(Sent, frozen=True):
 class GiftChange(Sent, frozen=True):
     """Body that changes a gift; null takes a limit or an end away, `customer_ids` are all of them.
 
-    Who has taken it once does not take it again, whoever names them.
+    A customer who has taken it once cannot take it again, even if named anew.
     """
 
     name: Name | UnsetType = UNSET

@@ -46,7 +46,7 @@ class Session(Struct, kw_only=True):
 
 
 class SignedIn(Session, kw_only=True):
-    """A session that has just begun; its token is told this once.
+    """A session that has just begun; its token is shown this once.
 
     The till keeps `device` and sends it with the next sign-in. It is not secret: by itself it
     signs nobody in.
@@ -94,7 +94,7 @@ class NewCashier(Sent, frozen=True):
 
 
 class CashierChange(Sent, frozen=True):
-    """Body that changes a cashier; whoever is disabled has no session any more."""
+    """Body that changes a cashier; a disabled one has no session any more."""
 
     name: Name | UnsetType = UNSET
     store_id: Id | UnsetType | None = UNSET
@@ -149,7 +149,7 @@ class Key(Struct, kw_only=True):
 
 
 class MadeKey(Key, kw_only=True):
-    """An API key that has just been made; `key` is told this once."""
+    """An API key that has just been made; `key` is shown this once."""
 
     key: str
 

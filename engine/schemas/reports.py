@@ -44,7 +44,7 @@ class SettlementParty(Struct, kw_only=True):
 
 
 class SettlementFlow(Struct, kw_only=True):
-    """So many coins of an issuer that a receiver got: so much the issuer owes the receiver.
+    """Coins of an issuer that a receiver got, and what the issuer owes the receiver for them.
 
     By a `payment` a customer spent them at the receiver, by a `donation` gave them to it, and by a
     `repayment` made up for coins of the receiver that were taken back after they were spent. Below
@@ -207,7 +207,7 @@ class StatementTotals(Struct, kw_only=True):
 
 
 class ExpiringSoon(Struct, kw_only=True):
-    """What expires within so many days from now, if it is not spent; the longer has the shorter."""
+    """What expires within 30, 60 and 90 days, if it is not spent."""
 
     within_30_days: Count
     within_60_days: Count

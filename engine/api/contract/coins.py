@@ -79,7 +79,7 @@ ROWS: Rows = {
         verbs=(Kind.CONVERSION,),
         problems=("partner_not_found",),
         summary="Convert: a partner's points become coins, at the partner's rate (SYS-9)",
-        about="A reference of a partner converts once, whoever sends it. Coins are rounded down.",
+        about="A reference of a partner converts once, for one customer. Coins are rounded down.",
     ),
     ("POST", CUSTOMER + "/cashbacks"): Row(
         operation="giveCashback",

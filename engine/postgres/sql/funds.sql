@@ -1,4 +1,4 @@
--- The funds of prepaid issuers (COI-2). Whoever locks several rows locks funds before allotments,
+-- The funds of prepaid issuers (COI-2). A transaction that locks several rows locks funds before allotments,
 -- and allotments in the order of their ids.
 
 -- fund --

@@ -11,7 +11,7 @@ select array(select k.unit from unnest($3::integer[]) as k (unit)
        exists (select from gift_customer g where g.customer_id = $2 and g.item_id = $1) as named
 
 -- search --
--- So many units that may be taken, from a number on and then from the beginning.
+-- Units that may be taken, from a number on and then from the beginning.
 select unit from open_units($1, $2, $3) as open (unit) limit $4
 
 -- standing --

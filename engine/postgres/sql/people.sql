@@ -133,7 +133,7 @@ select i.item_id, i.name, b.name as brand
  order by i.item_id
 
 -- postings --
--- All postings of a customer, oldest first, with names in the place of brands' and stores' ids.
+-- All postings of a customer, oldest first, with the names of brands and stores for their ids.
 select j.transaction_id, j.kind, j.refusal, j.asset, b.name as brand, s.name as store, j.amount,
        j.held_amount, j.balance, j.held, j.reference, j.invoice_number, j.bill_amount, b.currency,
        j.details, j.occurred_at, j.recorded_at
