@@ -15,7 +15,7 @@ from engine.commands.problem import Problem
 from engine.commands.services import Services
 from engine.errors import OutcomeUnknown
 from engine.http.addresses import address_of
-from engine.http.bodies import query_int, require_json
+from engine.http.bodies import query_int, refuse_types_of_pages
 from engine.http.dispatcher import Call, session_of
 from engine.http.headers import query_text
 from engine.http.operation import Unread, operation
@@ -86,7 +86,7 @@ async def sign_in(
     services: Services, request: web.BaseRequest, sent: Unread[schemas.SignIn]
 ) -> schemas.SignedIn:
     """`POST /v1/sessions`: no key is needed; every failure has the same answer."""
-    require_json(request)
+    refuse_types_of_pages(request)
     body = await sent.read()
     store = services.catalogue.now.stores.get(body.store_id)
     brand_id = None if store is None or store.retired else store.brand.brand_id

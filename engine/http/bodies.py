@@ -17,7 +17,6 @@ from engine.http.validation import sentence_of
 from engine.schemas.transactions import Nothing
 
 Body = TypeVar("Body", bound=Struct)
-JSON = "application/json"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -61,14 +60,21 @@ class BodyDecoder(Generic[Body]):
         return decoded
 
 
-def require_json(request: web.BaseRequest) -> None:
-    """Raise Problem for a body that is not declared as JSON.
+SENT_BY_ANY_PAGE = frozenset(
+    {"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"}
+)
+"""The types that a browser lets the page of another site send without asking."""
 
-    A browser asks before it lets the page of another site send that type, and is not allowed to:
-    no page makes its visitors fail to sign in here.
+
+def refuse_types_of_pages(request: web.BaseRequest) -> None:
+    """Raise Problem for a body of a type that any web page may send.
+
+    For other types a browser asks first, and is not allowed to: no page makes its visitors fail to
+    sign in here.
     """
-    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
-        raise Problem("unsupported_media_type", f"Send the header Content-Type: {JSON}.")
+    sent = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if sent in SENT_BY_ANY_PAGE:
+        raise Problem("unsupported_media_type", "Send the header Content-Type: application/json.")
 
 
 def _refuse_repeated(body: bytes, name: bytes) -> None:
