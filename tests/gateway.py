@@ -54,7 +54,7 @@ async def open_mailbox() -> AsyncIterator[Mailbox]:
 
 
 class Gateway:
-    """Takes posts whose signature it has verified, and answers what it is told to.
+    """Takes posts whose signature it has verified, and answers with a given status.
 
     A status of None cuts the connection. While `stall` is not set, it takes them and says nothing.
     """

@@ -1,7 +1,7 @@
 """The contract for people and programs: `/openapi.json`, and `/docs`, which shows it.
 
 The page is Swagger UI, from the files that the package offapi carries. It asks no other host for
-anything: the browser is told to refuse that, too.
+anything: a header has the browser refuse that, too.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ async def deposit(services: Services, call: Call, sent: Unread[NewDeposit]) -> A
     key = str(idempotency_key_of(call.request))
     body = await sent.read()
     brand = _issuer(services, call)
-    # As the idempotency key of a transaction is, with the brand in the place of the customer.
+    # As the idempotency key of a transaction is, with the brand for the customer.
     deposit_id = UUID(bytes=transaction_id(call.principal, brand.brand_id.to_bytes(16, "big"), key))
     meaning = fingerprint("deposit", msgspec.json.encode(body), brand.brand_id)
     if recorded := await _recorded(services, deposit_id, meaning):

@@ -111,7 +111,7 @@ class Items:
         async with services.administration.change(
             call.principal, f"{self._kind} changed", subject=item.item_id, content=_content(body)
         ) as change:
-            # What is changed is what stands there by now, whoever changed it a moment ago.
+            # The change applies to the newest state, which another request may just have written.
             item = await items.find_item(change.connection, item)
             refuse_retired(item)
             await items.update_item(change.connection, _changed(item, body))

@@ -49,7 +49,7 @@ async def send_code(
     """Send the code that `posting`, a hold or a resend, has set; what is not sent can be resent.
 
     A retry sends it as well, where it has not gone out and is the code that the payment waits for:
-    whoever should have sent it was cut off, or is still at it.
+    the request that should have sent it was cut off, or is still sending.
     """
     message_id = uuid_text(posting.transaction_id)
     if replayed and not services.dispatch.has(message_id) and not await _is_owed(services, posting):

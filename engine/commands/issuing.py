@@ -1,8 +1,8 @@
 """What brands issue coins by: accumulations and cashbacks (COI-2). All of them go through here.
 
 The coins of a prepaid issuer are reserved before an operation is submitted, and those that were not
-issued are given back. Where the issuer has not so many left, a sale earns its points and no coins,
-and a cashback is not available.
+issued are given back. Where its fund has fewer left, a sale earns its points and no coins, and a
+cashback is not available.
 """
 
 from __future__ import annotations

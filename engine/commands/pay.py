@@ -191,7 +191,7 @@ def _status_after(posting: Answer) -> str:
 
 
 def _till(principal: Principal, place: Store | Receipt) -> Till:
-    """Return where a code is typed: at the payment's store, whoever asks."""
+    """Return where a wrong code counts: at the payment's store."""
     brand_id = place.brand_id if isinstance(place, Receipt) else place.brand.brand_id
     return Till(brand_id, place.store_id, principal.cashier_id)
 

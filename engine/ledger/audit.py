@@ -118,7 +118,7 @@ class Keys(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """How an audit may be shared by processes: at most so many, each for at least so many rows."""
+    """How an audit is shared by processes: how many at most, and the least rows of each."""
 
     dsn: str
     processes_max: int

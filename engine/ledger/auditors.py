@@ -65,7 +65,7 @@ async def carry_out(
     tasks: Sequence[Any],
     progress: Tell,
 ) -> list[Any]:
-    """Carry out `tasks` in so many processes; return their results in the order of `tasks`.
+    """Carry out `tasks` in a number of processes; return their results in the order of `tasks`.
 
     `connection` is in a transaction of REPEATABLE READ, whose snapshot the others take; `work` can
     be pickled. `progress` is told the rows read by all. Raises Unaudited where PostgreSQL or a

@@ -1,4 +1,4 @@
-"""Receipts: what the journal says of an operation, whoever asks and however often.
+"""Receipts: what the journal says of an operation, the same for every reader and every retry.
 
 An operation that was just decided and its rows read back have the same attributes, so that one
 function writes the answer to the first request and to every retry.

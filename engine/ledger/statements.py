@@ -66,7 +66,7 @@ class WalletSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Which postings of a customer are wanted: so many before (moment, asset, seq), or the newest.
+    """Which postings of a customer are wanted: a page before (moment, asset, seq), or the newest.
 
     `days` are the first one and the one after the last. Blocks and unblocks are among them where
     `standing` says so.

@@ -17,7 +17,7 @@ class RefusalText:
 
 
 PAID_IN_FULL = "The invoice is paid in full: no more coins can be paid on it."
-"""What is said in the place of the advice of EXCEEDS_INVOICE where nothing is left."""
+"""The detail of EXCEEDS_INVOICE where nothing is left to pay."""
 
 HTTP_STATUS_REFUSED = 409
 """Every refusal of the ledger has this status, and is final for its idempotency key."""

@@ -1,7 +1,7 @@
 """Anchoring: an engine writes an anchor of the journal at each interval, one worker at a time.
 
 An anchor is a file, see engine/ledger/anchors.py. Where the target is a URL the files are kept in
-the data folder, and the statement of each is posted with its signature: whoever takes it can say
+the data folder, and the statement of each is posted with its signature: its receiver can say
 later which anchors there were. A file is posted until it was accepted, in the order of the series,
 so an anchor that nobody accepted is posted again with the next one.
 """

@@ -43,7 +43,7 @@ class Authorised:
 
 
 def code_digits(coins: int, long_coins_min: int) -> int:
-    """Return how many digits the code for so many coins has."""
+    """Return how many digits the code of a payment has."""
     return LONG_CODE_DIGITS if coins >= long_coins_min else CODE_DIGITS
 
 

@@ -47,7 +47,7 @@ class Subject:
 
 
 class Tries:
-    """Counts tries, and holds up whoever has had too many."""
+    """Counts tries, and pauses users, addresses and stores that have had too many."""
 
     def __init__(self, pool: Pool, settings: Settings) -> None:
         self._pool = pool

@@ -78,7 +78,7 @@ class Funds:
         self._turns: dict[int, asyncio.Lock] = {}
 
     async def reserve(self, brand: Brand, lane: int, coins: int) -> Allotment | None:
-        """Reserve coins of an allotment of `lane`; None where the brand has not so many left.
+        """Reserve coins of an allotment of `lane`; None where the brand has fewer left.
 
         Raises FundBusy where others have them and may be about to issue them, and Unavailable.
         """

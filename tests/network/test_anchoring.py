@@ -177,7 +177,7 @@ async def turn_is_free(dsn):
 
 
 class Receiver:
-    """A webhook that keeps what it takes, and answers what it is told to."""
+    """A webhook that keeps what it receives, and answers with a given status."""
 
     def __init__(self):
         self.statuses = []

@@ -45,7 +45,7 @@ select w.customer_id, w.asset, h.seq, encode(h.hash, 'hex')
 
 -- contradicted --
 -- The heads ($1 customer, $2 asset, $3 seq, $4 hash) that are not in the journal, whether another row
--- stands in the place of each, and the last row of its wallet.
+-- stands where each of them stood, and the last row of its wallet.
 select a.customer_id, a.asset, a.seq, j.seq is not null as changed,
        (select max(n.seq) from journal n
          where n.customer_id = a.customer_id and n.asset = a.asset) as last

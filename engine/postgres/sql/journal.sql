@@ -142,7 +142,7 @@ select w.asset, h.seq, h.balance, h.held, h.flags, array_send(h.lots) as lots, h
 -- One page of a customer's postings, newest first; refusals, tries and resends are left out.
 -- A block or an unblock is listed once: by its row in the wallet of coins.
 -- $2: only this asset, or NULL. $3: only what happened at this brand, or NULL.
--- $4, $5, $6: before this (recorded_at, asset, seq), or NULLs. $7: so many. $8: points only.
+-- $4, $5, $6: before this (recorded_at, asset, seq), or NULLs. $7: rows at most. $8: points only.
 -- $9: with blocks and unblocks. $10, $11: only what was recorded from this day to before that one,
 -- days of the asset's country; or NULLs.
 select h.*

@@ -113,7 +113,8 @@ select $1, $2, cashier_id, brand_id, $4, $5, now(), $6 from able
 returning session_id
 
 -- keep_newest --
--- Of a cashier's sessions and devices so many: $2 and $3. The oldest ones end and are forgotten.
+-- Keep $2 sessions and $3 devices of a cashier: the oldest sessions end, the oldest devices are
+-- forgotten.
 with forgotten as (
     delete from sign_in_device
      where (device_id, store_id) in
