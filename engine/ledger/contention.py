@@ -25,6 +25,7 @@ from engine.codes import COINS
 from engine.ledger.clock import Clock
 from engine.ledger.core import Ledger, Operation
 from engine.ledger.journal import Journal, Predecessor
+from engine.ledger.recent import Recent
 from engine.settings import Settings
 
 log = structlog.get_logger()
@@ -37,12 +38,10 @@ class Contention:
     """What one lane knows of the customers that it shares with other workers, and its locks."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._monotonic = clock.monotonic
-        self._customers_max = settings.contended_customers_max
-        self._seconds = settings.contended_s
         self._timeout_s = settings.append_timeout_ms / 1000
-        self._until: dict[bytes, float] = {}
-        """The contended customers, those first who will be it no more."""
+        self._contended = Recent[bytes](
+            clock.monotonic, settings.contended_s, settings.contended_customers_max
+        )
         self._held: set[bytes] = set()
         self._rest: set[bytes] = set()
         """Whom the batch before this one had locked."""
@@ -50,19 +49,11 @@ class Contention:
     @property
     def any(self) -> bool:
         """Whether any customer is contended now."""
-        now = self._monotonic()
-        while self._until and self._until[first := next(iter(self._until))] < now:
-            del self._until[first]
-        return bool(self._until)
+        return bool(self._contended)
 
     def mark(self, customer_ids: Iterable[bytes]) -> None:
         """Let customers be contended from now on; too many push out those that were it first."""
-        until = self._monotonic() + self._seconds
-        for customer_id in sorted(customer_ids):
-            self._until.pop(customer_id, None)
-            self._until[customer_id] = until
-        while len(self._until) > self._customers_max:
-            del self._until[next(iter(self._until))]
+        self._contended.mark(sorted(customer_ids))
 
     def mark_moved(self, before: Heads, ledger: Ledger) -> None:
         """Let those be contended whose wallets another worker has moved on, as `ledger` shows."""
@@ -82,7 +73,7 @@ class Contention:
         """
         if not self.any:
             return set()
-        wanted = {op.customer_id for op in operations if op.customer_id in self._until}
+        wanted = {op.customer_id for op in operations if op.customer_id in self._contended}
         asked = wanted - self._held - self._rest
         if asked:
             async with self._without_fail(journal, "claim_failed"):

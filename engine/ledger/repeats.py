@@ -23,6 +23,7 @@ from engine.errors import EngineError, KeyReused
 from engine.ledger.clock import Clock
 from engine.ledger.core import Operation
 from engine.ledger.receipts import Receipt
+from engine.ledger.recent import Recent
 from engine.ledger.seen import Found, LookUp
 from engine.metrics import Metrics
 from engine.settings import Settings
@@ -40,31 +41,23 @@ class Repeats:
         self, look_up: LookUp | None, settings: Settings, metrics: Metrics, clock: Clock
     ) -> None:
         self._look_up = look_up
-        self._monotonic = clock.monotonic
         self.metrics = metrics
-        self._seconds = settings.repeats_watched_s
-        self._owners_max = settings.repeats_owners_max
-        self._until: dict[Owner, float] = {}
-        """The watched owners, those first that are it no more."""
+        self._watched = Recent[Owner](
+            clock.monotonic, settings.repeats_watched_s, settings.repeats_owners_max
+        )
         self._waiting: list[tuple[Operation, asyncio.Future[Found | None]]] = []
         self._reader: asyncio.Task[None] | None = None
 
     def came_second(self, operation: Operation) -> None:
         """Watch the owner of a claim; too many push out those that were watched first."""
-        if operation.claim_kind == Claim.NONE or self._look_up is None:
-            return
-        owner = operation.claim_kind, operation.claim_owner
-        self._until.pop(owner, None)
-        self._until[owner] = self._monotonic() + self._seconds
-        if len(self._until) > self._owners_max:
-            del self._until[next(iter(self._until))]
+        if operation.claim_kind != Claim.NONE and self._look_up is not None:
+            self._watched.mark([(operation.claim_kind, operation.claim_owner)])
 
     def expects(self, operation: Operation) -> bool:
         """Return whether an operation is looked up before it enters a batch."""
-        if not self._until or operation.claim_kind == Claim.NONE:
+        if operation.claim_kind == Claim.NONE:
             return False
-        until = self._until.get((operation.claim_kind, operation.claim_owner))
-        return until is not None and until >= self._monotonic()
+        return (operation.claim_kind, operation.claim_owner) in self._watched
 
     async def look(self, operation: Operation) -> bool:
         """Look an operation up; return whether it is over, with its receipt in `recorded`.
