@@ -22,7 +22,7 @@ from engine.cli.options import (
     with_connection,
 )
 from engine.codes import Kind, Refusal
-from engine.ledger.operations import block
+from engine.ledger.operations import standing
 from engine.metrics import Metrics
 from engine.people import rights
 from engine.settings import Settings
@@ -71,7 +71,8 @@ def erase_customer(customer_id: UUID, yes: bool, **options: Any) -> None:
 async def _erase(settings: Settings, dsn: str, customer_id: UUID) -> None:
     """Block the customer, which every worker notices, then erase the person."""
     await with_connection(dsn, lambda connection: rights.refuse_erased(connection, customer_id))
-    order = block(
+    order = standing(
+        blocked=True,
         customer_id=customer_id.bytes,
         transaction_id=uuid7().bytes,
         occurred_at=time.time_ns() // 1000,

@@ -54,11 +54,12 @@ async def _post(
     blocked: bool,
 ) -> Stands:
     await person_of(services, customer_id)
-    verb, constructor = ("block", operations.block) if blocked else ("unblock", operations.unblock)
+    verb = "block" if blocked else "unblock"
     own_id = (
         uuid7().bytes if key is None else transaction_id(principal, customer_id, f"{verb}\0{key}")
     )
-    operation = constructor(
+    operation = operations.standing(
+        blocked=blocked,
         customer_id=customer_id,
         transaction_id=own_id,
         fingerprint=fingerprint(verb, body.reason.encode(), 0),

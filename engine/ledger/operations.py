@@ -356,36 +356,21 @@ def reversal(
     )
 
 
-def block(
+def standing(
     *,
+    blocked: bool,
     customer_id: bytes,
     transaction_id: bytes,
     occurred_at: int,
     details: bytes,
     fingerprint: int = 0,
 ) -> Operation:
-    """Return the operation after which a customer neither earns nor spends (CUS-9)."""
-    return Operation(
-        kind=Kind.BLOCK,
-        customer_id=customer_id,
-        transaction_id=transaction_id,
-        fingerprint=fingerprint,
-        occurred_at=occurred_at,
-        details=details,
-    )
+    """Return the operation that blocks a customer, who then neither earns nor spends, or ends that.
 
-
-def unblock(
-    *,
-    customer_id: bytes,
-    transaction_id: bytes,
-    occurred_at: int,
-    details: bytes,
-    fingerprint: int = 0,
-) -> Operation:
-    """Return the operation that ends a block (CUS-9)."""
+    See CUS-9.
+    """
     return Operation(
-        kind=Kind.UNBLOCK,
+        kind=Kind.BLOCK if blocked else Kind.UNBLOCK,
         customer_id=customer_id,
         transaction_id=transaction_id,
         fingerprint=fingerprint,
